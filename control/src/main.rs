@@ -1,0 +1,2 @@
+//! Gotthard.
+fn main() {}
