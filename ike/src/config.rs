@@ -1,0 +1,87 @@
+//! What the caller configures: the endpoint once, and each peer.
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use zeroize::Zeroizing;
+
+use crate::codec::payload::id::Identity;
+use crate::codec::payload::ts::TrafficSelector;
+use crate::suite::{EspSuite, IkeSuite};
+
+/// Names one configured peer, that is one tunnel. Chosen by the caller, unique in an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
+
+/// Which end starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// We start; a peer that starts is answered all the same.
+    Initiator,
+    /// We answer.
+    Responder,
+}
+
+/// How ESP crosses the outer network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// In UDP where a NAT is on the path, else as IP protocol 50.
+    Auto,
+    /// Always in UDP 4500 (RFC 3948): we announce a NAT, so that the peer agrees.
+    Udp,
+    /// Always as IP protocol 50.
+    Esp,
+}
+
+/// One peer.
+#[derive(Clone)]
+pub struct PeerConfig {
+    /// Which end starts.
+    pub mode: Mode,
+    /// Our outer address.
+    pub local: IpAddr,
+    /// The peer's outer address. As responder it chooses the peer, together with the identity.
+    pub remote: IpAddr,
+    /// The identity that we show (IDi as initiator).
+    pub local_id: Identity,
+    /// The identity that the peer must show.
+    pub remote_id: Identity,
+    /// Pre-shared key (RFC 7296 §2.15).
+    pub psk: Zeroizing<Vec<u8>>,
+    /// IKE suites that we accept, the preferred first.
+    pub ike_suites: Vec<IkeSuite>,
+    /// ESP suites that we accept, the preferred first.
+    pub esp_suites: Vec<EspSuite>,
+    /// What may be the inner address on our side.
+    pub ts_local: Vec<TrafficSelector>,
+    /// What may be the inner address on the peer's side.
+    pub ts_remote: Vec<TrafficSelector>,
+    /// How ESP crosses the outer network.
+    pub encapsulation: Encapsulation,
+    /// Inbound silence after which the peer is asked whether it lives (RFC 7296 §2.4).
+    pub dpd_interval: Duration,
+    /// Retransmission of our requests; when it ends without an answer the IKE SA is dead.
+    pub retransmit: Retransmit,
+    /// Hard lifetime of an IKE SA: rekeyed before, deleted then.
+    pub ike_lifetime: Duration,
+    /// Hard lifetime of a child SA.
+    pub child_lifetime: Duration,
+}
+
+/// Back-off of a request's retransmissions (RFC 7296 §2.1, §2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmit {
+    /// Time to the first retransmission.
+    pub initial: Duration,
+    /// Longest time between two.
+    pub max: Duration,
+    /// Transmissions in all, the first included; after the last one's time the exchange has failed.
+    pub tries: u32,
+}
+
+impl Default for Retransmit {
+    /// 0.5, 1, 2, 4 s and 4 s of waiting: a peer is given up after 11.5 s.
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(500), max: Duration::from_secs(4), tries: 5 }
+    }
+}

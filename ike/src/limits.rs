@@ -1,0 +1,57 @@
+//! The bound of every table and the time of everything that waits (RFC 7296 leaves them to us).
+
+use core::time::Duration;
+
+/// Half-open IKE SAs as responder, over all sources.
+pub const HALF_OPEN: usize = 1024;
+
+/// Half-open IKE SAs of one source address.
+pub const HALF_OPEN_PER_ADDRESS: usize = 16;
+
+/// Half-open IKE SAs of one IPv4 /24 or IPv6 /64.
+pub const HALF_OPEN_PER_PREFIX: usize = 64;
+
+/// Time an initiator has to authenticate after IKE_SA_INIT.
+pub const HALF_OPEN_LIFETIME: Duration = Duration::from_secs(30);
+
+/// IKE SAs of one peer at a time: the one in use, those that linger, those that are being replaced.
+pub const IKE_SAS_PER_PEER: usize = 8;
+
+/// Child SAs of one IKE SA: the one in use and those that were rekeyed and wait for their Delete.
+pub const CHILDREN: usize = 8;
+
+/// Requests that wait for the window of one IKE SA.
+pub const TASKS: usize = 16;
+
+/// COOKIE and INVALID_KE_PAYLOAD answers that one attempt follows (RFC 7296 §2.6.1).
+pub const INIT_ROUNDS: u32 = 6;
+
+/// Longest cookie (RFC 7296 §2.6).
+pub const COOKIE: usize = 64;
+
+/// Time a COOKIE waits for a genuine answer that overtakes it: who forges one must also silence the peer.
+pub const COOKIE_GRACE: Duration = Duration::from_millis(50);
+
+/// Time a clear-text NO_PROPOSAL_CHOSEN waits for a genuine answer before the attempt ends.
+pub const HINT_GRACE: Duration = Duration::from_millis(1500);
+
+/// Shortest time between two liveness checks that hints start.
+pub const HINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Time an ended IKE SA still answers retransmissions of the peer's last request.
+pub const LINGER: Duration = Duration::from_secs(10);
+
+/// Time the inbound of a child SA outlives its Delete: packets that are under way still arrive.
+pub const INBOUND_GRACE: Duration = Duration::from_secs(5);
+
+/// Time after which we send on a child SA that the peer's rekey made, if no sign came that the answer arrived.
+pub const SWITCH_OUTBOUND: Duration = Duration::from_secs(5);
+
+/// Time the peer has to delete the IKE SA that it rekeyed or that lost against another one.
+pub const REDUNDANT_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Time an IKE SA may live without a child: the peer may be about to make a new one.
+pub const CHILDLESS: Duration = Duration::from_secs(5);
+
+/// Shortest time between two reports that a peer speaks IKEv1.
+pub const IKE_V1_REPORT: Duration = Duration::from_secs(60);
