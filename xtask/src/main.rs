@@ -1,2 +1,49 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands, as `cargo xtask COMMAND`.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks on its standard streams")]
+
+mod fuzz;
+mod packages;
+mod steps;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test              everything that CI runs: Debian packages of the lab (as root), fmt, clippy, doc, deny,
+                    all tests, the scenarios against real peers, and 20 s of each fuzz target
+  fuzz [SECONDS]    each fuzz target for SECONDS (default 20)
+  packages          install the Debian packages of the lab";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Vec<String>) -> Result<ExitCode> {
+    std::env::set_current_dir(steps::root()).context("the workspace's folder")?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["test"] => Ok(steps::test()),
+        ["fuzz"] => fuzz::run(steps::FUZZ_SECONDS).map(|()| ExitCode::SUCCESS),
+        ["fuzz", seconds] => {
+            let seconds = seconds.parse().with_context(|| format!("SECONDS, not {seconds:?}"))?;
+            fuzz::run(seconds).map(|()| ExitCode::SUCCESS)
+        }
+        ["packages"] => packages::install().map(|()| ExitCode::SUCCESS),
+        [] | ["help" | "-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => bail!("unknown arguments {args:?}\n{USAGE}"),
+    }
+}

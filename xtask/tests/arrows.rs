@@ -1,0 +1,157 @@
+//! The arrows of ARCHITECTURE.md, kept: who may name whom, read from the manifests and the sources.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which of our crates a crate may depend on (development dependencies apart).
+const CRATES: [(&str, &[&str]); 3] = [
+    ("ike", &[]),
+    ("dataplane", &[]),
+    ("control", &["gotthard-ike", "gotthard-dataplane"]),
+];
+
+/// `(crate, module, the modules of the same crate that it must not name)`.
+const FORBIDDEN: [(&str, &str, &[&str]); 17] = [
+    ("ike", "codec", &["crypto", "sa", "exchange", "endpoint", "event", "config", "error", "suite", "timer"]),
+    ("ike", "crypto", &["sa", "exchange", "endpoint", "event", "config", "error", "timer"]),
+    ("ike", "sa", &["exchange", "endpoint"]),
+    ("ike", "exchange", &["endpoint"]),
+    ("dataplane", "packet", &["sa", "esp", "io", "sys", "worker", "handle"]),
+    ("dataplane", "replay", &["sa", "esp", "io", "sys", "worker", "handle"]),
+    ("dataplane", "sa", &["io", "sys", "worker", "handle"]),
+    ("dataplane", "esp", &["io", "sys", "worker", "handle"]),
+    ("dataplane", "mtu", &["io", "sys", "worker", "handle"]),
+    ("dataplane", "mss", &["io", "sys", "worker", "handle"]),
+    ("dataplane", "io", &["esp", "sa", "worker", "handle"]),
+    ("dataplane", "sys", &["esp", "sa", "io", "worker", "handle"]),
+    ("dataplane", "worker", &["handle"]),
+    ("control", "cli", &["install", "ike_driver", "tunnels", "routes", "failover"]),
+    ("control", "api", &["cli", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"]),
+    ("control", "config", &["cli", "api", "install", "ike_driver", "tunnels", "routes", "daemon"]),
+    ("control", "failover", &["cli", "api", "install", "ike_driver", "routes", "daemon"]),
+];
+
+#[test]
+fn crates_depend_only_downwards() {
+    for (name, allowed) in CRATES {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
+        let normal = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        for line in normal.lines().filter(|line| line.starts_with("gotthard")) {
+            let dependency = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            assert!(allowed.contains(&dependency), "{name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn modules_name_only_what_their_arrows_allow() {
+    let mut broken = Vec::new();
+    for (krate, module, forbidden) in FORBIDDEN {
+        for file in module_files(krate, module) {
+            for named in crate_modules_named(&code(&file)) {
+                if forbidden.contains(&named.as_str()) {
+                    broken.push(format!("{}: crate::{named}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "forbidden arrows:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn install_alone_names_both_ike_and_the_data_plane() {
+    let control = root().join("control/src");
+    for file in rust_files(&control).into_iter().filter(|file| *file != control.join("install.rs")) {
+        let code = code(&file);
+        let both = code.contains("gotthard_ike") && code.contains("gotthard_dataplane");
+        assert!(!both, "{} names both gotthard_ike and gotthard_dataplane", file.display());
+    }
+}
+
+#[test]
+fn unsafe_lives_in_the_data_planes_sys_only() {
+    let sys = root().join("dataplane/src/sys");
+    let files = ["ike", "dataplane", "control", "lab", "benches", "fuzz", "xtask"];
+    for file in files.iter().flat_map(|name| rust_files(&root().join(name))) {
+        let word = |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "unsafe");
+        let found = code(&file).lines().any(word);
+        let here = file.ends_with("xtask/tests/arrows.rs");
+        assert!(!found || here || file.starts_with(&sys), "{} has unsafe code", file.display());
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").to_path_buf()
+}
+
+/// `src/MODULE.rs` and all below `src/MODULE/`; fails if there is neither, so that a rename cannot switch a rule off.
+fn module_files(krate: &str, module: &str) -> Vec<PathBuf> {
+    let src = root().join(krate).join("src");
+    let file = src.join(module).with_extension("rs");
+    let mut files = rust_files(&src.join(module));
+    files.extend(file.exists().then_some(file));
+    assert!(!files.is_empty(), "{krate} has no module {module}");
+    files
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.expect("a folder entry").path());
+    paths
+        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+/// The file without its comments.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("a source file");
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).fold(String::new(), |all, line| all + line + "\n")
+}
+
+/// The top modules in `crate::NAME` and in `crate::{NAME, …}`.
+fn crate_modules_named(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => names.extend(group_heads(group)),
+            None => names.extend(head(rest)),
+        }
+    }
+    names
+}
+
+/// The first name of each path in a group, up to its closing brace.
+fn group_heads(group: &str) -> Vec<String> {
+    let mut heads = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0_usize);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            '}' | ',' if depth == 0 => {
+                heads.extend(head(group[start..at].trim()));
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn head(path: &str) -> Option<String> {
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    (end > 0).then(|| path[..end].to_owned())
+}
+
+#[test]
+fn reads_single_and_grouped_use_lines() {
+    let code = "use crate::Time;\nuse crate::{codec::iana::{A, B}, sa};\nlet x = crate::limits::MAX;\n";
+    let names: Vec<String> = crate_modules_named(code).into_iter().collect();
+    assert_eq!(names, ["Time", "codec", "limits", "sa"]);
+}
