@@ -1,0 +1,120 @@
+//! The edge of the data plane: inner packets from and to TUN devices, datagrams from and to the outer network.
+//!
+//! A [`Backend`] serves one worker and is owned by its thread. Buffers and batches pass by value, so a back end that
+//! completes later (a ring) keeps what the kernel still uses, and one that completes at once (system calls) gives it
+//! straight back. Nothing here knows what ESP is.
+
+pub mod channel;
+pub mod sockets;
+pub mod syscalls;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use crate::batch::Batch;
+use crate::pool::Buffer;
+use crate::sa::spec::{Encapsulation, OuterPath};
+
+/// Names a TUN queue of one back end: small numbers, reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueId(pub usize);
+
+/// Names a socket of one back end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketId(pub usize);
+
+/// What is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Orders have come.
+    Mailbox,
+    /// A TUN queue has packets.
+    Tun(QueueId),
+    /// A socket has datagrams.
+    Socket(SocketId),
+}
+
+/// One datagram that arrived, in its own buffer.
+#[derive(Debug)]
+pub struct Datagram {
+    /// Holds the octets.
+    pub buffer: Buffer,
+    /// Where in the buffer the payload is: behind the UDP header, or behind the IP header for protocol 50.
+    pub payload: Range<usize>,
+    /// It was longer than the buffer.
+    pub truncated: bool,
+    /// The sender; the port is zero for protocol 50.
+    pub remote: SocketAddr,
+    /// The address it was sent to, where the kernel says so.
+    pub local: Option<IpAddr>,
+    /// The TOS or traffic class octet of the outer header.
+    pub tos: u8,
+}
+
+/// Where a batch goes, resolved once for an SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The socket it leaves from.
+    pub socket: SocketId,
+    /// Source address.
+    pub local: IpAddr,
+    /// Destination; the port is zero for protocol 50.
+    pub remote: SocketAddr,
+}
+
+/// What became of the packets of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Taken by the kernel.
+    pub packets: usize,
+    /// Refused: the send buffer was full, or there was no route.
+    pub refused: usize,
+}
+
+/// The I/O of one worker.
+pub trait Backend {
+    /// A TUN queue as it is handed over by whoever created the device.
+    type Tun: Send;
+
+    /// Waits until something is ready, and replaces the content of `ready` by it.
+    fn wait(&mut self, ready: &mut Vec<Source>) -> io::Result<()>;
+
+    /// Serves one more TUN queue.
+    fn attach(&mut self, tun: Self::Tun) -> io::Result<QueueId>;
+
+    /// Closes a TUN queue; its number may be given to another.
+    fn detach(&mut self, queue: QueueId);
+
+    /// Reads the next inner packet to the front of `space`; `None`: there is none for now. A packet longer than `space` is
+    /// cut.
+    fn read_tun(&mut self, queue: QueueId, space: &mut [u8]) -> io::Result<Option<usize>>;
+
+    /// Gives the host the inner packet that `packet` names in `buffer`, and takes the buffer back.
+    fn write_tun(&mut self, queue: QueueId, buffer: Buffer, packet: Range<usize>) -> io::Result<()>;
+
+    /// Gives the host a packet of our own making.
+    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()>;
+
+    /// Receives what the socket has, up to one burst, and appends it to `burst`.
+    fn receive(&mut self, socket: SocketId, burst: &mut Vec<Datagram>) -> io::Result<()>;
+
+    /// Takes back the buffer of a datagram that goes no further.
+    fn release(&mut self, buffer: Buffer);
+
+    /// An empty batch; `None`: all are on their way.
+    fn batch(&mut self) -> Option<Batch>;
+
+    /// Sends the packets of a batch in order and takes the batch back. Never waits: what the kernel does not take is lost,
+    /// as on any full link.
+    fn send(&mut self, route: &Route, batch: Batch) -> Sent;
+
+    /// Sends one datagram that is not ESP.
+    fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()>;
+
+    /// The way for an SA's packets; `None`: no socket is open for it.
+    fn route(&self, path: &OuterPath) -> Option<Route>;
+
+    /// The local port and the encapsulation of a socket.
+    fn socket(&self, socket: SocketId) -> Option<(u16, Encapsulation)>;
+}

@@ -1,0 +1,10 @@
+//! What the kernel offers and no safe crate wraps. The only unsafe code of the data plane lives here.
+//!
+//! Each file wraps one system call or one kernel structure behind a safe function; nothing here knows of ESP.
+
+pub mod affinity;
+pub mod cmsg;
+pub mod mmsg;
+pub mod sockopt;
+pub mod tun;
+pub mod wake;
