@@ -1,0 +1,53 @@
+//! Remembers which keys were installed for sending, so that no nonce is used twice (RFC 4106 §3.1).
+//!
+//! A sequence starts at 1 with its SA. The same keys installed again, also after the SA was removed, would repeat every
+//! nonce. Keys do not outlive the process, so its memory is enough.
+
+use std::collections::{HashSet, VecDeque};
+
+use ring::digest;
+
+use super::SpecError;
+use super::spec::OutboundSpec;
+
+/// Fingerprints of the keys of every outbound SA, the latest 65,536.
+///
+/// Keys come from fresh Diffie-Hellman secrets and nonces: to see the same again after that many others is a fault that
+/// no correct control plane has, and the ledger is there for one that has just become faulty.
+#[derive(Debug, Default)]
+pub struct KeyLedger {
+    known: HashSet<Fingerprint>,
+    /// In the order of their arrival.
+    order: VecDeque<Fingerprint>,
+}
+
+/// SHA-256 over SPI and keys.
+type Fingerprint = [u8; digest::SHA256_OUTPUT_LEN];
+
+impl KeyLedger {
+    /// Enters the keys of an SA that is to be built; [`SpecError::Reinstalled`] if they are known.
+    pub fn enter(&mut self, spec: &OutboundSpec) -> Result<(), SpecError> {
+        let fingerprint = fingerprint(spec);
+        if !self.known.insert(fingerprint) {
+            return Err(SpecError::Reinstalled);
+        }
+        if self.order.len() == CAPACITY
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.order.push_back(fingerprint);
+        Ok(())
+    }
+}
+
+/// The SPI is left out: the same keys under another SPI repeat the nonces just as well.
+fn fingerprint(spec: &OutboundSpec) -> Fingerprint {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&spec.keys.encryption);
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(context.finish().as_ref());
+    fingerprint
+}
+
+const CAPACITY: usize = 1 << 16;

@@ -1,0 +1,73 @@
+//! The hot part of an outbound SA: what sealing a packet reads, and the counter that it writes.
+
+use super::selectors::Admission;
+use super::sequence::Sequence;
+use super::spec::{OutboundSpec, TunnelId};
+use super::{SpecError, check_spi};
+use crate::esp::cipher::Sealer;
+use crate::esp::trailer;
+use crate::esp::transform::Transform;
+
+/// An SA for packets that leave. Workers share it behind an `Arc`: all but the sequence is constant.
+///
+/// The outer path is not here: it changes when the peer moves, and the SA must not be built twice.
+#[derive(Debug)]
+pub struct OutboundSa {
+    tunnel: TunnelId,
+    spi: u32,
+    transform: Transform,
+    sealer: Sealer,
+    selectors: Admission,
+    /// Where the numbers come from.
+    pub sequence: Sequence,
+}
+
+impl OutboundSa {
+    /// Builds the SA. Its sequence starts at 1, so the same keys must not be built twice in the life of the process:
+    /// [`super::ledger::KeyLedger`] sees to it.
+    pub fn new(spec: &OutboundSpec) -> Result<Self, SpecError> {
+        check_spi(spec.spi)?;
+        Ok(Self {
+            tunnel: spec.tunnel,
+            spi: spec.spi,
+            transform: spec.transform,
+            sealer: Sealer::new(spec.transform, &spec.keys, spec.esn)?,
+            selectors: Admission::outbound(&spec.selectors)?,
+            sequence: Sequence::new(spec.transform, spec.esn),
+        })
+    }
+
+    /// Whose packets it seals.
+    pub const fn tunnel(&self) -> TunnelId {
+        self.tunnel
+    }
+
+    /// The peer's SPI.
+    pub const fn spi(&self) -> u32 {
+        self.spi
+    }
+
+    /// Cipher and integrity.
+    pub const fn transform(&self) -> Transform {
+        self.transform
+    }
+
+    /// Which inner packets it carries.
+    pub const fn selectors(&self) -> &Admission {
+        &self.selectors
+    }
+
+    /// Octets that sealing adds before the inner packet.
+    pub const fn headroom(&self) -> usize {
+        self.transform.header_len()
+    }
+
+    /// Octets that sealing adds behind the inner packet, at most.
+    pub const fn tailroom(&self) -> usize {
+        self.transform.block_len() - 1 + trailer::LEN + self.transform.icv_len()
+    }
+
+    pub(crate) const fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+}
