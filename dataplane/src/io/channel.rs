@@ -190,7 +190,12 @@ impl Backend for Channel {
         self.batch.take()
     }
 
-    fn send(&mut self, route: &Route, mut batch: Batch) -> Sent {
+    fn put_back(&mut self, mut batch: Batch) {
+        batch.clear();
+        self.batch = Some(batch);
+    }
+
+    fn send(&mut self, route: &Route, batch: Batch) -> Sent {
         let mut queues = self.far.queues();
         for run in batch.runs(crate::batch::PACKETS) {
             for packet in run.data.chunks(run.segment.map_or(run.data.len(), usize::from)) {
@@ -198,10 +203,11 @@ impl Backend for Channel {
                 queues.net_out.push(Departure { route: *route, payload, tos: run.tos, run: run.packets });
             }
         }
-        let packets = batch.segments().len();
-        batch.clear();
-        self.batch = Some(batch);
-        Sent { packets, refused: 0 }
+        drop(queues);
+        let octets = batch.segments().iter().map(|s| s.inner_len as u64).sum();
+        let packets = batch.segments().len() as u64;
+        self.put_back(batch);
+        Sent { packets, octets, ..Sent::default() }
     }
 
     fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()> {

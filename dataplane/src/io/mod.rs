@@ -66,10 +66,14 @@ pub struct Route {
 /// What became of the packets of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Taken by the kernel.
-    pub packets: usize,
-    /// Refused: the send buffer was full, or there was no route.
-    pub refused: usize,
+    /// Packets that the kernel took.
+    pub packets: u64,
+    /// Octets of their inner packets.
+    pub octets: u64,
+    /// Packets that found the send buffer full.
+    pub full: u64,
+    /// Packets that were refused: no route, a firewall, too long for the device.
+    pub failed: u64,
 }
 
 /// The I/O of one worker.
@@ -104,6 +108,9 @@ pub trait Backend {
 
     /// An empty batch; `None`: all are on their way.
     fn batch(&mut self) -> Option<Batch>;
+
+    /// Takes back a batch that is not to be sent.
+    fn put_back(&mut self, batch: Batch);
 
     /// Sends the packets of a batch in order and takes the batch back. Never waits: what the kernel does not take is lost,
     /// as on any full link.

@@ -195,13 +195,17 @@ impl Backend for Syscalls {
         self.batch.take()
     }
 
-    fn send(&mut self, route: &Route, mut batch: Batch) -> Sent {
-        let sent = match self.sockets.socket(route.socket) {
-            Some(socket) => send_batch(&mut self.sender, socket, route, &batch),
-            None => Sent { packets: 0, refused: batch.segments().len() },
-        };
+    fn put_back(&mut self, mut batch: Batch) {
         batch.clear();
         self.batch = Some(batch);
+    }
+
+    fn send(&mut self, route: &Route, batch: Batch) -> Sent {
+        let sent = match self.sockets.socket(route.socket) {
+            Some(socket) => send_batch(&mut self.sender, socket, route, &batch),
+            None => Sent { failed: batch.segments().len() as u64, ..Sent::default() },
+        };
+        self.put_back(batch);
         sent
     }
 
@@ -235,32 +239,40 @@ impl Backend for Syscalls {
 /// Sends a batch as the fewest messages; where the kernel refuses to cut a message, datagram by datagram.
 fn send_batch(sender: &mut Sender, socket: &Socket, route: &Route, batch: &Batch) -> Sent {
     let mut longest = if socket.segments() { batch::PACKETS } else { 1 };
-    // Runs that are dealt with, and the packets in them.
-    let (mut runs, mut packets, mut sent) = (0, 0, Sent::default());
-    while packets < batch.segments().len() {
+    let segments = batch.segments();
+    // Runs and packets that are dealt with.
+    let (mut runs, mut done, mut sent) = (0, 0, Sent::default());
+    while done < segments.len() {
         let pending = || batch.runs(longest).skip(runs);
         match sender.send(socket.as_fd(), pending().map(|run| message(route, &run))) {
+            Ok(0) => break,
             Ok(taken) => {
-                let taken_packets: usize = pending().take(taken).map(|run| run.packets).sum();
-                sent.packets += taken_packets;
-                packets += taken_packets;
-                runs += taken;
+                let packets: usize = pending().take(taken).map(|run| run.packets).sum();
+                sent.packets += packets as u64;
+                sent.octets +=
+                    segments.iter().skip(done).take(packets).map(|s| s.inner_len as u64).sum::<u64>();
+                (runs, done) = (runs + taken, done + packets);
             }
-            Err(error) if longest > 1 && matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL)) => {
-                // EIO: the device computes no checksums, and never will. EINVAL: this run's packets do not fit it.
-                if error.raw_os_error() == Some(libc::EIO) {
-                    socket.stop_segments();
+            Err(error) => match error.raw_os_error() {
+                // EIO: the device computes no checksums, and never will. EINVAL: these packets do not fit it.
+                Some(code @ (libc::EIO | libc::EINVAL)) if longest > 1 => {
+                    if code == libc::EIO {
+                        socket.stop_segments();
+                    }
+                    (longest, runs) = (1, done);
                 }
-                (longest, runs) = (1, packets);
-            }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => break,
-            Err(_) => {
-                packets += pending().next().map_or(1, |run| run.packets);
-                runs += 1;
-            }
+                Some(libc::EAGAIN | libc::ENOBUFS) => {
+                    sent.full += (segments.len() - done) as u64;
+                    break;
+                }
+                _ => {
+                    let packets = pending().next().map_or(1, |run| run.packets);
+                    sent.failed += packets as u64;
+                    (runs, done) = (runs + 1, done + packets);
+                }
+            },
         }
     }
-    sent.refused = batch.segments().len() - sent.packets;
     sent
 }
 

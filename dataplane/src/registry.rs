@@ -1,0 +1,267 @@
+//! Carries out commands: knows which tunnels and SAs exist, opens TUN devices, and gives every worker its orders.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::handle::{Command, Notice, Options, ReplyTo};
+use crate::io::sockets::Sockets;
+use crate::io::syscalls::{Syscalls, TunQueue};
+use crate::natt;
+use crate::sa::inbound::InboundSa;
+use crate::sa::ledger::KeyLedger;
+use crate::sa::outbound::OutboundSa;
+use crate::sa::spec::{Encapsulation, InboundSpec, OutboundSpec, OuterPath, TunnelId, TunnelSpec};
+use crate::sys::affinity;
+use crate::sys::wake::Waker;
+use crate::worker::mailbox::{Mailbox, Order, Receipt};
+use crate::worker::{Notices, Sending, Worker};
+
+/// The workers, and what they were told.
+pub(crate) struct Registry {
+    workers: Vec<Member>,
+    sockets: Arc<Sockets>,
+    tunnels: BTreeMap<TunnelId, TunnelSpec>,
+    /// Inbound SPIs, of all tunnels: a packet is known by its SPI alone (RFC 4301 §4.1).
+    spis: BTreeMap<u32, TunnelId>,
+    keys: KeyLedger,
+}
+
+/// One worker, and which sources it serves: a row of the table that maps sources to workers.
+struct Member {
+    role: Role,
+    mailbox: Mailbox<TunQueue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a worker reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Role {
+    /// The outer sockets. One worker alone, because it owns the replay windows.
+    sockets: bool,
+    /// A queue of each TUN device.
+    tuns: bool,
+}
+
+impl Registry {
+    /// Opens the sockets and starts the workers.
+    pub(crate) fn start(options: &Options, notices: Notices) -> io::Result<Self> {
+        let sockets = Arc::new(Sockets::open(&options.udp)?);
+        let mut registry = Self {
+            workers: Vec::new(),
+            sockets,
+            tunnels: BTreeMap::new(),
+            spis: BTreeMap::new(),
+            keys: KeyLedger::default(),
+        };
+        let roles = roles(options.workers);
+        let cores = spare_cores(roles.len());
+        for (index, role) in roles.into_iter().enumerate() {
+            let core = cores.get(index).copied();
+            let member = Member::start(index, role, core, &registry.sockets, &notices)?;
+            registry.workers.push(member);
+        }
+        Ok(registry)
+    }
+
+    /// Carries out `command`; `reply` is called when every worker has done its part.
+    pub(crate) fn execute(&mut self, command: Command, reply: ReplyTo) {
+        let receipt = Receipt::new(reply);
+        let result = match command {
+            Command::AddTunnel(spec) => self.add_tunnel(spec, &receipt),
+            Command::RemoveTunnel(tunnel) => self.remove_tunnel(tunnel, &receipt),
+            Command::InstallInbound(spec) => self.install_inbound(&spec, &receipt),
+            Command::InstallOutbound(spec) => self.install_outbound(&spec, &receipt),
+            Command::RemoveInbound { tunnel, spi } => self.remove_inbound(tunnel, spi, &receipt),
+            Command::RemoveOutbound { tunnel, spi } => {
+                self.known(tunnel).map(|()| self.post_all(&receipt, || Order::RemoveOutbound(tunnel, spi)))
+            }
+            Command::UpdatePath { tunnel, path } => self.update_path(tunnel, path, &receipt),
+            Command::SendIke { local, remote, payload } => {
+                let datagram = [&natt::NON_ESP_MARKER[..], &payload].concat();
+                self.send_datagram(local, remote, datagram, &receipt)
+            }
+            Command::SendKeepalive { local, remote } => {
+                self.send_datagram(local, remote, natt::KEEPALIVE.to_vec(), &receipt)
+            }
+            Command::Stats => Ok(self.post_all(&receipt, || Order::Stats)),
+            Command::GatewayStats => Ok(self.post_all(&receipt, || Order::GatewayStats)),
+        };
+        if let Err(why) = result {
+            receipt.refuse(why);
+        }
+    }
+
+    fn add_tunnel(&mut self, spec: TunnelSpec, receipt: &Receipt) -> Result<(), String> {
+        if self.tunnels.contains_key(&spec.id) {
+            return Err(format!("tunnel {} exists", spec.id.0));
+        }
+        let readers: Vec<bool> = self.workers.iter().map(|w| w.role.tuns).collect();
+        let queues = TunQueue::create(&spec.interface, &readers)
+            .map_err(|error| format!("TUN device {}: {error}", spec.interface))?;
+        for (worker, queue) in self.workers.iter().zip(queues) {
+            worker.mailbox.post(Order::AddTunnel(spec.clone(), queue), receipt);
+        }
+        self.tunnels.insert(spec.id, spec);
+        Ok(())
+    }
+
+    fn remove_tunnel(&mut self, tunnel: TunnelId, receipt: &Receipt) -> Result<(), String> {
+        self.tunnels.remove(&tunnel).ok_or_else(|| unknown(tunnel))?;
+        self.spis.retain(|_, owner| *owner != tunnel);
+        self.post_all(receipt, || Order::RemoveTunnel(tunnel));
+        Ok(())
+    }
+
+    fn install_inbound(&mut self, spec: &InboundSpec, receipt: &Receipt) -> Result<(), String> {
+        self.known(spec.tunnel)?;
+        if self.spis.contains_key(&spec.spi) {
+            return Err(format!("SPI {:08x} is in use", spec.spi));
+        }
+        let sa = InboundSa::new(spec).map_err(|error| format!("inbound SA {:08x}: {error}", spec.spi))?;
+        let receiver = self.workers.iter().find(|w| w.role.sockets).ok_or("no worker receives")?;
+        receiver.mailbox.post(Order::InstallInbound(Box::new(sa)), receipt);
+        self.spis.insert(spec.spi, spec.tunnel);
+        Ok(())
+    }
+
+    fn install_outbound(&mut self, spec: &OutboundSpec, receipt: &Receipt) -> Result<(), String> {
+        self.known(spec.tunnel)?;
+        self.routed(&spec.path)?;
+        let sa = self.keys.enter(spec).and_then(|()| OutboundSa::new(spec));
+        let sa =
+            Arc::new(Sending::new(sa.map_err(|error| format!("outbound SA {:08x}: {error}", spec.spi))?));
+        self.post_all(receipt, || Order::InstallOutbound(Arc::clone(&sa), spec.path));
+        Ok(())
+    }
+
+    fn remove_inbound(&mut self, tunnel: TunnelId, spi: u32, receipt: &Receipt) -> Result<(), String> {
+        if self.spis.get(&spi) != Some(&tunnel) {
+            return Err(format!("tunnel {} has no SPI {spi:08x}", tunnel.0));
+        }
+        self.spis.remove(&spi);
+        self.post_all(receipt, || Order::RemoveInbound(spi));
+        Ok(())
+    }
+
+    fn update_path(&self, tunnel: TunnelId, path: OuterPath, receipt: &Receipt) -> Result<(), String> {
+        self.known(tunnel)?;
+        self.routed(&path)?;
+        self.post_all(receipt, || Order::UpdatePath(tunnel, path));
+        Ok(())
+    }
+
+    /// Through the worker that receives, so that what was installed before is in place when the peer's answer comes.
+    fn send_datagram(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: Vec<u8>,
+        receipt: &Receipt,
+    ) -> Result<(), String> {
+        let path = OuterPath { local, remote, encapsulation: Encapsulation::Udp };
+        self.routed(&path)?;
+        let receiver = self.workers.iter().find(|w| w.role.sockets).ok_or("no worker receives")?;
+        receiver.mailbox.post(Order::Send(path, datagram), receipt);
+        Ok(())
+    }
+
+    fn known(&self, tunnel: TunnelId) -> Result<(), String> {
+        if self.tunnels.contains_key(&tunnel) { Ok(()) } else { Err(unknown(tunnel)) }
+    }
+
+    fn routed(&self, path: &OuterPath) -> Result<(), String> {
+        if self.sockets.route(path).is_some() {
+            return Ok(());
+        }
+        let OuterPath { local, remote, encapsulation } = path;
+        Err(format!(
+            "no socket for {encapsulation:?} from {local} to {remote}: not permitted, or another local port"
+        ))
+    }
+
+    fn post_all(&self, receipt: &Receipt, order: impl Fn() -> Order<TunQueue>) {
+        for worker in &self.workers {
+            worker.mailbox.post(order(), receipt);
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let receipt = Receipt::new(Box::new(drop));
+        self.post_all(&receipt, || Order::Stop);
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                // A worker that panicked has said so already, and its descriptors are closed.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Member {
+    fn start(
+        index: usize,
+        role: Role,
+        core: Option<usize>,
+        sockets: &Arc<Sockets>,
+        notices: &Notices,
+    ) -> io::Result<Self> {
+        let waker = Waker::new()?;
+        let (mailbox, orders) = Mailbox::new(waker.clone());
+        let (sockets, notices) = (Arc::clone(sockets), Arc::clone(notices));
+        let thread = std::thread::Builder::new().name(format!("gth-worker-{index}")).spawn(move || {
+            if let Some(core) = core
+                && let Err(error) = affinity::pin(core)
+            {
+                tracing::debug!(core, %error, "a worker runs on any core");
+            }
+            match Syscalls::new(sockets, role.sockets, waker) {
+                Ok(backend) => Worker::new(backend, orders, notices).run(),
+                Err(error) => notices(broken(&error)),
+            }
+        })?;
+        Ok(Self { role, mailbox, thread: Some(thread) })
+    }
+}
+
+fn broken(error: &io::Error) -> Notice {
+    Notice::Broken { tunnel: None, why: format!("a worker could not start: {error}") }
+}
+
+fn unknown(tunnel: TunnelId) -> String {
+    format!("there is no tunnel {}", tunnel.0)
+}
+
+/// The table of sources and workers: one worker serves all; of several, the first receives and the others read.
+fn roles(workers: usize) -> Vec<Role> {
+    match workers {
+        0 | 1 => vec![Role { sockets: true, tuns: true }],
+        _ => (0..workers).map(|index| Role { sockets: index == 0, tuns: index != 0 }).collect(),
+    }
+}
+
+/// A core for each worker where there are more than enough; none otherwise, and the scheduler decides.
+fn spare_cores(workers: usize) -> Vec<usize> {
+    let cores = affinity::cores();
+    // The first core takes most interrupts on an untuned host.
+    if cores.len() > 2 * workers { cores.into_iter().skip(1).take(workers).collect() } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_receives_and_at_least_one_reads_tun_devices() {
+        for workers in 0..5 {
+            let roles = roles(workers);
+            assert_eq!(roles.len(), workers.max(1));
+            assert_eq!(roles.iter().filter(|r| r.sockets).count(), 1);
+            assert_eq!(roles.iter().filter(|r| r.tuns).count(), workers.saturating_sub(1).max(1));
+        }
+    }
+}

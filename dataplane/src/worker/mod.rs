@@ -1,0 +1,213 @@
+//! One worker: a thread that owns its back end and runs every packet to completion. It shares nothing per packet but the
+//! sequence numbers of outbound SAs.
+
+mod gate;
+mod inbound;
+pub mod mailbox;
+mod outbound;
+mod tunnel;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use self::gate::IkeGate;
+use self::inbound::Inbound;
+use self::mailbox::{Order, Posted, Receipt};
+pub use self::tunnel::Sending;
+use self::tunnel::Tunnel;
+use crate::handle::{GatewayStats, Notice};
+use crate::io::{Backend, Datagram, QueueId, Source};
+use crate::sa::inbound::InboundSa;
+use crate::sa::sad::Sad;
+use crate::sa::spec::{OuterPath, TunnelId, TunnelSpec};
+
+/// Takes what the data plane reports; called on its threads, so it must not block.
+pub type Notices = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// One worker.
+pub struct Worker<B: Backend> {
+    backend: B,
+    orders: Receiver<Posted<B::Tun>>,
+    notices: Notices,
+    /// By the number of their queue.
+    tunnels: Vec<Option<Tunnel>>,
+    queues: BTreeMap<TunnelId, QueueId>,
+    sad: Sad<Inbound>,
+    gate: IkeGate,
+    stats: GatewayStats,
+    /// Read once a turn.
+    now: Instant,
+    ready: Vec<Source>,
+    burst: Vec<Datagram>,
+}
+
+/// How a turn of a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Something was done.
+    Worked,
+    /// Nothing was ready.
+    Idle,
+    /// The worker was told to stop.
+    Ended,
+}
+
+impl<B: Backend> Worker<B> {
+    /// A worker without tunnels.
+    pub fn new(backend: B, orders: Receiver<Posted<B::Tun>>, notices: Notices) -> Self {
+        let now = Instant::now();
+        Self {
+            backend,
+            orders,
+            notices,
+            tunnels: Vec::new(),
+            queues: BTreeMap::new(),
+            sad: Sad::new(),
+            gate: IkeGate::new(now),
+            stats: GatewayStats::default(),
+            now,
+            ready: Vec::new(),
+            burst: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub fn run(mut self) {
+        loop {
+            match self.turn() {
+                Ok(Turn::Worked | Turn::Idle) => {}
+                Ok(Turn::Ended) => return,
+                Err(error) => {
+                    return (self.notices)(Notice::Broken {
+                        tunnel: None,
+                        why: format!("a worker: {error}"),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits until something is ready, and does one batch of each thing that is.
+    pub fn turn(&mut self) -> io::Result<Turn> {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.backend.wait(&mut ready)?;
+        self.now = Instant::now();
+        let mut turn = if ready.is_empty() { Turn::Idle } else { Turn::Worked };
+        for source in &ready {
+            match source {
+                Source::Mailbox => turn = self.carry_out_orders(),
+                Source::Tun(queue) => self.outbound(*queue),
+                Source::Socket(socket) => self.inbound(*socket),
+            }
+            if turn == Turn::Ended {
+                break;
+            }
+        }
+        self.ready = ready;
+        Ok(turn)
+    }
+
+    /// The back end, to be looked at.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    fn carry_out_orders(&mut self) -> Turn {
+        while let Ok(Posted { order, receipt }) = self.orders.try_recv() {
+            if matches!(order, Order::Stop) {
+                return Turn::Ended;
+            }
+            if let Err(why) = self.carry_out(order, &receipt) {
+                receipt.refuse(why);
+            }
+        }
+        Turn::Worked
+    }
+
+    fn carry_out(&mut self, order: Order<B::Tun>, receipt: &Receipt) -> Result<(), String> {
+        match order {
+            Order::AddTunnel(spec, tun) => return self.add_tunnel(&spec, tun),
+            Order::RemoveTunnel(tunnel) => self.remove_tunnel(tunnel),
+            Order::InstallInbound(sa) => return self.install_inbound(sa),
+            Order::InstallOutbound(sa, path) => return self.install_outbound(sa, path),
+            Order::RemoveInbound(spi) => {
+                self.sad.remove(spi);
+            }
+            Order::RemoveOutbound(tunnel, spi) => {
+                if let Some(tunnel) = self.tunnel(tunnel) {
+                    tunnel.remove_outbound(spi);
+                }
+                self.learn_peers();
+            }
+            Order::UpdatePath(tunnel, path) => return self.update_path(tunnel, path),
+            Order::Send(path, datagram) => return self.send(&path, &datagram),
+            Order::Stats => {
+                let counters = self.tunnels.iter().flatten().map(|t| (t.id(), &t.counters));
+                receipt.tunnel_stats(self.now, counters);
+            }
+            Order::GatewayStats => receipt.gateway_stats(&self.stats),
+            Order::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn add_tunnel(&mut self, spec: &TunnelSpec, tun: B::Tun) -> Result<(), String> {
+        let queue = self.backend.attach(tun).map_err(|error| format!("{}: {error}", spec.interface))?;
+        if self.tunnels.len() <= queue.0 {
+            self.tunnels.resize_with(queue.0 + 1, || None);
+        }
+        self.tunnels[queue.0] = Some(Tunnel::new(spec, self.now));
+        self.queues.insert(spec.id, queue);
+        Ok(())
+    }
+
+    fn remove_tunnel(&mut self, tunnel: TunnelId) {
+        let Some(queue) = self.queues.remove(&tunnel) else { return };
+        self.backend.detach(queue);
+        self.tunnels[queue.0] = None;
+        let spis: Vec<u32> =
+            self.sad.iter().filter(|(_, sa)| sa.queue == queue).map(|(spi, _)| spi).collect();
+        for spi in spis {
+            self.sad.remove(spi);
+        }
+        self.learn_peers();
+    }
+
+    fn install_inbound(&mut self, sa: Box<InboundSa>) -> Result<(), String> {
+        let queue = *self.queues.get(&sa.tunnel()).ok_or("the tunnel is gone")?;
+        let spi = sa.spi();
+        self.sad.insert(spi, Inbound::new(sa, queue)).map_err(|error| error.to_string())
+    }
+
+    fn install_outbound(&mut self, sa: Arc<Sending>, path: OuterPath) -> Result<(), String> {
+        let route = self.backend.route(&path).ok_or("no socket for this path")?;
+        let tunnel = self.tunnel(sa.tunnel()).ok_or("the tunnel is gone")?;
+        tunnel.install_outbound(sa, &path, route);
+        self.learn_peers();
+        Ok(())
+    }
+
+    fn update_path(&mut self, tunnel: TunnelId, path: OuterPath) -> Result<(), String> {
+        let route = self.backend.route(&path).ok_or("no socket for this path")?;
+        self.tunnel(tunnel).ok_or("the tunnel is gone")?.update_path(&path, route);
+        self.learn_peers();
+        Ok(())
+    }
+
+    fn send(&mut self, path: &OuterPath, datagram: &[u8]) -> Result<(), String> {
+        let route = self.backend.route(path).ok_or("no socket for this path")?;
+        self.backend.send_datagram(&route, datagram).map_err(|error| format!("to {}: {error}", path.remote))
+    }
+
+    fn learn_peers(&mut self) {
+        self.gate.set_peers(self.tunnels.iter().flatten().filter_map(Tunnel::peer));
+    }
+
+    fn tunnel(&mut self, id: TunnelId) -> Option<&mut Tunnel> {
+        let queue = self.queues.get(&id)?;
+        self.tunnels.get_mut(queue.0)?.as_mut()
+    }
+}
