@@ -27,17 +27,21 @@ pub(crate) fn ours<S: Display>(suites: &[S]) -> String {
 }
 
 fn proposal_text(proposal: &Proposal) -> String {
-    let prfs = texts(proposal, TransformType::PRF, |transform| prf(PrfAlgorithm(transform.id)));
+    let prfs = texts(proposal, TransformType::PRF, |transform| Some(prf(PrfAlgorithm(transform.id))));
     let integrity =
         texts(proposal, TransformType::INTEGRITY, |transform| integrity(IntegrityAlgorithm(transform.id)));
-    // With the same hashes for both, the keywords name them once.
-    let implied =
-        prfs.iter().map(|text| text.trim_start_matches("prf")).eq(integrity.iter().map(String::as_str));
+    // As the keywords have it: the hash of the integrity is the PRF's too, and beside an AEAD a hash is the PRF.
+    let hashes: Vec<String> = prfs.iter().map(|text| text.trim_start_matches("prf").to_owned()).collect();
+    let prfs = match integrity.as_slice() {
+        [] => hashes,
+        named if named == hashes => Vec::new(),
+        _ => prfs,
+    };
     let parts = [
-        texts(proposal, TransformType::ENCRYPTION, encryption),
+        texts(proposal, TransformType::ENCRYPTION, |transform| Some(encryption(transform))),
         integrity,
-        if implied { Vec::new() } else { prfs },
-        texts(proposal, TransformType::KEY_EXCHANGE, |transform| group(Group(transform.id))),
+        prfs,
+        texts(proposal, TransformType::KEY_EXCHANGE, |transform| Some(group(Group(transform.id)))),
         unknown_types(proposal),
     ];
     let parts: Vec<String> = parts
@@ -53,11 +57,15 @@ fn proposal_text(proposal: &Proposal) -> String {
     }
 }
 
-/// The alternatives of one type, each once. NONE and what is implied say nothing.
-fn texts(proposal: &Proposal, kind: TransformType, text: impl Fn(&Transform) -> String) -> Vec<String> {
+/// The alternatives of one type, each once.
+fn texts(
+    proposal: &Proposal,
+    kind: TransformType,
+    text: impl Fn(&Transform) -> Option<String>,
+) -> Vec<String> {
     let mut texts = Vec::new();
     for transform in proposal.transforms.iter().filter(|transform| transform.kind == kind) {
-        let text = text(transform);
+        let Some(text) = text(transform) else { continue };
         if !texts.contains(&text) && texts.len() <= MAX_ALTERNATIVES {
             texts.push(text);
         }
@@ -110,9 +118,10 @@ fn encryption(transform: &Transform) -> String {
     }
 }
 
-fn integrity(algorithm: IntegrityAlgorithm) -> String {
-    match algorithm {
-        IntegrityAlgorithm::NONE => "noauth".to_owned(),
+/// NONE says nothing: it stands beside an AEAD.
+fn integrity(algorithm: IntegrityAlgorithm) -> Option<String> {
+    Some(match algorithm {
+        IntegrityAlgorithm::NONE => return None,
         IntegrityAlgorithm::HMAC_MD5_96 => "md5".to_owned(),
         IntegrityAlgorithm::HMAC_SHA1_96 => "sha1".to_owned(),
         IntegrityAlgorithm::AES_XCBC_96 => "aesxcbc".to_owned(),
@@ -121,7 +130,7 @@ fn integrity(algorithm: IntegrityAlgorithm) -> String {
         IntegrityAlgorithm::HMAC_SHA2_384_192 => "sha384".to_owned(),
         IntegrityAlgorithm::HMAC_SHA2_512_256 => "sha512".to_owned(),
         IntegrityAlgorithm(other) => format!("integ{other}"),
-    }
+    })
 }
 
 fn prf(algorithm: PrfAlgorithm) -> String {
