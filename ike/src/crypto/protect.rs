@@ -254,3 +254,6 @@ const SK_PREFIX_LEN: usize = Header::LEN + crate::codec::payload::GENERIC_HEADER
 
 /// Octets before the body of an SKF payload.
 const SKF_PREFIX_LEN: usize = SK_PREFIX_LEN + 4;
+
+#[cfg(test)]
+mod tests;
