@@ -217,7 +217,18 @@ fn identities_are_read_and_written_as_people_write_them() {
         assert_eq!(identity.to_string(), text);
     }
     assert_eq!("@gw.example.net".parse(), Ok(Identity::Fqdn("gw.example.net".into())));
-    for text in ["", "a b", "keyid:", "keyid:0x0", "keyid:0xgg", "ops@", "a@b@c", "name\n"] {
+    for text in [
+        "",
+        "a b",
+        "keyid:",
+        "keyid:0x0",
+        "keyid:0xgg",
+        "ops@",
+        "a@b@c",
+        "name\n",
+        "10.0.0.256",
+        "2001:db8::g",
+    ] {
         assert!(text.parse::<Identity>().is_err(), "{text:?}");
     }
     assert!(Identity::Fqdn("GW.example.net".into()).matches(&Identity::Fqdn("gw.EXAMPLE.net".into())));

@@ -94,7 +94,7 @@ impl Identity {
         body
     }
 
-    /// Whether a peer that shows `shown` is this one. Names of the DNS are compared without regard to case.
+    /// Whether a peer that shows `shown` is this one. Names and mail addresses are compared without regard to case.
     pub fn matches(&self, shown: &Self) -> bool {
         match (self, shown) {
             (Self::Fqdn(ours), Self::Fqdn(theirs)) | (Self::Rfc822(ours), Self::Rfc822(theirs)) => {
@@ -198,7 +198,8 @@ fn octets_of_hex(hex: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some((digit(*high)? << 4) | digit(*low)?)).collect()
 }
 
-/// Letters, digits, dots, hyphens and underscores; not empty.
+/// Letters, digits, dots, hyphens and underscores. Digits and dots alone are a mistyped address.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+    let permitted = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    name.chars().all(permitted) && name.chars().any(|c| !c.is_ascii_digit() && c != '.')
 }

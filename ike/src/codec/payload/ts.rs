@@ -125,6 +125,19 @@ impl TrafficSelector {
         self.start_port == u16::MAX && self.end_port == 0
     }
 
+    /// The prefix that has exactly these addresses.
+    fn prefix_len(&self) -> Option<u32> {
+        let (start, end, width) = match (self.start, self.end) {
+            (IpAddr::V4(start), IpAddr::V4(end)) => (start.to_bits().into(), end.to_bits().into(), u32::BITS),
+            (IpAddr::V6(start), IpAddr::V6(end)) => (start.to_bits(), end.to_bits(), u128::BITS),
+            _ => return None,
+        };
+        let differing: u128 = start ^ end;
+        let host_bits = u128::BITS.saturating_sub(differing.leading_zeros());
+        let exact = start & differing == 0 && differing.count_ones() == host_bits;
+        exact.then(|| width.saturating_sub(host_bits))
+    }
+
     const fn any(start: IpAddr, end: IpAddr) -> Self {
         Self { protocol: 0, start_port: 0, end_port: u16::MAX, start, end }
     }
@@ -179,20 +192,5 @@ impl fmt::Display for TrafficSelector {
             (start, end) if start == end => write!(f, " port {start}"),
             (start, end) => write!(f, " port {start}-{end}"),
         }
-    }
-}
-
-impl TrafficSelector {
-    /// The prefix that has exactly these addresses.
-    fn prefix_len(&self) -> Option<u32> {
-        let (start, end, width) = match (self.start, self.end) {
-            (IpAddr::V4(start), IpAddr::V4(end)) => (start.to_bits().into(), end.to_bits().into(), u32::BITS),
-            (IpAddr::V6(start), IpAddr::V6(end)) => (start.to_bits(), end.to_bits(), u128::BITS),
-            _ => return None,
-        };
-        let differing: u128 = start ^ end;
-        let host_bits = u128::BITS.saturating_sub(differing.leading_zeros());
-        let exact = start & differing == 0 && differing.count_ones() == host_bits;
-        exact.then(|| width.saturating_sub(host_bits))
     }
 }

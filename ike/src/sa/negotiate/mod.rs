@@ -1,5 +1,5 @@
 //! Which transforms an SA gets (RFC 7296 §2.7, §3.3): what we offer, what we choose of an offer, and whether an answer
-//! is one to our offer. What a peer offered is put into words in [`describe`].
+//! is one to our offer. What a peer offered is put into words in [`describe()`].
 //!
 //! We offer one proposal a suite. That keeps AEAD and non-AEAD ciphers apart (RFC 5282 §8), and a peer that combines
 //! transforms as it likes, as AWS does, can only arrive at a suite that is configured.
@@ -266,7 +266,7 @@ fn select(
     wanted.iter().all(|transform| selected.contains(transform)).then_some(selected)
 }
 
-/// The transform that says "none" of a type that may be left out (RFC 7296 §3.3.2, RFC 9370 §2.2.1).
+/// The transform that says "none" of a type that may be left out (RFC 7296 §3.3.2, RFC 9370).
 fn none_of(kind: TransformType) -> Option<Transform> {
     let optional = matches!(kind, TransformType::INTEGRITY | TransformType::KEY_EXCHANGE);
     (optional || kind.is_additional_key_exchange()).then(|| Transform::new(kind, NONE))
