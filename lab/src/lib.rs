@@ -1,1 +1,47 @@
-//! Lab.
+//! Test hosts in network namespaces, real peers in them, and what scenarios need to drive and watch them.
+//!
+//! Everything here is real: the built `gotthard` binary, strongSwan, iperf3, the kernel's NAT, packets on veth pairs.
+//! A scenario is a function of a [`Run`], run once for each [`Suite`] by [`scenarios!`]. It needs root and the
+//! packages of `packages.txt`; where they are missing it says so (`lab: skipped: …`) and passes.
+//!
+//! Scenarios measure time and throughput, so they take turns: a lock file keeps them apart, across processes too.
+
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod flow;
+pub mod nat;
+pub mod netns;
+pub mod pcap;
+pub mod process;
+pub mod run;
+pub mod site;
+pub mod strongswan;
+pub mod suite;
+pub mod traffic;
+pub mod wait;
+
+pub use netns::Netns;
+pub use process::Process;
+pub use run::Run;
+pub use suite::Suite;
+
+/// Declares the tests of scenarios: `name::aes_256_gcm` and `name::aes_256_cbc_hmac_sha2_256` for each function
+/// `fn name(run: &Run) -> anyhow::Result<()>`.
+#[macro_export]
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            mod $name {
+                #[test]
+                fn aes_256_gcm() -> $crate::run::Outcome {
+                    $crate::run::scenario(stringify!($name), $crate::Suite::Gcm, super::$name)
+                }
+                #[test]
+                fn aes_256_cbc_hmac_sha2_256() -> $crate::run::Outcome {
+                    $crate::run::scenario(stringify!($name), $crate::Suite::Cbc, super::$name)
+                }
+            }
+        )+
+    };
+}

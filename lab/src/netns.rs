@@ -1,0 +1,169 @@
+//! Network namespaces as test hosts: made with `ip netns`, removed when dropped.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::fs::File;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// A test host. Its name holds our process id, so that test processes do not collide.
+#[derive(Debug)]
+pub struct Netns {
+    name: String,
+}
+
+impl Netns {
+    /// A host with nothing but its loopback. `role` is the readable part of its name.
+    pub fn new(role: &str) -> Result<Self> {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{serial}-{role}", std::process::id());
+        output(Command::new("ip").args(["netns", "add", &name]))?;
+        let host = Self { name };
+        host.ip("link set lo up")?;
+        Ok(host)
+    }
+
+    /// The namespace's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Connects two hosts with a veth pair, both ends up.
+    pub fn link(&self, device: &str, other: &Self, other_device: &str) -> Result<()> {
+        self.ip(&format!("link add {device} type veth peer name {other_device} netns {}", other.name))?;
+        self.ip(&format!("link set {device} up"))?;
+        other.ip(&format!("link set {other_device} up"))
+    }
+
+    /// Adds an address, without duplicate address detection.
+    pub fn address(&self, address: &str, device: &str) -> Result<()> {
+        let nodad = if address.contains(':') { " nodad" } else { "" };
+        self.ip(&format!("addr add {address} dev {device}{nodad}"))
+    }
+
+    /// `ip route add …`, IPv6 by the look of the words.
+    pub fn route(&self, words: &str) -> Result<()> {
+        let family = if words.contains(':') { "-6 " } else { "" };
+        self.ip(&format!("{family}route add {words}"))
+    }
+
+    /// Makes the host forward IPv4 and IPv6.
+    pub fn forward(&self) -> Result<()> {
+        self.sysctl("net.ipv4.ip_forward=1")?;
+        self.sysctl("net.ipv6.conf.all.forwarding=1")
+    }
+
+    /// `sysctl -w …`.
+    pub fn sysctl(&self, setting: &str) -> Result<()> {
+        self.output("sysctl", &["-q", "-w", setting]).map(drop)
+    }
+
+    /// `ip …` with words separated by blanks.
+    pub fn ip(&self, words: &str) -> Result<()> {
+        self.ip_output(words).map(drop)
+    }
+
+    /// The standard output of `ip …`.
+    pub fn ip_output(&self, words: &str) -> Result<String> {
+        output(Command::new("ip").args(["-n", &self.name]).args(words.split(' ').filter(|w| !w.is_empty())))
+    }
+
+    /// Runs a program to its end in this host and returns its standard output; fails where it fails.
+    pub fn output(&self, program: &str, args: &[&str]) -> Result<String> {
+        output(self.command(program).args(args))
+    }
+
+    /// A command that runs in this host and dies with the thread that started it.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "ip", "netns", "exec", &self.name, program]);
+        command
+    }
+
+    /// Runs a function on a thread inside this host: sockets it makes stay in the host.
+    pub fn enter<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let inside = || {
+            let namespace = File::open(Path::new("/run/netns").join(&self.name))?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            f()
+        };
+        thread::scope(|scope| scope.spawn(inside).join().map_err(|_| anyhow!("panicked in {}", self.name))?)
+    }
+
+    /// A UDP socket in this host.
+    pub fn udp(&self, local: SocketAddr) -> Result<UdpSocket> {
+        self.enter(|| UdpSocket::bind(local).with_context(|| format!("{local} in {}", self.name)))
+    }
+
+    /// The names of the links, `lo` excepted.
+    pub fn links(&self) -> Result<Vec<String>> {
+        let listed = self.ip_output("-o link show")?;
+        let name = |line: &str| Some(line.split(": ").nth(1)?.split('@').next()?.to_owned());
+        Ok(listed.lines().filter_map(name).filter(|link| link != "lo").collect())
+    }
+
+    /// Links, addresses, routes and rules as text, to be compared before and after. Volatile words (lifetimes,
+    /// neighbour discovery) are left out.
+    pub fn configuration(&self) -> Result<String> {
+        let mut all = Vec::new();
+        for words in
+            ["-o addr show", "-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule"]
+        {
+            let listed = self.ip_output(words)?;
+            let mut lines: Vec<_> = listed.lines().map(|line| line.trim_end().to_owned()).collect();
+            lines.sort();
+            all.extend(lines);
+        }
+        Ok(self.links()?.into_iter().chain(all).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        remove(&self.name);
+    }
+}
+
+/// Removes namespaces whose test process is gone: it was killed before it could.
+pub fn remove_leftovers() -> Result<()> {
+    let listed = output(Command::new("ip").args(["netns", "list"]))?;
+    for name in listed.lines().filter_map(|line| line.split(' ').next()) {
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let Some(pid) = owner.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else { continue };
+        if test_kill_process(pid).is_err() {
+            remove(name);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the processes that still run in the namespace, which is ours alone, and removes it.
+fn remove(name: &str) {
+    if let Ok(pids) = output(Command::new("ip").args(["netns", "pids", name])) {
+        for pid in pids.lines().filter_map(|pid| pid.trim().parse().ok()).filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    let _ = output(Command::new("ip").args(["netns", "del", name]));
+}
+
+/// Runs a command to its end and returns its standard output; an error holds the command and what it said.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?}: {}\n{}{}", output.status, text, said.trim_end());
+    }
+    Ok(text)
+}
+
+static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+const PREFIX: &str = "gtl";

@@ -1,0 +1,101 @@
+//! A peer or the gateway as a child process in a host: its log in a file, ended when dropped.
+
+use core::time::Duration;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
+
+/// A running child. [`crate::Netns::command`] execs into the program, so the child's id is the program's.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it; standard output and error are appended to `DIR/NAME.log`.
+    pub fn spawn(command: &mut Command, name: &str, dir: &Path) -> Result<Self> {
+        let log = dir.join(format!("{name}.log"));
+        let file = OpenOptions::new().append(true).create(true).open(&log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().with_context(|| format!("{command:?}"))?;
+        Ok(Self { name: name.to_owned(), child, log })
+    }
+
+    /// The same with standard output in a file of its own, `DIR/NAME.out`.
+    pub fn spawn_with_output(command: &mut Command, name: &str, dir: &Path) -> Result<(Self, PathBuf)> {
+        let log = dir.join(format!("{name}.log"));
+        let out = dir.join(format!("{name}.out"));
+        command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&log)?);
+        let child = command.spawn().with_context(|| format!("{command:?}"))?;
+        Ok((Self { name: name.to_owned(), child, log }, out))
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// False once it has ended.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// All it has written.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("process id")?;
+        kill_process(pid, signal).with_context(|| self.name.clone())
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let what = format!("the end of {}", self.name);
+        wait::until(deadline, what, || Ok(self.child.try_wait()?))
+    }
+
+    /// Waits for its end and fails unless that was a success.
+    pub fn success(&mut self, deadline: Duration) -> Result<()> {
+        let status = self.wait(deadline)?;
+        if !status.success() {
+            bail!("{}: {status}\n{}", self.name, self.log());
+        }
+        Ok(())
+    }
+
+    /// Resident set in KiB (`VmRSS`).
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// Open file descriptors.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,247 @@
+//! strongSwan as a peer: one charon a host, ESP in user space (plugin kernel-libipsec), told what to do by swanctl.
+
+use core::time::Duration;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{Netns, Process, Run, netns, wait};
+
+pub mod posture;
+
+/// A running charon with its own configuration, vici socket and log.
+#[derive(Debug)]
+pub struct Charon {
+    process: Process,
+    name: String,
+    host: String,
+    dir: PathBuf,
+    logs: PathBuf,
+}
+
+impl Charon {
+    /// Starts charon in a host and loads a swanctl.conf; returns when it is loaded.
+    pub fn start(run: &Run, host: &Netns, name: &str, swanctl_conf: &str) -> Result<Self> {
+        let dir = run.dir().join(name);
+        std::fs::create_dir(&dir)?;
+        let log = run.dir().join(format!("{name}-charon.log"));
+        std::fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir, &log))?;
+        std::fs::write(dir.join("swanctl.conf"), swanctl_conf)?;
+        let process = spawn(host, name, &dir, run.dir())?;
+        let charon = Self {
+            process,
+            name: name.to_owned(),
+            host: host.name().to_owned(),
+            dir,
+            logs: run.dir().to_owned(),
+        };
+        charon.load()?;
+        Ok(charon)
+    }
+
+    /// Kills it (SIGKILL: it tells nobody) and starts it again, without any state.
+    pub fn restart_after_kill(&mut self, host: &Netns) -> Result<()> {
+        self.kill()?;
+        self.process = spawn(host, &self.name, &self.dir, &self.logs)?;
+        self.load()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        match std::fs::remove_file(self.dir.join("vici")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings up a child SA and the IKE SA below it.
+    pub fn initiate(&self, child: &str) -> Result<()> {
+        self.swanctl(&["--initiate", "--child", child, "--timeout", "15"]).map(drop)
+    }
+
+    /// Starts a rekey of a child SA.
+    pub fn rekey_child(&self, child: &str) -> Result<()> {
+        self.swanctl(&["--rekey", "--child", child]).map(drop)
+    }
+
+    /// Starts a rekey of an IKE SA.
+    pub fn rekey_ike(&self, connection: &str) -> Result<()> {
+        self.swanctl(&["--rekey", "--ike", connection]).map(drop)
+    }
+
+    /// Deletes an IKE SA.
+    pub fn terminate(&self, connection: &str) -> Result<()> {
+        self.swanctl(&["--terminate", "--ike", connection, "--timeout", "10"]).map(drop)
+    }
+
+    /// Its SAs.
+    pub fn sas(&self) -> Result<Sas> {
+        Ok(Sas(self.swanctl(&["--list-sas", "--raw"])?))
+    }
+
+    /// Waits until it has one established IKE SA with one installed child.
+    pub fn await_established(&self, deadline: Duration) -> Result<Sas> {
+        wait::until(deadline, format!("{} to have an SA", self.host), || {
+            Ok(Some(self.sas()?).filter(|sas| sas.established() == 1 && sas.installed() == 1))
+        })
+    }
+
+    /// Waits until it has no SA.
+    pub fn await_no_sa(&self, deadline: Duration) -> Result<()> {
+        wait::until_true(deadline, format!("{} to have no SA", self.host), || Ok(self.sas()?.is_empty()))
+    }
+
+    /// What charon has logged.
+    pub fn log(&self) -> String {
+        let log = self.logs.join(format!("{}-charon.log", self.name));
+        String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned()
+    }
+
+    fn load(&self) -> Result<()> {
+        let socket = self.dir.join("vici");
+        wait::until_true(START, format!("charon in {}", self.host), || Ok(socket.exists()))?;
+        let file = self.dir.join("swanctl.conf");
+        let file = file.to_string_lossy();
+        let said = self.swanctl(&["--load-all", "--file", &file])?;
+        if said.contains("failed") {
+            bail!("{said}");
+        }
+        Ok(())
+    }
+
+    fn swanctl(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new("swanctl");
+        command.args(args).env("STRONGSWAN_CONF", self.dir.join("strongswan.conf"));
+        command.env("SWANCTL_DIR", &self.dir);
+        netns::output(&mut command)
+    }
+}
+
+/// What `swanctl --list-sas --raw` says.
+#[derive(Clone, Debug)]
+pub struct Sas(String);
+
+impl Sas {
+    /// IKE SAs that are established.
+    pub fn established(&self) -> usize {
+        self.values("state").filter(|state| *state == "ESTABLISHED").count()
+    }
+
+    /// Child SAs that are installed.
+    pub fn installed(&self) -> usize {
+        self.values("state").filter(|state| *state == "INSTALLED").count()
+    }
+
+    /// True if there is none, in whatever state.
+    pub fn is_empty(&self) -> bool {
+        self.values("state").next().is_none()
+    }
+
+    /// The values of a key, in the order of the SAs.
+    pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let words = self.0.split([' ', '\n', '{', '}']);
+        words.filter_map(move |word| word.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// The first value of a key as a number; 0 where there is none.
+    pub fn number(&self, key: &str) -> u64 {
+        self.values(key).next().and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// A connection of one child, ESP in UDP.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name; the child's is the same with `-c`.
+    pub name: String,
+    /// Our outer address and identity.
+    pub local: String,
+    /// The peer's outer address and identity.
+    pub remote: String,
+    /// Pre-shared key.
+    pub psk: String,
+    /// IKE proposals.
+    pub ike: String,
+    /// ESP proposals.
+    pub esp: String,
+    /// Inner addresses on our side.
+    pub local_ts: String,
+    /// Inner addresses on the peer's side.
+    pub remote_ts: String,
+}
+
+impl Connection {
+    /// The swanctl.conf of these connections.
+    pub fn render(connections: &[Self]) -> Result<String> {
+        let mut text = String::from("connections {\n");
+        for Self { name, local, remote, ike, esp, local_ts, remote_ts, .. } in connections {
+            write!(
+                text,
+                "  {name} {{\n    version = 2\n    local_addrs = {local}\n    remote_addrs = {remote}\n    mobike = no\n    \
+                 encap = yes\n    unique = replace\n    dpd_delay = 10s\n    proposals = {ike}\n    \
+                 local {{\n      auth = psk\n      id = {local}\n    }}\n    remote {{\n      auth = psk\n      id = {remote}\n    }}\n    \
+                 children {{\n      {name}-c {{\n        local_ts = {local_ts}\n        remote_ts = {remote_ts}\n        \
+                 esp_proposals = {esp}\n        dpd_action = clear\n        replay_window = 1024\n      }}\n    }}\n  }}\n"
+            )?;
+        }
+        text.push_str("}\nsecrets {\n");
+        for Self { name, local, remote, psk, .. } in connections {
+            writeln!(
+                text,
+                "  ike-{name} {{\n    id-a = {local}\n    id-b = {remote}\n    secret = \"{psk}\"\n  }}"
+            )?;
+        }
+        text.push_str("}\n");
+        Ok(text)
+    }
+}
+
+fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path) -> Result<Process> {
+    let mut command = host.command("/usr/sbin/charon-systemd");
+    command.env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
+    Process::spawn(&mut command, &format!("{name}-stdout"), logs)
+}
+
+/// The fwmark keeps charon's own packets out of its tunnel route: with selectors of 0.0.0.0/0 they would match it.
+fn strongswan_conf(dir: &Path, log: &Path) -> String {
+    let (dir, log) = (dir.display(), log.display());
+    format!(
+        "charon-systemd {{
+  load = aes aesni sha1 sha2 hmac gcm gmp kdf random nonce openssl pem x509 pubkey pkcs1 kernel-libipsec kernel-netlink socket-default vici updown
+  retransmit_timeout = 1.0
+  retransmit_tries = 3
+  plugins {{
+    vici {{
+      socket = unix://{dir}/vici
+    }}
+    kernel-libipsec {{
+      allow_peer_ts = yes
+    }}
+    kernel-netlink {{
+      fwmark = !0x42
+    }}
+    socket-default {{
+      fwmark = 0x42
+    }}
+  }}
+  filelog {{
+    file {{
+      path = {log}
+      default = 1
+      append = yes
+      flush_line = yes
+    }}
+  }}
+}}
+swanctl {{
+  load = random
+  socket = unix://{dir}/vici
+}}
+"
+    )
+}
+
+const START: Duration = Duration::from_secs(10);

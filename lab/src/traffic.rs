@@ -1,0 +1,130 @@
+//! Traffic of real programs: ping and iperf3.
+
+use core::time::Duration;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::capture::MARKER;
+use crate::{Netns, Process, Run, wait};
+
+/// What a ping saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Requests sent.
+    pub sent: u32,
+    /// Answers received.
+    pub received: u32,
+}
+
+/// Pings with the marker as payload. `size` is that of the whole IP packet, which may not be fragmented.
+pub fn ping(host: &Netns, to: IpAddr, count: u32, size: Option<usize>) -> Result<(Ping, String)> {
+    let mut command = host.command("ping");
+    command.args(["-n", "-i", "0.05", "-W", "2", "-c", &count.to_string(), "-p", &marker_hex()?]);
+    if let Some(size) = size {
+        let headers = if to.is_ipv4() { 28 } else { 48 };
+        command.args(["-M", "do", "-s", &(size - headers).to_string()]);
+    }
+    let output = command.arg(to.to_string()).output()?;
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let counted = |what: &str| {
+        let words = text.lines().find(|line| line.contains("packets transmitted"))?;
+        let part = words.split(", ").find(|part| part.contains(what))?;
+        part.split(' ').next()?.parse().ok()
+    };
+    let sent = counted("transmitted").with_context(|| text.clone())?;
+    let received = counted("received").with_context(|| text.clone())?;
+    Ok((Ping { sent, received }, text))
+}
+
+/// Pings and fails unless every request is answered.
+pub fn expect_ping(host: &Netns, to: IpAddr) -> Result<()> {
+    let (seen, text) = ping(host, to, 5, None)?;
+    if seen.received != seen.sent {
+        bail!("ping from {}: {text}", host.name());
+    }
+    Ok(())
+}
+
+/// Pings until there is an answer.
+pub fn await_ping(host: &Netns, to: IpAddr, deadline: Duration) -> Result<()> {
+    let answered = || Ok(ping(host, to, 1, None)?.0.received == 1);
+    wait::until_true(deadline, format!("{to} to answer {}", host.name()), answered)
+}
+
+fn marker_hex() -> Result<String> {
+    let mut hex = String::new();
+    MARKER.iter().try_for_each(|octet| write!(hex, "{octet:02x}"))?;
+    Ok(hex)
+}
+
+/// Who sends in an iperf3 measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The client.
+    Up,
+    /// The server.
+    Down,
+}
+
+/// One TCP stream between two hosts.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream<'a> {
+    /// Where the client runs.
+    pub client: &'a Netns,
+    /// The client's address.
+    pub from: IpAddr,
+    /// Where the server runs.
+    pub server: &'a Netns,
+    /// The server's address.
+    pub to: IpAddr,
+    /// Who sends.
+    pub direction: Direction,
+    /// For how long.
+    pub seconds: u32,
+    /// A cap in Mbit/s; `None`: as fast as it goes.
+    pub cap_mbit: Option<u32>,
+}
+
+impl Stream<'_> {
+    /// Runs iperf3 and returns what the receiver got, in bits per second; fails if nothing arrived.
+    pub fn run(&self, run: &Run) -> Result<f64> {
+        let mut server = self.server.command("iperf3");
+        server.args(["-s", "-1", "--forceflush", "-B", &self.to.to_string()]);
+        let (mut server, listening) = Process::spawn_with_output(&mut server, "iperf3-server", run.dir())?;
+        wait::until_true(SERVER_START, "iperf3 to listen", || {
+            Ok(std::fs::read_to_string(&listening)?.contains("Server listening"))
+        })?;
+        let report = self.client_report()?;
+        server.wait(SERVER_END)?;
+        let bits = report.pointer("/end/sum_received/bits_per_second").and_then(Value::as_f64);
+        match bits {
+            Some(bits) if bits > 0.0 => Ok(bits),
+            _ => bail!("iperf3 from {} to {}: {report}", self.from, self.to),
+        }
+    }
+
+    fn client_report(&self) -> Result<Value> {
+        let mut client = self.client.command("iperf3");
+        client.args(["-J", "--connect-timeout", "5000", "-t", &self.seconds.to_string()]);
+        client.args(["-B", &self.from.to_string(), "-c", &self.to.to_string()]);
+        if let Some(mbit) = self.cap_mbit {
+            client.args(["-b", &format!("{mbit}M")]);
+        }
+        if self.direction == Direction::Down {
+            client.arg("-R");
+        }
+        let output = client.output()?;
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        if let Some(error) = report.get("error") {
+            bail!("iperf3 from {} to {}: {error}", self.from, self.to);
+        }
+        Ok(report)
+    }
+}
+
+const SERVER_START: Duration = Duration::from_secs(10);
+const SERVER_END: Duration = Duration::from_secs(20);

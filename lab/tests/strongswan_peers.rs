@@ -1,0 +1,65 @@
+//! The bench itself: two strongSwan ends agree and carry traffic, and the judgement of captures finds what it should.
+
+use core::time::Duration;
+
+use anyhow::{Result, ensure};
+use gotthard_lab::capture::{Capture, expect_no_inner_packet};
+use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, OUTSIDE, Site, inside_of};
+use gotthard_lab::strongswan::{Charon, Connection, posture};
+use gotthard_lab::traffic::{Direction, Stream, expect_ping};
+use gotthard_lab::{Run, scenarios};
+
+scenarios!(strongswan_reaches_the_aws_posture_and_carries_traffic, a_packet_in_clear_is_found);
+
+fn strongswan_reaches_the_aws_posture_and_carries_traffic(run: &Run) -> Result<()> {
+    let site = Site::new()?;
+    let aws = site.aws(run)?;
+    let customer = customer_gateway(run, &site)?;
+    let capture = site.capture(run)?;
+    customer.initiate("tun1-c")?;
+    aws[0].await_established(Duration::from_secs(5))?;
+    expect_ping(&site.lan, inside_of(0))?;
+    for direction in [Direction::Up, Direction::Down] {
+        let stream = Stream {
+            client: &site.lan,
+            from: LAN_HOST,
+            server: &site.endpoints[0],
+            to: CLOUD_HOST,
+            direction,
+            seconds: 1,
+            cap_mbit: Some(50),
+        };
+        stream.run(run)?;
+    }
+    capture.expect_no_inner_packet()?;
+    Ok(())
+}
+
+/// The same ping before there is a tunnel leaves by the default route.
+fn a_packet_in_clear_is_found(run: &Run) -> Result<()> {
+    let site = Site::new()?;
+    let capture = Capture::start(run, &site.gateway, OUTSIDE, "outside")?;
+    ensure!(expect_ping(&site.lan, CLOUD_HOST).is_err(), "there is a way to the cloud without a tunnel");
+    let packets = capture.finish()?;
+    let judged = expect_no_inner_packet(&packets).map_err(|error| error.to_string());
+    ensure!(
+        judged.as_ref().is_err_and(|why| why.contains("inner packet 10.10.0.2 -> 10.200.0.1")),
+        "{judged:?}"
+    );
+    Ok(())
+}
+
+/// Its selectors are those of its sites: kernel-libipsec routes them before all else, the way back to the LAN included.
+fn customer_gateway(run: &Run, site: &Site) -> Result<Charon> {
+    let connection = |index: usize| Connection {
+        name: format!("tun{}", index + 1),
+        local: posture::CUSTOMER_GATEWAY.to_owned(),
+        remote: posture::ENDPOINTS[index].to_owned(),
+        psk: posture::PSKS[index].to_owned(),
+        ike: run.suite.ike().to_owned(),
+        esp: run.suite.esp().to_owned(),
+        local_ts: "10.10.0.0/16".to_owned(),
+        remote_ts: "10.200.0.0/16, 169.254.10.0/30".to_owned(),
+    };
+    Charon::start(run, &site.gateway, "customer", &Connection::render(&[connection(0)])?)
+}
