@@ -123,6 +123,7 @@ mod tests {
         let mut packet = vec![0; 40];
         packet[0] = 0x60 | (class >> 4);
         packet[1] = (class << 4) | 0x0a; // with a flow label
+        packet[6] = 59;
         packet
     }
 }

@@ -19,8 +19,9 @@ pub fn encapsulate(sa: &OutboundSa, seq: u64, pkt: &mut Packet<'_>) -> Result<()
     seal(sa, seq, pkt, |iv| sa.sealer().write_iv(seq, iv))
 }
 
+/// [`encapsulate`] with a chosen IV, as published packets need it.
 #[inline]
-fn seal(
+pub(super) fn seal(
     sa: &OutboundSa,
     seq: u64,
     pkt: &mut Packet<'_>,

@@ -9,3 +9,6 @@ pub mod encapsulate;
 pub mod header;
 pub mod trailer;
 pub mod transform;
+
+#[cfg(test)]
+mod vectors;

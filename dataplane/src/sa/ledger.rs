@@ -21,7 +21,7 @@ pub struct KeyLedger {
     order: VecDeque<Fingerprint>,
 }
 
-/// SHA-256 over SPI and keys.
+/// SHA-256 over cipher key and salt.
 type Fingerprint = [u8; digest::SHA256_OUTPUT_LEN];
 
 impl KeyLedger {
@@ -41,7 +41,7 @@ impl KeyLedger {
     }
 }
 
-/// The SPI is left out: the same keys under another SPI repeat the nonces just as well.
+/// The SPI does not count: the same keys under another SPI repeat the nonces just as well.
 fn fingerprint(spec: &OutboundSpec) -> Fingerprint {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&spec.keys.encryption);
@@ -51,3 +51,47 @@ fn fingerprint(spec: &OutboundSpec) -> Fingerprint {
 }
 
 const CAPACITY: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::esp::transform::Transform;
+    use crate::sa::spec::{Encapsulation, Keys, OuterPath, Selectors, TunnelId};
+
+    fn spec(spi: u32, key: u64) -> OutboundSpec {
+        let encryption = key.to_be_bytes().repeat(5)[..36].to_vec();
+        OutboundSpec {
+            tunnel: TunnelId(1),
+            spi,
+            transform: Transform::Aes256Gcm16,
+            keys: Keys { encryption, integrity: Vec::new() },
+            esn: true,
+            selectors: Selectors::default(),
+            path: OuterPath {
+                local: ([192, 0, 2, 1], 4500).into(),
+                remote: ([192, 0, 2, 2], 4500).into(),
+                encapsulation: Encapsulation::Udp,
+            },
+        }
+    }
+
+    #[test]
+    fn the_same_keys_are_refused_for_ever_after_under_any_spi() {
+        let mut ledger = KeyLedger::default();
+        ledger.enter(&spec(300, 1)).unwrap();
+        ledger.enter(&spec(300, 2)).unwrap();
+        assert_eq!(ledger.enter(&spec(300, 1)), Err(SpecError::Reinstalled));
+        assert_eq!(ledger.enter(&spec(301, 1)), Err(SpecError::Reinstalled));
+    }
+
+    #[test]
+    fn the_ledger_is_bounded_and_forgets_the_oldest() {
+        let mut ledger = KeyLedger::default();
+        for key in 0..CAPACITY as u64 + 10 {
+            ledger.enter(&spec(300, key)).unwrap();
+        }
+        assert_eq!((ledger.known.len(), ledger.order.len()), (CAPACITY, CAPACITY));
+        assert_eq!(ledger.enter(&spec(300, 10)), Err(SpecError::Reinstalled));
+        assert_eq!(ledger.enter(&spec(300, 9)), Ok(()));
+    }
+}
