@@ -115,7 +115,7 @@ fn deny() -> Result<Outcome> {
             return Ok(Outcome::Skipped(format!("cargo-deny could not be installed: {error:#}")));
         }
     }
-    cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"])
+    cargo(&["deny", "check", "bans", "licenses", "sources"])
 }
 
 /// The scenarios share two cores and measure: one at a time, with the optimised binary.
