@@ -233,11 +233,16 @@ fn identities_are_read_and_written_as_people_write_them() {
     }
     assert!(Identity::Fqdn("GW.example.net".into()).matches(&Identity::Fqdn("gw.EXAMPLE.net".into())));
     assert!(!Identity::Fqdn("gw.example.net".into()).matches(&Identity::KeyId(b"gw.example.net".to_vec())));
-    assert_eq!(
-        Identity::Fqdn("a\n\u{1b}[2J".into()).to_string(),
-        "a\\n\\u{1b}[2J",
-        "a peer's text is escaped"
-    );
+}
+
+#[test]
+fn what_a_peer_calls_itself_is_escaped_and_cut_where_it_is_shown() {
+    assert_eq!(Identity::Fqdn("a\n\u{1b}[2J".into()).to_string(), "a\\n\\u{1b}[2J");
+    assert_eq!(Identity::KeyId(b"a b".to_vec()).to_string(), "keyid:0x612062");
+    for huge in [Identity::Fqdn("\n".repeat(65_000)), Identity::KeyId(vec![0; 65_000])] {
+        let text = huge.to_string();
+        assert!(text.chars().count() < 600 && text.ends_with('…'), "{text}");
+    }
 }
 
 #[test]

@@ -29,11 +29,11 @@ impl Identification<'static> {
 
 impl<'a> Identification<'a> {
     pub(super) fn parse(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let body = r.rest();
-        let mut r = Reader::new(body);
-        let kind = IdType(r.u8()?);
-        r.skip(3)?; // RESERVED
-        Ok(Self { identity: Identity::from_wire(kind, r.rest()), body: Cow::Borrowed(body) })
+        let mut fields = *r;
+        let body = Cow::Borrowed(r.rest());
+        let kind = IdType(fields.u8()?);
+        fields.skip(3)?; // RESERVED
+        Ok(Self { identity: Identity::from_wire(kind, fields.rest()), body })
     }
 
     pub(super) fn emit(&self, w: &mut Writer<'_>) {
@@ -132,14 +132,17 @@ impl From<IpAddr> for Identity {
     }
 }
 
-/// As in the configuration: an address, a name, `user@name`, `keyid:text`, `keyid:0xHEX`; what a peer may choose freely
-/// is escaped.
+/// As in the configuration: an address, a name, `user@name`, `keyid:text`, `keyid:0xHEX`. What a peer may choose freely
+/// is escaped, and cut where it is longer than any name.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ipv4(address) => fmt::Display::fmt(address, f),
             Self::Ipv6(address) => fmt::Display::fmt(address, f),
-            Self::Fqdn(name) | Self::Rfc822(name) => write!(f, "{}", name.escape_debug()),
+            Self::Fqdn(name) | Self::Rfc822(name) => {
+                name.chars().take(MAX_SHOWN).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
+                write_cut(f, name.chars().nth(MAX_SHOWN).is_some())
+            }
             Self::Dn(data) => write_octets(f, "dn:", data),
             Self::KeyId(data) => write_octets(f, "keyid:", data),
             Self::Other { kind, data } => write_octets(f, &format!("{kind}:"), data),
@@ -182,14 +185,21 @@ impl FromStr for Identity {
 /// Text where it is plain text, else hexadecimal.
 fn write_octets(f: &mut fmt::Formatter<'_>, prefix: &str, octets: &[u8]) -> fmt::Result {
     f.write_str(prefix)?;
+    let (octets, cut) =
+        octets.split_at_checked(MAX_SHOWN).map_or((octets, false), |(head, rest)| (head, !rest.is_empty()));
     let plain = octets.iter().all(u8::is_ascii_graphic) && !octets.starts_with(b"0x");
     match core::str::from_utf8(octets) {
-        Ok(text) if plain => f.write_str(text),
+        Ok(text) if plain => f.write_str(text)?,
         _ => {
             f.write_str("0x")?;
-            octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))?;
         }
     }
+    write_cut(f, cut)
+}
+
+fn write_cut(f: &mut fmt::Formatter<'_>, cut: bool) -> fmt::Result {
+    if cut { f.write_str("…") } else { Ok(()) }
 }
 
 fn octets_of_hex(hex: &str) -> Option<Vec<u8>> {
@@ -203,3 +213,6 @@ fn is_name(name: &str) -> bool {
     let permitted = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     name.chars().all(permitted) && name.chars().any(|c| !c.is_ascii_digit() && c != '.')
 }
+
+/// Characters or octets of an identity that are shown; a domain name has no more (RFC 1035 §2.3.4).
+const MAX_SHOWN: usize = 255;

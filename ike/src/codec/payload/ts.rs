@@ -42,14 +42,10 @@ impl<'a> TrafficSelectors<'a> {
             let mut body = r.block(2)?;
             match kind {
                 TsType::IPV4_ADDR_RANGE => {
-                    payload.selectors.push(TrafficSelector::parse(protocol, &mut body, |r| {
-                        r.array::<4>().map(IpAddr::from)
-                    })?);
+                    payload.selectors.push(TrafficSelector::parse::<4>(protocol, &mut body)?);
                 }
                 TsType::IPV6_ADDR_RANGE => {
-                    payload.selectors.push(TrafficSelector::parse(protocol, &mut body, |r| {
-                        r.array::<16>().map(IpAddr::from)
-                    })?);
+                    payload.selectors.push(TrafficSelector::parse::<16>(protocol, &mut body)?);
                 }
                 _ => payload.unknown.push(UnknownSelector { kind, protocol, body: body.rest() }),
             }
@@ -142,14 +138,14 @@ impl TrafficSelector {
         Self { protocol: 0, start_port: 0, end_port: u16::MAX, start, end }
     }
 
-    fn parse<'a>(
-        protocol: u8,
-        r: &mut Reader<'a>,
-        address: impl Fn(&mut Reader<'a>) -> Result<IpAddr, DecodeError>,
-    ) -> Result<Self, DecodeError> {
-        let start_port = r.u16()?;
-        let end_port = r.u16()?;
-        let selector = Self { protocol, start_port, end_port, start: address(r)?, end: address(r)? };
+    /// Reads a range whose addresses have `N` octets.
+    fn parse<const N: usize>(protocol: u8, r: &mut Reader<'_>) -> Result<Self, DecodeError>
+    where
+        IpAddr: From<[u8; N]>,
+    {
+        let (start_port, end_port) = (r.u16()?, r.u16()?);
+        let (start, end) = (r.array::<N>()?.into(), r.array::<N>()?.into());
+        let selector = Self { protocol, start_port, end_port, start, end };
         r.finish()?;
         let ports = start_port <= end_port || selector.is_opaque();
         if ports && selector.start <= selector.end { Ok(selector) } else { Err(r.malformed(Flaw::Range)) }

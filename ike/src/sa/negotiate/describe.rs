@@ -142,7 +142,7 @@ fn prf(algorithm: PrfAlgorithm) -> String {
         PrfAlgorithm::HMAC_SHA2_384 => "prfsha384".to_owned(),
         PrfAlgorithm::HMAC_SHA2_512 => "prfsha512".to_owned(),
         PrfAlgorithm::AES128_CMAC => "prfaescmac".to_owned(),
-        PrfAlgorithm(other) => format!("prf{other}"),
+        PrfAlgorithm(other) => format!("unknownprf{other}"),
     }
 }
 
