@@ -1,0 +1,136 @@
+//! What is asked on the control socket, and what is answered.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::status::Status;
+
+/// A question or an order to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// How every connection is, or the named one alone.
+    Status {
+        /// Name of a connection.
+        connection: Option<String>,
+    },
+    /// Wanted up, from here on.
+    Up(Target),
+    /// Wanted down, from here on: its SAs are deleted at the peer.
+    Down(Target),
+    /// Read the configuration again and carry out what changed.
+    Reload,
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// The order is accepted; what it leads to shows in the status.
+    Done {
+        /// One line for the operator.
+        message: String,
+    },
+    /// Refused, and nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What kind of refusal; decides the exit code of the command line.
+    pub kind: RefusalKind,
+    /// For the operator: what is wrong and what to do; may have several lines.
+    pub message: String,
+}
+
+/// Kinds of [`Refusal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The message is not one of ours.
+    BadRequest,
+    /// Who asks may not.
+    Forbidden,
+    /// There is no such connection or tunnel.
+    NotFound,
+    /// The new configuration does not hold; the old one stays in force.
+    ConfigInvalid,
+    /// The daemon could not do it.
+    Failed,
+    /// The daemon is stopping or too busy to answer.
+    Unavailable,
+}
+
+impl Response {
+    /// A refusal.
+    pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self::Refused(Refusal { kind, message: message.into() })
+    }
+}
+
+/// `CONNECTION` (all its tunnels) or `CONNECTION/TUNNEL`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Name of the connection.
+    pub connection: String,
+    /// Name of one of its tunnels; `None`: all of them.
+    pub tunnel: Option<String>,
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (connection, tunnel) = match text.split_once('/') {
+            Some((connection, tunnel)) => (connection, Some(tunnel)),
+            None => (text, None),
+        };
+        let bad = |part: &str| part.is_empty() || part.contains('/') || part.len() > MAX_PART;
+        if bad(connection) || tunnel.is_some_and(bad) {
+            return Err(TargetError);
+        }
+        Ok(Self { connection: connection.to_owned(), tunnel: tunnel.map(str::to_owned) })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tunnel {
+            Some(tunnel) => write!(f, "{}/{tunnel}", self.connection),
+            None => f.write_str(&self.connection),
+        }
+    }
+}
+
+/// The text is not `CONNECTION` or `CONNECTION/TUNNEL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write CONNECTION or CONNECTION/TUNNEL, such as aws-prod/1")]
+pub struct TargetError;
+
+/// Longest name of a connection or tunnel that is worth looking up.
+const MAX_PART: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_connection_or_one_of_its_tunnels() {
+        let all: Target = "aws-prod".parse().unwrap();
+        assert_eq!((all.connection.as_str(), all.tunnel.as_deref()), ("aws-prod", None));
+        let one: Target = "aws-prod/1".parse().unwrap();
+        assert_eq!((one.connection.as_str(), one.tunnel.as_deref()), ("aws-prod", Some("1")));
+        assert_eq!((all.to_string(), one.to_string()), ("aws-prod".to_owned(), "aws-prod/1".to_owned()));
+    }
+
+    #[test]
+    fn a_target_with_an_empty_or_third_part_is_refused() {
+        for bad in ["", "/", "a/", "/1", "a/b/c", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<Target>(), Err(TargetError), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What is valid, but unwise: `gotthard check` warns of it.
+
+use std::net::IpAddr;
+
+use gotthard_ike::config::Encapsulation;
+use ipnet::IpNet;
+
+use super::error::ConfigError;
+use super::load::Loaded;
+use super::model::{Connection, Tunnel};
+use super::presets::Cloud;
+
+/// All warnings, in the order of the file. They have the form of errors: place, key, what, and what to write instead.
+pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
+    let mut warnings = Warnings { loaded, found: Vec::new() };
+    for connection in &loaded.config.connections {
+        warnings.connection(connection);
+        for (index, tunnel) in connection.tunnels.iter().enumerate() {
+            warnings.tunnel(connection, index, tunnel);
+        }
+    }
+    warnings.overlaps();
+    warnings.found.extend(loaded.not_carried_out());
+    warnings.found
+}
+
+struct Warnings<'l> {
+    loaded: &'l Loaded,
+    found: Vec<ConfigError>,
+}
+
+impl Warnings<'_> {
+    fn connection(&mut self, connection: &Connection) {
+        let key = |key: &str| format!("connection.{}.{key}", connection.name);
+        if connection.tunnels.len() == 1 {
+            self.warn(
+                key("tunnel"),
+                "there is one tunnel: the cloud's maintenance of its endpoint is an outage",
+                "write a second [[…tunnel]] to the cloud's other endpoint",
+            );
+        }
+        self.suites(connection);
+        if connection.mtu < IPV6_MINIMUM {
+            self.warn(
+                key("mtu"),
+                format!("{} is below what IPv6 needs: no IPv6 packet crosses these tunnels", connection.mtu),
+                "write 1280 or more",
+            );
+        }
+        if connection.cloud == Cloud::Aws && connection.encapsulation == Encapsulation::Esp {
+            self.warn(
+                key("encapsulation"),
+                "raw ESP has no segmentation offload and crosses no NAT",
+                "write encapsulation = \"udp\" (AWS takes it), or remove the key",
+            );
+        }
+    }
+
+    /// What the operator wrote; a preset's suites are our own choice. What is broken is refused, not warned of.
+    fn suites(&mut self, connection: &Connection) {
+        let esp = format!("connection.{}.esp", connection.name);
+        if let Some(suite) = connection.esp.iter().find(|suite| suite.group.is_none()) {
+            self.warn_if_written(
+                &esp,
+                format!(
+                    "{suite} has no PFS: who learns the keys of one IKE SA reads all that was sent under it"
+                ),
+                "add a group where the peer takes one, as in \"aes256gcm16-ecp256\"",
+            );
+        }
+        if connection.cloud != Cloud::Aws {
+            return;
+        }
+        let ike = format!("connection.{}.suites", connection.name);
+        for (key, count) in [(ike, connection.suites.len()), (esp, connection.esp.len())] {
+            if count > 1 {
+                self.warn_if_written(
+                    &key,
+                    "AWS takes the lowest that both sides share, whatever the order",
+                    "write the one suite that you want",
+                );
+            }
+        }
+    }
+
+    fn tunnel(&mut self, connection: &Connection, index: usize, tunnel: &Tunnel) {
+        let key = |key: &str| format!("connection.{}.tunnel[{}].{key}", connection.name, index + 1);
+        if connection.cloud == Cloud::Aws && !aws_psk(&tunnel.psk.0) {
+            self.warn(
+                key("psk"),
+                "AWS cannot have this pre-shared key: it takes 8 to 64 letters, digits, '.' and '_', not starting with 0",
+                "copy the key again from the file that AWS hands out",
+            );
+        }
+        if let Some(why) = tunnel.inside.and_then(|inside| connection.cloud.refuses_inside(inside)) {
+            self.warn(key("inside"), why, "write the inside address that the cloud's console shows");
+        }
+        if tunnel.peer_asn.is_some() && tunnel.peer_asn == self.loaded.config.gateway.asn {
+            self.warn(
+                key("peer_asn"),
+                "it is our own: the clouds speak external BGP only",
+                "write the cloud's AS number",
+            );
+        }
+    }
+
+    /// Prefixes of one connection against those of another, and against what we advertise; and the outer addresses of
+    /// the peers against all of them.
+    fn overlaps(&mut self) {
+        let config = &self.loaded.config;
+        for (index, connection) in config.connections.iter().enumerate() {
+            let key = format!("connection.{}.remote", connection.name);
+            for prefix in &connection.remote {
+                for ours in config.gateway.advertise.iter().filter(|ours| overlap(ours, prefix)) {
+                    self.warn(
+                        key.clone(),
+                        format!(
+                            "{prefix} overlaps {ours}, which we advertise: one of the two is out of reach"
+                        ),
+                        "write prefixes that are behind the cloud only",
+                    );
+                }
+                for other in config.connections.iter().take(index) {
+                    for theirs in other.remote.iter().filter(|theirs| overlap(theirs, prefix)) {
+                        self.warn(
+                            key.clone(),
+                            format!("{prefix} overlaps {theirs} of connection {}", other.name),
+                            "write each prefix at one connection, or the more specific ones",
+                        );
+                    }
+                }
+                for (_, tunnel) in config.tunnels().filter(|(_, tunnel)| prefix.contains(&tunnel.peer)) {
+                    self.warn(
+                        key.clone(),
+                        format!("{prefix} holds {}, the outer address of a peer", tunnel.peer),
+                        "leave the peer's outer address out; a tunnel cannot be reached through itself",
+                    );
+                }
+            }
+        }
+    }
+
+    fn warn_if_written(&mut self, key: &str, problem: impl Into<String>, remedy: &str) {
+        if self.loaded.places.contains_key(key) {
+            self.warn(key.to_owned(), problem, remedy);
+        }
+    }
+
+    fn warn(&mut self, key: String, problem: impl Into<String>, remedy: &str) {
+        let (file, line) = self.loaded.place(&key);
+        let (problem, remedy) = (problem.into(), remedy.to_owned());
+        self.found.push(ConfigError { file, line, column: 0, key, problem, remedy });
+    }
+}
+
+/// Pre-shared keys that AWS allows.
+fn aws_psk(psk: &[u8]) -> bool {
+    (8..=64).contains(&psk.len())
+        && !psk.starts_with(b"0")
+        && psk.iter().all(|octet| octet.is_ascii_alphanumeric() || b"._".contains(octet))
+}
+
+fn overlap(a: &IpNet, b: &IpNet) -> bool {
+    let same_family =
+        matches!((a.addr(), b.addr()), (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)));
+    same_family && (a.contains(b) || b.contains(a))
+}
+
+/// Smallest link MTU of IPv6 (RFC 8200 §5).
+const IPV6_MINIMUM: u16 = 1280;

@@ -1,0 +1,27 @@
+//! The configuration: from TOML text to a checked [`Config`], or to errors that say what to write instead.
+//!
+//! [`load`] reads the file and `conf.d/*.toml` beside it; [`parse_str`] needs no file system. Below them [`document`]
+//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`values`] one
+//! value each; [`presets`] holds what differs between clouds, and [`lint`] what is allowed but unwise.
+
+mod connection;
+mod document;
+pub mod error;
+mod gateway;
+pub mod lint;
+mod load;
+mod locate;
+pub mod model;
+mod options;
+pub mod presets;
+mod secret;
+mod suggest;
+mod tunnel;
+mod unique;
+mod values;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use load::{Loaded, Source, load, load_to_run, parse_sources, parse_str};
+pub use model::Config;
+pub use options::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, RunOptions};
+pub use secret::{FileSecrets, NoSecrets, SecretSource};

@@ -1,0 +1,138 @@
+//! A configuration that has been checked: every default is filled in, every value is of its own type.
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use gotthard_ike::codec::payload::id::Identity;
+use gotthard_ike::config::{Encapsulation, Mode};
+use gotthard_ike::suite::{EspSuite, IkeSuite};
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use super::presets::Cloud;
+
+/// The whole of a gateway's configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What concerns all connections.
+    pub gateway: Gateway,
+    /// The connections, by name.
+    pub connections: Vec<Connection>,
+}
+
+/// What concerns all connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Our outer address.
+    pub local: Local,
+    /// Our BGP AS number.
+    pub asn: Option<u32>,
+    /// Prefixes that we offer to every connection.
+    pub advertise: Vec<IpNet>,
+}
+
+/// Our outer address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// The source address of the kernel's route to the peer.
+    Auto,
+    /// This one.
+    Address(IpAddr),
+}
+
+/// A connection: one cloud gateway, its tunnels, and what is routed into them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection {
+    /// Its name, from the table's key.
+    pub name: String,
+    /// Whose gateway it is.
+    pub cloud: Cloud,
+    /// Where routes come from.
+    pub routing: Routing,
+    /// Static routing: prefixes behind the peer.
+    pub remote: Vec<IpNet>,
+    /// Which end starts.
+    pub mode: Mode,
+    /// How ESP crosses the outer network.
+    pub encapsulation: Encapsulation,
+    /// IKE suites, the preferred first.
+    pub suites: Vec<IkeSuite>,
+    /// ESP suites, the preferred first.
+    pub esp: Vec<EspSuite>,
+    /// Cap of the inner MTU in octets.
+    pub mtu: u16,
+    /// Hard lifetime of an IKE SA.
+    pub ike_lifetime: Duration,
+    /// Hard lifetime of a child SA.
+    pub child_lifetime: Duration,
+    /// Silence after which the peer is asked whether it lives.
+    pub dpd_interval: Duration,
+    /// Time between two probes inside the tunnel.
+    pub probe_interval: Duration,
+    /// Anti-replay window in packets.
+    pub replay_window: u32,
+    /// Its tunnels, in the order of the file.
+    pub tunnels: Vec<Tunnel>,
+}
+
+/// Where routes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// `remote` of the connection.
+    Static,
+    /// The embedded BGP speaker.
+    Bgp,
+    /// FRR or BIRD beside us.
+    External,
+}
+
+impl Routing {
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Bgp => "bgp",
+            Self::External => "external",
+        }
+    }
+}
+
+/// One tunnel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tunnel {
+    /// Its name, unique in the connection.
+    pub name: String,
+    /// Outer address of the peer.
+    pub peer: IpAddr,
+    /// Our address inside the tunnel with its prefix length.
+    pub inside: Option<IpNet>,
+    /// The peer's address inside the tunnel.
+    pub peer_inside: Option<IpAddr>,
+    /// The peer's BGP AS number.
+    pub peer_asn: Option<u32>,
+    /// Pre-shared key.
+    pub psk: Psk,
+    /// The identity that we show; default: our outer address.
+    pub local_id: Option<Identity>,
+    /// The identity that the peer shows; default: its outer address.
+    pub peer_id: Identity,
+    /// Name of the TUN device.
+    pub interface: String,
+}
+
+/// A pre-shared key: never shown, wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Psk(pub Zeroizing<Vec<u8>>);
+
+impl core::fmt::Debug for Psk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Psk(..)")
+    }
+}
+
+impl Config {
+    /// Every tunnel with its connection, in the order of the file.
+    pub fn tunnels(&self) -> impl Iterator<Item = (&Connection, &Tunnel)> {
+        self.connections.iter().flat_map(|c| c.tunnels.iter().map(move |t| (c, t)))
+    }
+}

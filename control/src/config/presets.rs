@@ -1,0 +1,178 @@
+//! What differs between the clouds' gateways, and why. A quirk of one cloud has its place here and nowhere else.
+
+use core::fmt;
+use core::time::Duration;
+use std::net::IpAddr;
+
+use gotthard_ike::suite::{EspSuite, IkeSuite};
+use ipnet::IpNet;
+
+/// Whose gateway a connection leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// AWS Site-to-Site VPN: virtual private gateway, transit gateway, Cloud WAN.
+    Aws,
+    /// Azure VPN Gateway and Virtual WAN, route-based.
+    Azure,
+    /// Google Cloud HA VPN.
+    Gcp,
+    /// Any other IKEv2 gateway; also one of ours.
+    Generic,
+}
+
+/// Values that a connection has where its configuration is silent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset {
+    /// IKE suites, the preferred first.
+    pub suites: Vec<IkeSuite>,
+    /// ESP suites, the preferred first.
+    pub esp: Vec<EspSuite>,
+    /// Cap of the inner MTU in octets.
+    pub mtu: u16,
+    /// Hard lifetime of an IKE SA.
+    pub ike_lifetime: Duration,
+    /// Hard lifetime of a child SA.
+    pub child_lifetime: Duration,
+    /// The AS number of the cloud's side, where it has a fixed one.
+    pub peer_asn: Option<u32>,
+}
+
+/// Silence after which a peer is asked whether it lives; AWS asks as often.
+pub const DPD_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between two probes inside a tunnel: three misses are noticed within a second.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(300);
+/// Anti-replay window in packets: wide enough for what a cloud's many cores reorder at several Gbps.
+pub const REPLAY_WINDOW: u32 = 8192;
+
+impl Cloud {
+    /// Every cloud, in the order that messages list them.
+    pub const ALL: [Self; 4] = [Self::Aws, Self::Azure, Self::Gcp, Self::Generic];
+
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Gcp => "gcp",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// What a connection to this cloud has where its configuration is silent.
+    pub fn preset(self) -> Preset {
+        let row = match self {
+            // AWS takes the lowest algorithm that both sides share and ignores our order, so that a second suite is
+            // not a fallback but the one that is used. Its lifetimes are the defaults of both phases.
+            Self::Aws => Row {
+                suites: &["aes256gcm16-sha256-ecp256"],
+                esp: &["aes256gcm16-ecp256"],
+                mtu: MTU_OUTER_1500,
+                ike_lifetime: Duration::from_hours(8),
+                child_lifetime: Duration::from_hours(1),
+                peer_asn: Some(64_512),
+            },
+            // Azure's default policy knows group 2 only; these need a custom policy on its connection (DHGroup ECP256
+            // or DHGroup14). Its default quick mode has no PFS, hence the suites without a group. It forwards no
+            // fragments and drops what is larger than 1400 without a word.
+            Self::Azure => Row {
+                suites: &["aes256gcm16-sha384-ecp256", "aes256-sha256-ecp256", "aes256-sha256-modp2048"],
+                esp: &["aes256gcm16-ecp256", "aes256gcm16-modp2048", "aes256gcm16", "aes256-sha256"],
+                mtu: 1400,
+                ike_lifetime: Duration::from_hours(8),
+                child_lifetime: Duration::from_mins(450),
+                peer_asn: Some(65_515),
+            },
+            // HA VPN runs over an outer MTU of 1460. Its documented lifetimes are 36,000 s and 10,800 s.
+            Self::Gcp => Row {
+                suites: &["aes256gcm16-sha256-ecp256", "aes256-sha256-modp2048"],
+                esp: &["aes256gcm16-ecp256", "aes256gcm16-modp2048", "aes256-sha256-modp2048"],
+                mtu: 1406,
+                ike_lifetime: Duration::from_hours(10),
+                child_lifetime: Duration::from_hours(3),
+                peer_asn: None,
+            },
+            Self::Generic => Row {
+                suites: &[
+                    "aes256gcm16-sha256-ecp256",
+                    "aes256gcm16-sha256-modp2048",
+                    "aes256-sha256-modp2048",
+                ],
+                esp: &["aes256gcm16-ecp256", "aes256gcm16-modp2048", "aes256-sha256-modp2048"],
+                mtu: MTU_OUTER_1500,
+                ike_lifetime: Duration::from_hours(8),
+                child_lifetime: Duration::from_hours(1),
+                peer_asn: None,
+            },
+        };
+        row.into()
+    }
+
+    /// Why an inside prefix cannot be used with this cloud, if so.
+    ///
+    /// AWS keeps some prefixes of 169.254.0.0/16 for itself and takes no IPv4 prefix outside of it.
+    pub fn refuses_inside(self, inside: IpNet) -> Option<&'static str> {
+        let (Self::Aws, IpAddr::V4(network)) = (self, inside.network()) else { return None };
+        match network.octets() {
+            [169, 254, 0..=5, 0..=3] | [169, 254, 169, 252..=255] => Some("AWS reserves this prefix"),
+            [169, 254, ..] => None,
+            _ => Some("AWS takes inside prefixes of 169.254.0.0/16 only"),
+        }
+    }
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A [`Preset`] as it is written above.
+struct Row {
+    suites: &'static [&'static str],
+    esp: &'static [&'static str],
+    mtu: u16,
+    ike_lifetime: Duration,
+    child_lifetime: Duration,
+    peer_asn: Option<u32>,
+}
+
+impl From<Row> for Preset {
+    /// A keyword that does not parse is left out; a test keeps that from happening.
+    fn from(row: Row) -> Self {
+        Self {
+            suites: row.suites.iter().filter_map(|suite| suite.parse().ok()).collect(),
+            esp: row.esp.iter().filter_map(|suite| suite.parse().ok()).collect(),
+            mtu: row.mtu,
+            ike_lifetime: row.ike_lifetime,
+            child_lifetime: row.child_lifetime,
+            peer_asn: row.peer_asn,
+        }
+    }
+}
+
+/// What plain ESP with AES-GCM leaves of an outer MTU of 1500; the SA's own limit may be lower.
+const MTU_OUTER_1500: u16 = 1446;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_has_all_its_suites_and_no_weak_one() {
+        for (cloud, ike, esp) in
+            [(Cloud::Aws, 1, 1), (Cloud::Azure, 3, 4), (Cloud::Gcp, 2, 3), (Cloud::Generic, 3, 3)]
+        {
+            let preset = cloud.preset();
+            assert_eq!((preset.suites.len(), preset.esp.len()), (ike, esp), "{cloud}");
+        }
+    }
+
+    #[test]
+    fn aws_keeps_some_inside_prefixes_for_itself() {
+        let refuses = |prefix: &str| Cloud::Aws.refuses_inside(prefix.parse().unwrap()).is_some();
+        assert!(refuses("169.254.0.2/30") && refuses("169.254.5.1/30") && refuses("169.254.169.254/30"));
+        assert!(refuses("10.0.0.1/30"));
+        assert!(!refuses("169.254.10.2/30") && !refuses("169.254.5.5/30") && !refuses("fd00::1/126"));
+        assert_eq!(Cloud::Generic.refuses_inside("10.0.0.1/30".parse().unwrap()), None);
+    }
+}
