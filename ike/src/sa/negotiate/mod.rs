@@ -38,10 +38,9 @@ pub(crate) struct Chosen<S> {
 pub(crate) enum Pfs {
     /// IKE_AUTH: there is no KE payload, and the group waits for the first rekey (RFC 7296 §1.2).
     Absent,
-    /// CREATE_CHILD_SA: as the suites say.
+    /// CREATE_CHILD_SA: as the suites say. Who wants to answer a peer that rekeys without a KE payload, as Azure does,
+    /// has a suite without a group.
     Suites,
-    /// As [`Pfs::Suites`], and a peer that offers no group is taken: a rekey that Azure starts has none.
-    Optional,
 }
 
 impl Offer<IkeSuite> {
@@ -137,14 +136,10 @@ pub(crate) fn choose_esp(
     theirs: &SecurityAssociation,
     pfs: Pfs,
 ) -> Option<Chosen<EspSuite>> {
-    let as_configured = || ours.iter().find_map(|suite| choose(*suite, theirs, ESP_SPI_LEN, &[]));
-    let no_group =
-        |ignored| ours.iter().find_map(|suite| choose(without_group(*suite), theirs, ESP_SPI_LEN, ignored));
-    match pfs {
-        Pfs::Absent => no_group(&[TransformType::KEY_EXCHANGE]),
-        Pfs::Suites => as_configured(),
-        Pfs::Optional => as_configured().or_else(|| no_group(&[])),
-    }
+    ours.iter().find_map(|suite| match pfs {
+        Pfs::Absent => choose(without_group(*suite), theirs, ESP_SPI_LEN, &[TransformType::KEY_EXCHANGE]),
+        Pfs::Suites => choose(*suite, theirs, ESP_SPI_LEN, &[]),
+    })
 }
 
 /// A suite as transforms.
