@@ -1,0 +1,122 @@
+//! Two data planes in network namespaces, over TUN devices and a veth pair: ping and TCP cross them. Needs root.
+
+mod tun_support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use gotthard_dataplane::esp::transform::{Hmac, Transform};
+use gotthard_dataplane::handle::{Command, Handle, Options, Reply};
+use gotthard_dataplane::sa::spec::Encapsulation;
+use gotthard_dataplane::stats::TunnelStats;
+use tun_support::{Hosts, Static, TUN, TUNNEL, set_up, start};
+
+const GCM: Transform = Transform::Aes256Gcm16;
+const CBC: Transform = Transform::Aes256Cbc(Hmac::Sha256);
+
+#[test]
+fn ping_and_tcp_cross_in_udp_over_ipv4() {
+    crosses(GCM, Encapsulation::Udp, false, 1);
+}
+
+#[test]
+fn ping_and_tcp_cross_in_udp_over_ipv6() {
+    crosses(CBC, Encapsulation::Udp, true, 1);
+}
+
+#[test]
+fn ping_and_tcp_cross_as_esp_over_ipv4() {
+    crosses(CBC, Encapsulation::Esp, false, 1);
+}
+
+#[test]
+fn ping_and_tcp_cross_as_esp_over_ipv6() {
+    crosses(GCM, Encapsulation::Esp, true, 1);
+}
+
+#[test]
+fn ping_and_tcp_cross_with_three_workers() {
+    crosses(GCM, Encapsulation::Udp, false, 3);
+}
+
+#[test]
+fn a_removed_tunnel_leaves_no_device_and_its_name_is_free_at_once() {
+    let Some(hosts) = Hosts::new() else { return };
+    let [mut tunnel, _] = Static::pair(GCM, Encapsulation::Udp, false);
+    let handle = start(&hosts.left, Options { workers: 3, ..Options::default() }, tunnel);
+    hosts.left.ip(&["link", "show", TUN]).unwrap();
+
+    // The same keys would repeat every nonce.
+    assert!(matches!(handle.call(Command::InstallOutbound(tunnel.outbound())), Reply::Refused(_)));
+    assert!(matches!(handle.call(Command::RemoveTunnel(TUNNEL)), Reply::Done));
+    hosts.left.ip(&["link", "show", TUN]).unwrap_err();
+    assert!(matches!(handle.call(Command::RemoveTunnel(TUNNEL)), Reply::Refused(_)));
+
+    (tunnel.ours, tunnel.theirs) = (0x2001, 0x2002);
+    let handle = hosts.left.inside(move || {
+        tunnel.install(&handle);
+        handle
+    });
+    hosts.left.ip(&["link", "show", TUN]).unwrap();
+    drop(handle);
+    hosts.left.ip(&["link", "show", TUN]).unwrap_err();
+}
+
+/// Inner IPv4 and IPv6, ping and TCP, both ways.
+fn crosses(transform: Transform, encapsulation: Encapsulation, outer_v6: bool, workers: usize) {
+    let Some(hosts) = Hosts::new() else { return };
+    let [left, right] = Static::pair(transform, encapsulation, outer_v6);
+    let options = Options { workers, ..Options::default() };
+    let planes = [start(&hosts.left, options.clone(), left), start(&hosts.right, options, right)];
+    set_up(&hosts.left, "1");
+    set_up(&hosts.right, "2");
+
+    for target in ["10.9.0.2", "fd09::2"] {
+        hosts.left.exec(&["ping", "-c", "3", "-i", "0.05", "-W", "5", target]).unwrap();
+        hosts.left.exec(&["ping", "-c", "3", "-i", "0.05", "-W", "5", "-s", "1300", target]).unwrap();
+        move_octets(&hosts, target.parse().unwrap());
+    }
+    for plane in &planes {
+        let stats = stats(plane);
+        assert!(stats.rx_bytes > OCTETS as u64 && stats.tx_bytes > OCTETS as u64, "{stats:?}");
+        // One end's device is up before the other's, and then the host's first multicast has nowhere to go.
+        let harmless = ["tun_failed", "send_full", "tun_full"];
+        let faults: Vec<_> =
+            stats.drops.iter().filter(|(r, n)| *n > 0 && !harmless.contains(&r.name())).collect();
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+}
+
+/// Sends a pattern from left to right and back; every octet must arrive as it was.
+fn move_octets(hosts: &Hosts, target: std::net::IpAddr) {
+    let pattern: Vec<u8> = (0..OCTETS).map(|n| n.to_le_bytes()[n % 3]).collect();
+    let listener = hosts.right.inside(move || TcpListener::bind(SocketAddr::new(target, 0)).unwrap());
+    let address = listener.local_addr().unwrap();
+    let echo = hosts.right.spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        stream.write_all(&received).unwrap();
+    });
+    let sent = pattern.clone();
+    let received = hosts.left.inside(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&sent).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        received
+    });
+    echo.join().unwrap();
+    assert!(received == pattern, "{} octets of {} came back, or others", received.len(), pattern.len());
+}
+
+fn stats(plane: &Handle) -> TunnelStats {
+    match plane.call(Command::Stats) {
+        Reply::Stats(stats) => stats.into_iter().find(|(id, _)| *id == TUNNEL).unwrap().1,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Moved each way by each TCP stream.
+const OCTETS: usize = 4 << 20;
