@@ -137,7 +137,7 @@ const V4_MAX_LEN: usize = 576;
 const TTL: u8 = 64;
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests {
     use proptest::prelude::*;
 

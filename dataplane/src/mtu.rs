@@ -19,13 +19,12 @@ pub const fn inner_mtu(
         Encapsulation::Udp => 8,
         Encapsulation::Esp => 0,
     };
-    // At most 116: the lengths of ESP are below 2^16 by far.
-    #[expect(clippy::cast_possible_truncation, reason = "two headers and an ICV")]
-    let esp = (transform.header_len() + transform.icv_len()) as u16;
-    #[expect(clippy::cast_possible_truncation, reason = "4 or 16")]
-    let block = transform.block_len() as u16;
-    let sealed = outer_mtu.saturating_sub(ip + udp + esp);
-    (sealed - sealed % block).saturating_sub(trailer::LEN as u16)
+    let block = transform.block_len();
+    let sealed = (outer_mtu as usize).saturating_sub(ip + udp + transform.header_len() + transform.icv_len());
+    let inner = (sealed - sealed % block).saturating_sub(trailer::LEN);
+    #[expect(clippy::cast_possible_truncation, reason = "it is below the outer MTU")]
+    let inner = inner as u16;
+    inner
 }
 
 /// The TCP maximum segment size for an inner MTU: less the fixed IP and TCP headers (RFC 9293 §3.7.1).

@@ -58,13 +58,12 @@ impl ReplayWindow {
         let spans_two = low < u64::from(self.size).saturating_sub(1);
         let high = match (spans_two, wire >= bottom & LOW_HALF) {
             // Case A: what is left of the window belongs to the next subspace.
-            (false, true) => high,
             (false, false) => {
                 high.checked_add(1).filter(|high| *high <= LOW_HALF).ok_or(DropReason::ReplayLate)?
             }
             // Case B: the window's left part lies in the subspace before, which the very first does not have.
             (true, true) => high.checked_sub(1).ok_or(DropReason::ReplayLate)?,
-            (true, false) => high,
+            (false, true) | (true, false) => high,
         };
         Ok(high << 32 | wire)
     }

@@ -69,19 +69,19 @@ impl AeadKey {
     #[inline]
     fn nonce(&self, iv: [u8; IV_LEN]) -> Nonce {
         let [s0, s1, s2, s3] = self.salt;
-        let [a, b, c, d, e, f, g, h] = iv;
-        Nonce::assume_unique_for_key([s0, s1, s2, s3, a, b, c, d, e, f, g, h])
+        let [i0, i1, i2, i3, i4, i5, i6, i7] = iv;
+        Nonce::assume_unique_for_key([s0, s1, s2, s3, i0, i1, i2, i3, i4, i5, i6, i7])
     }
 
     /// SPI and sequence number, all 64 bits of it with ESN (RFC 4106 §5, RFC 7634 §2.1).
     #[inline]
     fn aad(&self, spi: [u8; 4], seq: u64) -> AssociatedData {
         let [s0, s1, s2, s3] = spi;
-        let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
+        let [n0, n1, n2, n3, n4, n5, n6, n7] = seq.to_be_bytes();
         if self.esn {
-            AssociatedData::Esn([s0, s1, s2, s3, a, b, c, d, e, f, g, h])
+            AssociatedData::Esn([s0, s1, s2, s3, n0, n1, n2, n3, n4, n5, n6, n7])
         } else {
-            AssociatedData::Plain([s0, s1, s2, s3, e, f, g, h])
+            AssociatedData::Plain([s0, s1, s2, s3, n4, n5, n6, n7])
         }
     }
 }

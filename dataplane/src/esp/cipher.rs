@@ -16,7 +16,7 @@ pub enum Sealer {
     /// AES-GCM or ChaCha20-Poly1305.
     Aead(AeadKey),
     /// AES-CBC with a HMAC.
-    Cbc(Box<CbcSealer>),
+    Cbc(CbcSealer),
 }
 
 impl Sealer {
@@ -26,7 +26,7 @@ impl Sealer {
         if transform.is_aead() {
             return AeadKey::new(transform, keys, esn).map(Self::Aead);
         }
-        CbcSealer::new(transform, keys, esn).map(|cbc| Self::Cbc(Box::new(cbc)))
+        CbcSealer::new(transform, keys, esn).map(Self::Cbc)
     }
 
     /// Writes the IV of the packet `seq` into `iv`, which has the transform's length.
@@ -53,7 +53,7 @@ pub enum Opener {
     /// AES-GCM or ChaCha20-Poly1305.
     Aead(AeadKey),
     /// AES-CBC with a HMAC.
-    Cbc(Box<CbcOpener>),
+    Cbc(CbcOpener),
 }
 
 impl Opener {
@@ -63,7 +63,7 @@ impl Opener {
         if transform.is_aead() {
             return AeadKey::new(transform, keys, esn).map(Self::Aead);
         }
-        CbcOpener::new(transform, keys, esn).map(|cbc| Self::Cbc(Box::new(cbc)))
+        CbcOpener::new(transform, keys, esn).map(Self::Cbc)
     }
 
     /// Verifies the ICV and decrypts between IV and ICV. After an error the packet's content is undefined.

@@ -83,7 +83,6 @@ fn write_tos(version: IpVersion, tos: u8, packet: &mut [u8]) {
 const MASK: u8 = 0b11;
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -97,7 +97,6 @@ impl<'b> Packet<'b> {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -178,7 +178,7 @@ mod tests {
         fn the_table_is_a_map(steps in proptest::collection::vec((any::<bool>(), 16u32..40, 0u32..4), 0..200)) {
             let (mut sad, mut map) = (Sad::new(), HashMap::new());
             for (insert, high, low) in steps {
-                let spi = high << 4 | (14 + low) % 16;
+                let spi = (high << 4) | ((14 + low) % 16);
                 if insert {
                     prop_assert_eq!(sad.insert(spi, spi).is_ok(), map.insert(spi, spi).is_none());
                 } else {
