@@ -1,5 +1,8 @@
 //! The anti-replay window as RFC 4303 §3.4.3 and appendix A draw it, beside a model that remembers everything.
 
+#![allow(clippy::cast_possible_truncation, reason = "the low half of a sequence number")]
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+
 use std::collections::HashSet;
 
 use gotthard_dataplane::drop_reason::DropReason;
