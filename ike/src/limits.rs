@@ -53,5 +53,8 @@ pub const REDUNDANT_LIFETIME: Duration = Duration::from_secs(30);
 /// Time an IKE SA may live without a child: the peer may be about to make a new one.
 pub const CHILDLESS: Duration = Duration::from_secs(5);
 
+/// Shortest time between two reports of one peer's requests that we refuse.
+pub const REFUSAL_REPORT: Duration = Duration::from_secs(1);
+
 /// Shortest time between two reports that a peer speaks IKEv1.
 pub const IKE_V1_REPORT: Duration = Duration::from_secs(60);

@@ -4,90 +4,199 @@
 //! [`Output::Timeout`]. Time is an argument, randomness is given once, and nothing here blocks.
 
 mod counters;
+mod establish;
+mod half_open;
+mod receive;
+mod table;
 
-use std::collections::{BTreeMap, VecDeque};
+use core::time::Duration;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 pub use self::counters::Counters;
+use self::table::{Slot, Table};
 use crate::Time;
 use crate::config::{PeerConfig, PeerId};
 use crate::crypto::Random;
-use crate::event::Output;
+use crate::error::Failure;
+use crate::event::{Event, Output};
+use crate::exchange::established;
+use crate::exchange::init::InitSent;
+use crate::sa::child_sa::EspSpis;
+use crate::sa::{Cx, Path};
 use crate::timer::Timers;
 
 /// All peers and their IKE SAs.
 pub struct Endpoint {
-    random: Box<dyn Random>,
-    peers: BTreeMap<PeerId, PeerConfig>,
+    table: Table,
     timers: Timers<u64>,
-    outputs: VecDeque<Output>,
+    means: Means,
     counters: Counters,
+}
+
+/// What every step may use.
+struct Means {
+    random: Box<dyn Random>,
+    outputs: VecDeque<Output>,
+    esp_spis: EspSpis,
+}
+
+impl Means {
+    fn cx(&mut self, now: Time) -> Cx<'_> {
+        let Self { random, outputs, esp_spis } = self;
+        Cx { now, random: &mut **random, outputs, esp_spis }
+    }
 }
 
 impl Endpoint {
     /// An endpoint without peers. All nonces, SPIs and secrets come from `random`.
     pub fn new(random: Box<dyn Random>) -> Self {
         Self {
-            random,
-            peers: BTreeMap::new(),
+            table: Table::default(),
             timers: Timers::new(),
-            outputs: VecDeque::new(),
+            means: Means { random, outputs: VecDeque::new(), esp_spis: EspSpis::default() },
             counters: Counters::default(),
         }
     }
 
-    /// Adds a peer, or replaces its configuration. The SAs it has live on; what is negotiated from here on follows
-    /// the new configuration, so who wants it at once calls [`Self::terminate`] and [`Self::initiate`].
+    /// Adds a peer, or replaces its configuration. The SAs it has live on as they were negotiated: who wants the new
+    /// configuration at once calls [`Self::terminate`] and [`Self::initiate`].
     pub fn add_peer(&mut self, id: PeerId, config: PeerConfig) {
-        self.peers.insert(id, config);
+        self.table.add_peer(id, config);
     }
 
     /// Forgets a peer: its SAs are deleted, with a Delete to the peer.
     pub fn remove_peer(&mut self, now: Time, id: PeerId) {
         self.terminate(now, id);
-        self.peers.remove(&id);
+        self.table.remove_peer(id);
     }
 
     /// Makes one attempt to bring up the peer's tunnel; nothing where an IKE SA is up or being made.
     ///
-    /// The result comes as [`Event::IkeUp`](crate::Event::IkeUp) and [`Event::ChildUp`](crate::Event::ChildUp), or
-    /// as [`Event::Failed`](crate::Event::Failed).
+    /// The result comes as [`Event::IkeUp`] and [`Event::ChildUp`], or as [`Event::Failed`]. An IKE SA whose child is
+    /// refused is deleted again: a tunnel needs both.
     pub fn initiate(&mut self, now: Time, id: PeerId) {
-        let _ = (now, id);
+        if self.table.current(id).is_some() || self.table.attempt(id).is_some() {
+            return;
+        }
+        let Some(peer) = self.table.peer(id).cloned() else { return };
+        let mut cx = self.means.cx(now);
+        let spi = cx.ike_spi();
+        match InitSent::start(peer, spi, &mut cx) {
+            Ok(sent) => {
+                self.table.insert(spi, Slot::InitSent(Box::new(sent)));
+                self.settle(now, spi);
+            }
+            Err(reason) => cx.event(Event::Failed { peer: id, reason }),
+        }
     }
 
-    /// Deletes the peer's SAs, with a Delete to the peer; ends an attempt under way.
+    /// Deletes the peer's SAs, with a Delete to the peer, and reports [`Event::IkeDown`] if it was up. An attempt under
+    /// way ends without a word.
     pub fn terminate(&mut self, now: Time, id: PeerId) {
-        let _ = (now, id);
+        for spi in self.table.spis_of(id) {
+            let mut cx = self.means.cx(now);
+            match self.table.slot(spi) {
+                Some(Slot::Established(sa)) => {
+                    sa.close(Failure::Administrative, &mut cx);
+                    established::send_next(sa, &mut cx);
+                    self.settle(now, spi);
+                }
+                Some(Slot::InitSent(_) | Slot::AuthSent(_)) => self.abandon(spi),
+                Some(Slot::HalfOpen(_)) | None => {}
+            }
+        }
     }
 
     /// Authentic ESP of the peer was seen: no liveness check is needed for a while (RFC 7296 §2.4).
     pub fn traffic_seen(&mut self, now: Time, id: PeerId) {
-        let _ = (now, id);
+        if let Some(sa) = self.table.current(id).and_then(|spi| self.table.established(spi)) {
+            // Its timer may come too early for that, finds nothing to do, and is set anew.
+            sa.traffic_seen(now);
+        }
     }
 
     /// Takes a datagram from UDP port 500, or from 4500 without its non-ESP marker (RFC 3948 §2.2).
     pub fn handle_datagram(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
-        let _ = (now, local, remote, datagram);
+        if let Err(refusal) = self.receive(now, Path { local, remote }, datagram) {
+            self.counters.count(refusal);
+        }
     }
 
     /// Does what is due. To be called at the time of [`Output::Timeout`]; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
+        while let Some(spi) = self.timers.take_due(now) {
+            let mut cx = self.means.cx(now);
+            let over = match self.table.slot(spi) {
+                Some(Slot::InitSent(sent)) => sent.handle_timeout(&mut cx).err().map(|f| (sent.peer.id, f)),
+                Some(Slot::AuthSent(sent)) => sent.handle_timeout(&mut cx).err().map(|f| (sent.peer.id, f)),
+                Some(Slot::HalfOpen(half_open)) => {
+                    if !half_open.handle_timeout(now) {
+                        self.table.remove(spi);
+                    }
+                    None
+                }
+                Some(Slot::Established(sa)) => {
+                    established::handle_timeout(sa, &mut cx);
+                    None
+                }
+                None => None,
+            };
+            if let Some((peer, reason)) = over {
+                cx.event(Event::Failed { peer, reason });
+                self.abandon(spi);
+            }
+            self.settle(now, spi);
+        }
     }
 
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout { at: self.timers.next() })
+        self.means.outputs.pop_front().unwrap_or_else(|| Output::Timeout { at: self.timers.next() })
     }
 
     /// True when no IKE SA is left, not even one whose Delete awaits its answer: a gateway that ends may exit.
     pub fn is_idle(&self) -> bool {
-        true
+        self.table.is_empty()
     }
 
     /// Datagrams dropped without an answer, by reason.
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
+
+    /// Forgets an attempt of ours.
+    fn abandon(&mut self, spi: u64) {
+        if let Some(Slot::AuthSent(sent)) = self.table.slot(spi) {
+            self.means.esp_spis.release(sent.spi_in);
+        }
+        self.table.remove(spi);
+        self.timers.set(spi, None);
+    }
+
+    /// After a change of an SA: forgets it, or sets its timer.
+    fn settle(&mut self, now: Time, spi: u64) {
+        if self.table.established(spi).is_some_and(|sa| sa.is_gone()) {
+            self.table.remove(spi);
+        }
+        let deadline = self.table.slot(spi).and_then(|slot| slot.deadline());
+        // Nothing is due twice at the same time, whatever its state: the loop over what is due ends.
+        self.timers.set(spi, deadline.map(|at| at.max(now + TICK)));
+    }
+
+    /// Tells the operator of a failure that anybody could have caused: not while the tunnel is up or our own attempt is
+    /// under way, and at a bounded rate.
+    fn report(&mut self, now: Time, peer: PeerId, reason: Failure, interval: Duration) {
+        if self.table.current(peer).is_some() || self.table.attempt(peer).is_some() {
+            return;
+        }
+        let Some(entry) = self.table.peer_entry(peer) else { return };
+        if entry.reported.is_some_and(|at| now - at < interval) {
+            return;
+        }
+        entry.reported = Some(now);
+        self.means.cx(now).event(Event::Failed { peer, reason });
+    }
 }
+
+const TICK: Duration = Duration::from_millis(1);

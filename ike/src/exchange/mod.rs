@@ -1,1 +1,32 @@
 //! The exchanges of IKEv2 (RFC 7296 §1.2-1.5): what each message must hold, and what follows from it.
+//!
+//! Initial exchanges are typestates: a message is checked by reference and advances the state by value, so that a
+//! forged one costs nothing. An established SA is driven by [`established`].
+
+pub(crate) mod auth;
+mod child;
+mod create_child;
+mod delete;
+pub(crate) mod established;
+pub(crate) mod init;
+mod liveness;
+mod rekey_child;
+mod rekey_ike;
+
+use crate::codec::DecodeError;
+use crate::codec::iana::NotifyType;
+
+/// The notify that answers an authentic request which cannot be read, and its data (RFC 7296 §2.5, §2.21).
+fn refusal_of(error: DecodeError) -> (NotifyType, Vec<u8>) {
+    match error {
+        DecodeError::UnsupportedCritical(kind) => (NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, vec![kind.0]),
+        DecodeError::MajorVersion(_) => (NotifyType::INVALID_MAJOR_VERSION, Vec::new()),
+        DecodeError::Runt(_)
+        | DecodeError::Length { .. }
+        | DecodeError::TooManyPayloads
+        | DecodeError::Trailing(_)
+        | DecodeError::NotLast(_)
+        | DecodeError::Repeated(_)
+        | DecodeError::Malformed { .. } => (NotifyType::INVALID_SYNTAX, Vec::new()),
+    }
+}

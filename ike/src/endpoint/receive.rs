@@ -1,0 +1,328 @@
+//! From a datagram to the SA that it belongs to.
+//!
+//! What cannot belong to an SA or to a configured peer ends here, counted: no state, no work with keys, no answer.
+
+use super::Endpoint;
+use super::table::{FirstRequest, Slot};
+use crate::Time;
+use crate::codec::DecodeError;
+use crate::codec::header::Header;
+use crate::codec::iana::{ExchangeType, NotifyType};
+use crate::codec::message::Message;
+use crate::codec::payload::Payload;
+use crate::error::{Failure, Refusal};
+use crate::event::Event;
+use crate::exchange::auth::{AuthReply, Verdict};
+use crate::exchange::established;
+use crate::exchange::init::{self, InitReply, InitRequest};
+use crate::limits;
+use crate::sa::Path;
+
+impl Endpoint {
+    pub(super) fn receive(&mut self, now: Time, path: Path, datagram: &[u8]) -> Result<(), Refusal> {
+        let header = Header::parse(datagram).map_err(|_| Refusal::Malformed)?;
+        if header.major != MAJOR_VERSION {
+            return self.receive_other_version(now, path, &header, datagram.len());
+        }
+        let message = match Message::parse(datagram) {
+            Ok(message) => message,
+            Err(error) => return self.receive_unreadable(now, path, &header, datagram.len(), error),
+        };
+        let spi = if header.flags.initiator { header.spi_r } else { header.spi_i };
+        if spi == 0 {
+            return self.receive_first(now, path, &message, datagram);
+        }
+        let handled = match self.table.slot(spi) {
+            Some(Slot::InitSent(_)) => self.receive_init_reply(now, spi, path, &message, datagram),
+            Some(Slot::AuthSent(_)) => self.receive_auth_reply(now, spi, path, &message, datagram),
+            Some(Slot::HalfOpen(_)) => self.receive_auth_request(now, spi, path, &message, datagram),
+            Some(Slot::Established(_)) => self.receive_established(now, spi, path, &message, datagram),
+            None => Err(Refusal::UnknownSpi),
+        };
+        self.settle(now, spi);
+        handled
+    }
+
+    /// IKEv1 does not exist here, but its speaker can be told apart from silence (RFC 9395). A higher version is told
+    /// ours (RFC 7296 §2.5).
+    fn receive_other_version(
+        &mut self,
+        now: Time,
+        path: Path,
+        header: &Header,
+        len: usize,
+    ) -> Result<(), Refusal> {
+        let peers = self.table.peers_at(path);
+        if header.major > MAJOR_VERSION && !header.flags.response && !peers.is_empty() {
+            self.refuse(now, path, header, len, (NotifyType::INVALID_MAJOR_VERSION, &[]));
+        }
+        if header.major == IKE_V1 {
+            for peer in peers {
+                let attempt = self.table.attempt(peer.id);
+                if let Some(Slot::InitSent(sent)) = attempt.and_then(|spi| self.table.slot(spi)) {
+                    sent.suspect(Failure::IkeV1, false, now);
+                }
+                self.report(now, peer.id, Failure::IkeV1, limits::IKE_V1_REPORT);
+            }
+        }
+        Err(Refusal::Version)
+    }
+
+    /// A message that cannot be read is answered only where RFC 7296 §2.5 asks for it: a payload of a first request
+    /// that we must know and do not.
+    fn receive_unreadable(
+        &mut self,
+        now: Time,
+        path: Path,
+        header: &Header,
+        len: usize,
+        error: DecodeError,
+    ) -> Result<(), Refusal> {
+        if let DecodeError::UnsupportedCritical(kind) = error
+            && is_first_request(header)
+            && !self.table.peers_at(path).is_empty()
+        {
+            self.refuse(now, path, header, len, (NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0]));
+            return Ok(());
+        }
+        Err(Refusal::Malformed)
+    }
+
+    /// A message to no SPI of ours: the first request of an initiator, or nothing.
+    fn receive_first(
+        &mut self,
+        now: Time,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let header = &message.header;
+        // Our own request, reflected, has our SPI.
+        if !is_first_request(header) || self.table.contains(header.spi_i) || has_protected(message) {
+            return Err(Refusal::Unexpected);
+        }
+        let first = FirstRequest::new(path.remote, header.spi_i, datagram);
+        if let Some(spi) = self.table.by_first_request(&first) {
+            return match self.table.slot(spi) {
+                Some(Slot::HalfOpen(half_open)) => half_open.resend_init(datagram, &mut self.means.cx(now)),
+                _ => Err(Refusal::Duplicate),
+            };
+        }
+        let peers = self.table.peers_at(path);
+        let Some(some_peer) = peers.first() else { return Err(Refusal::UnknownPeer) };
+        if !self.table.admits_half_open(path.remote.ip()) {
+            return Err(Refusal::HalfOpenFull);
+        }
+        let mut cx = self.means.cx(now);
+        let request = match InitRequest::check(message, path, &peers, &mut cx) {
+            Ok(request) => request,
+            Err(refused) => {
+                self.refuse(now, path, header, datagram.len(), (refused.notify, &refused.data));
+                if let Some(failure) = refused.failure {
+                    self.report(now, some_peer.id, failure, limits::REFUSAL_REPORT);
+                }
+                return Ok(());
+            }
+        };
+        let spi = cx.ike_spi();
+        let half_open = init::answer(request, spi, datagram, &mut cx).ok_or(Refusal::Unexpected)?;
+        self.table.insert(spi, Slot::HalfOpen(Box::new(half_open)));
+        self.table.note_first_request(first, spi);
+        self.settle(now, spi);
+        Ok(())
+    }
+
+    fn receive_init_reply(
+        &mut self,
+        now: Time,
+        spi: u64,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let header = &message.header;
+        let is_reply = header.exchange == ExchangeType::IKE_SA_INIT
+            && header.flags.response
+            && header.message_id == 0
+            && !has_protected(message);
+        let Some(Slot::InitSent(sent)) = self.table.slot(spi) else { return Err(Refusal::Unexpected) };
+        if !is_reply {
+            return Err(Refusal::Unexpected);
+        }
+        let agreed = match sent.check(message, datagram, path)? {
+            InitReply::Cookie(cookie) => {
+                sent.hold_cookie(cookie, now);
+                return Ok(());
+            }
+            InitReply::OtherGroup(group) => {
+                sent.change_group(group, &mut self.means.cx(now));
+                return Ok(());
+            }
+            InitReply::Useless { suspicion, conclusive } => {
+                sent.suspect(suspicion, conclusive, now);
+                return Err(Refusal::Hint);
+            }
+            InitReply::Agreed(agreed) => *agreed,
+        };
+        let peer = sent.peer.id;
+        let initial_contact = self.table.current(peer).is_none();
+        let Some(Slot::InitSent(sent)) = self.table.take(spi) else { return Err(Refusal::Unexpected) };
+        let mut cx = self.means.cx(now);
+        match sent.advance(agreed, initial_contact, &mut cx) {
+            Ok(sent) => self.table.insert(spi, Slot::AuthSent(Box::new(sent))),
+            Err(reason) => cx.event(Event::Failed { peer, reason }),
+        }
+        Ok(())
+    }
+
+    fn receive_auth_reply(
+        &mut self,
+        now: Time,
+        spi: u64,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let header = &message.header;
+        let Some(Slot::AuthSent(sent)) = self.table.slot(spi) else { return Err(Refusal::Unexpected) };
+        let is_reply = header.exchange == ExchangeType::IKE_AUTH
+            && header.flags.response
+            && sent.channel.is_from_peer(header);
+        if !is_reply {
+            return Err(Refusal::Unexpected);
+        }
+        if header.message_id != AUTH_MESSAGE_ID {
+            return Err(Refusal::MessageId);
+        }
+        if let (false, Some(notify)) = (has_protected(message), message.select().error()) {
+            sent.hint(notify.kind);
+        }
+        let part = sent.channel.open(message, datagram)?;
+        let Some(opened) = sent.channel.assemble(header, part, now)? else { return Ok(()) };
+        let reply = sent.check(&opened);
+        let Some(Slot::AuthSent(sent)) = self.table.take(spi) else { return Err(Refusal::Unexpected) };
+        let (peer, spi_in) = (sent.peer.id, sent.spi_in);
+        match reply {
+            AuthReply::Accepted(child) => {
+                if child.is_err() {
+                    self.means.esp_spis.release(spi_in);
+                }
+                self.establish(now, sent.establish(child, path, now), None);
+            }
+            AuthReply::Impostor(reason) => {
+                self.means.esp_spis.release(spi_in);
+                let mut sa = Box::new(sent.into_sa(path, now));
+                let mut cx = self.means.cx(now);
+                sa.delete(Some(NotifyType::AUTHENTICATION_FAILED));
+                established::send_next(&mut sa, &mut cx);
+                cx.event(Event::Failed { peer, reason });
+                self.keep(now, spi, sa);
+            }
+            AuthReply::Refused(reason) => {
+                self.means.esp_spis.release(spi_in);
+                self.means.cx(now).event(Event::Failed { peer, reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_auth_request(
+        &mut self,
+        now: Time,
+        spi: u64,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let header = &message.header;
+        let Some(Slot::HalfOpen(half_open)) = self.table.slot(spi) else { return Err(Refusal::Unexpected) };
+        let is_request = header.exchange == ExchangeType::IKE_AUTH
+            && !header.flags.response
+            && half_open.channel.is_from_peer(header)
+            && has_protected(message);
+        if !is_request {
+            return Err(Refusal::Unexpected);
+        }
+        if header.message_id != AUTH_MESSAGE_ID {
+            return Err(Refusal::MessageId);
+        }
+        let part = half_open.channel.open(message, datagram)?;
+        let mut cx = self.means.cx(now);
+        if let Some(refusal) = &half_open.refusal {
+            cx.transmit(path, refusal.clone());
+            return Ok(());
+        }
+        let Some(opened) = half_open.channel.assemble(header, part, now)? else { return Ok(()) };
+        match half_open.check(&opened) {
+            Verdict::Refused { notify, data, peer, failure } => {
+                half_open.refuse_auth(header.message_id, (notify, &data), path, &mut cx);
+                if let Some(peer) = peer {
+                    self.report(now, peer.id, failure, limits::REFUSAL_REPORT);
+                }
+            }
+            Verdict::Accepted(request) => {
+                let Some(Slot::HalfOpen(half_open)) = self.table.take(spi) else {
+                    return Err(Refusal::Unexpected);
+                };
+                let id = header.message_id;
+                let (authenticated, response) =
+                    half_open.establish(request, id, path, &mut cx).ok_or(Refusal::Unexpected)?;
+                self.establish(now, authenticated, Some((id, response)));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_established(
+        &mut self,
+        now: Time,
+        spi: u64,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let Some(sa) = self.table.established(spi) else { return Err(Refusal::Unexpected) };
+        if !sa.channel.is_from_peer(&message.header) {
+            return Err(Refusal::Unexpected);
+        }
+        let mut cx = self.means.cx(now);
+        if let Some(successor) = established::handle(sa, message, datagram, path, &mut cx)? {
+            self.keep(now, successor.channel.local_spi(), successor);
+        }
+        Ok(())
+    }
+
+    /// Answers in the clear, never with more octets than were asked with: a forged source gains nothing.
+    fn refuse(
+        &mut self,
+        now: Time,
+        path: Path,
+        header: &Header,
+        len: usize,
+        (notify, data): (NotifyType, &[u8]),
+    ) {
+        let response = init::refusal(header, notify, data);
+        if response.len() <= len {
+            self.means.cx(now).transmit(path, response);
+        }
+    }
+}
+
+fn is_first_request(header: &Header) -> bool {
+    header.exchange == ExchangeType::IKE_SA_INIT
+        && header.flags.initiator
+        && !header.flags.response
+        && header.spi_i != 0
+        && header.spi_r == 0
+        && header.message_id == 0
+}
+
+fn has_protected(message: &Message<'_>) -> bool {
+    matches!(message.payloads.last(), Some(Payload::Encrypted(_) | Payload::EncryptedFragment(_)))
+}
+
+const MAJOR_VERSION: u8 = 2;
+const IKE_V1: u8 = 1;
+
+/// Of the only IKE_AUTH exchange that a pre-shared key needs.
+const AUTH_MESSAGE_ID: u32 = 1;

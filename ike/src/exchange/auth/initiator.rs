@@ -1,0 +1,184 @@
+//! IKE_AUTH as initiator.
+
+use std::sync::Arc;
+
+use super::{Authenticated, Child, first_child_keys, initiator_auth, proves, responder_auth, shown};
+use crate::Time;
+use crate::codec::DecodeError;
+use crate::codec::iana::{AuthMethod, ExchangeType, NotifyType};
+use crate::codec::payload::Payload;
+use crate::codec::payload::auth::Authentication;
+use crate::codec::payload::id::Identification;
+use crate::codec::payload::notify::Notify;
+use crate::codec::payload::select::Select;
+use crate::error::{Failure, Sa, Stage};
+use crate::exchange::child::{self, Request};
+use crate::exchange::init::{Agreed, InitSent};
+use crate::sa::channel::{Channel, Opened};
+use crate::sa::child_sa::Terms;
+use crate::sa::ike_sa::{IkeSa, Seed};
+use crate::sa::negotiate::{Offer, Pfs};
+use crate::sa::retransmit::{BackOff, Step};
+use crate::sa::{Cx, Path, Peer};
+use crate::suite::EspSuite;
+
+/// IKE_AUTH request sent; awaiting HDR, SK {IDr, AUTH, SAr2, TSi, TSr}.
+pub(crate) struct AuthSent {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) channel: Channel,
+    /// Our SPI of the first child; reserved, not installed.
+    pub(crate) spi_in: u32,
+    agreed: Agreed,
+    offer: Offer<EspSuite>,
+    born: Time,
+    request: Vec<u8>,
+    back_off: BackOff,
+    /// An error in the clear: a hint.
+    hint: Option<NotifyType>,
+}
+
+/// What the peer's authentic answer says.
+pub(crate) enum AuthReply {
+    /// The peer is who it shall be; with a child, or with the reason for none.
+    Accepted(Result<Terms, Failure>),
+    /// The peer is not who it shall be. It believes otherwise, and is to be told (RFC 7296 §2.21.2).
+    Impostor(Failure),
+    /// The peer refuses us: there is no IKE SA.
+    Refused(Failure),
+}
+
+impl InitSent {
+    /// Proves who we are, and asks for the child SA.
+    pub(crate) fn advance(
+        self,
+        agreed: Agreed,
+        initial_contact: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<AuthSent, Failure> {
+        let Self { peer, born, .. } = self;
+        let config = &peer.config;
+        let spis = (agreed.spi_i, agreed.spi_r);
+        let unusable = Failure::NoSuite { what: Sa::Ike };
+        let mut channel = Channel::new(spis, true, agreed.fragmentation, &agreed.suite, &agreed.keys)
+            .ok_or_else(|| unusable.clone())?;
+        let id_i = Identification::new(config.local_id.clone());
+        let auth = initiator_auth(&agreed, &config.psk, &id_i.body).ok_or(unusable)?;
+        let spi_in = cx.esp_spi();
+        let offer = Offer::esp(&config.esp_suites, spi_in, Pfs::Absent);
+        let mut payloads = vec![Payload::IdI(id_i)];
+        if initial_contact {
+            payloads.push(Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT, &[])));
+        }
+        payloads.extend([
+            Payload::IdR(Identification::new(config.remote_id.clone())),
+            Payload::Auth(Authentication { method: AuthMethod::SHARED_KEY, data: &auth }),
+            Payload::Sa(offer.security_association()),
+            Payload::TsI(config.ts_local.clone().into()),
+            Payload::TsR(config.ts_remote.clone().into()),
+        ]);
+        let request = channel.seal_request(ExchangeType::IKE_AUTH, MESSAGE_ID, &payloads, cx);
+        cx.transmit(agreed.path, request.clone());
+        let back_off = BackOff::start(config.retransmit, cx.now, cx.random);
+        Ok(AuthSent { peer, channel, spi_in, agreed, offer, born, request, back_off, hint: None })
+    }
+}
+
+impl AuthSent {
+    /// What an authentic answer says. Not to be read at all is the peer's fault, and final: it has the keys.
+    pub(crate) fn check(&self, opened: &Opened) -> AuthReply {
+        let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads)));
+        read.unwrap_or_else(|error| AuthReply::Impostor(invalid(&error.to_string())))
+    }
+
+    /// The peer is authenticated: makes the IKE SA.
+    pub(crate) fn establish(self, child: Result<Terms, Failure>, path: Path, now: Time) -> Authenticated {
+        let child = child.and_then(|terms| {
+            let keys = first_child_keys(&self.agreed, &terms);
+            let (outbound, inbound) = keys.ok_or(Failure::NoSuite { what: Sa::Child })?;
+            Ok(Child { terms, keys: (inbound, outbound) })
+        });
+        Authenticated { sa: Box::new(self.into_sa(path, now)), child, initial_contact: false }
+    }
+
+    /// The IKE SA, to be deleted or to carry the tunnel.
+    pub(crate) fn into_sa(self, path: Path, now: Time) -> IkeSa {
+        let Self { peer, channel, agreed, born, .. } = self;
+        let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
+        let next_ids = (MESSAGE_ID + 1, 0);
+        let nonces = (nonce_i, nonce_r);
+        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
+        IkeSa::new(seed, now)
+    }
+
+    /// An error arrived in the clear.
+    pub(crate) fn hint(&mut self, notify: NotifyType) {
+        self.hint = Some(notify);
+    }
+
+    /// Sends what is due; an error says why the attempt is over.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) -> Result<(), Failure> {
+        self.channel.expire(cx.now);
+        match self.back_off.step(cx.now, cx.random) {
+            Step::Wait => Ok(()),
+            Step::Resend => {
+                cx.transmit(self.agreed.path, self.request.clone());
+                Ok(())
+            }
+            Step::GiveUp => Err(Failure::Timeout { exchange: Stage::Auth, hint: self.hint }),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        self.channel.expires().map_or(self.back_off.due(), |at| at.min(self.back_off.due()))
+    }
+
+    fn read(&self, payloads: Select<'_, '_>) -> Result<AuthReply, DecodeError> {
+        let config = &self.peer.config;
+        let (Some(id_r), Some(auth)) = (payloads.single_id_r()?, payloads.single_auth()?) else {
+            return Ok(match payloads.error() {
+                Some(notify) => AuthReply::Refused(self.refused(notify.kind)),
+                None => AuthReply::Impostor(invalid("IDr or AUTH is missing")),
+            });
+        };
+        let expected = responder_auth(&self.agreed, &config.psk, &id_r.body);
+        let proved = proves(expected.as_deref().map(Vec::as_slice), auth);
+        if auth.method != AuthMethod::SHARED_KEY {
+            return Ok(AuthReply::Impostor(Failure::AuthMethod { theirs: auth.method.to_string() }));
+        }
+        let (ours, theirs) = (config.local_id.to_string(), shown(id_r));
+        if !config.remote_id.matches(&id_r.identity) {
+            let ours = config.remote_id.to_string();
+            return Ok(AuthReply::Impostor(Failure::PeerIdentity { ours, theirs }));
+        }
+        if !proved {
+            return Ok(AuthReply::Impostor(Failure::PeerKey { ours, theirs }));
+        }
+        Ok(AuthReply::Accepted(self.read_child(payloads)?))
+    }
+
+    fn read_child(&self, payloads: Select<'_, '_>) -> Result<Result<Terms, Failure>, DecodeError> {
+        if let Some(notify) = payloads.error() {
+            return Ok(Err(self.refused(notify.kind)));
+        }
+        Ok(match Request::find(payloads)? {
+            Some(answer) => child::accept(&self.peer.config, &self.offer, self.spi_in, &answer),
+            None => Err(invalid("SA, TSi or TSr is missing")),
+        })
+    }
+
+    fn refused(&self, notify: NotifyType) -> Failure {
+        let config = &self.peer.config;
+        if notify == NotifyType::AUTHENTICATION_FAILED {
+            let (ours, theirs) = (config.local_id.to_string(), config.remote_id.to_string());
+            return Failure::RefusedByPeer { ours, theirs };
+        }
+        child::refused_by_peer(config, notify).unwrap_or(Failure::Refused { exchange: Stage::Auth, notify })
+    }
+}
+
+fn invalid(detail: &str) -> Failure {
+    Failure::InvalidSyntax { exchange: Stage::Auth, detail: detail.to_owned() }
+}
+
+/// Of the only IKE_AUTH exchange that a pre-shared key needs.
+const MESSAGE_ID: u32 = 1;

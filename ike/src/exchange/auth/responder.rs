@@ -1,0 +1,160 @@
+//! IKE_AUTH as responder. Until AUTH is verified nothing outside the half-open SA changes.
+
+use std::sync::Arc;
+
+use super::{Authenticated, Child, first_child_keys, initiator_auth, proves, responder_auth, shown};
+use crate::codec::DecodeError;
+use crate::codec::iana::{AuthMethod, ExchangeType, NotifyType};
+use crate::codec::payload::Payload;
+use crate::codec::payload::auth::Authentication;
+use crate::codec::payload::id::{Identification, Identity};
+use crate::codec::payload::notify::Notify;
+use crate::codec::payload::select::Select;
+use crate::error::{Failure, Sa, Stage};
+use crate::exchange::child::{self, Choice, Policy, Request};
+use crate::exchange::init::{Agreed, HalfOpen};
+use crate::exchange::refusal_of;
+use crate::sa::channel::Opened;
+use crate::sa::ike_sa::{IkeSa, Seed};
+use crate::sa::negotiate::Pfs;
+use crate::sa::{Cx, Path, Peer};
+
+/// What an IKE_AUTH request is worth.
+pub(crate) enum Verdict {
+    /// The initiator is this peer.
+    Accepted(AuthRequest),
+    /// It is not, or the request cannot be read: what goes on the wire, and whom it concerns.
+    Refused { notify: NotifyType, data: Vec<u8>, peer: Option<Arc<Peer>>, failure: Failure },
+}
+
+/// A request of an initiator that has proved who it is.
+pub(crate) struct AuthRequest {
+    peer: Arc<Peer>,
+    child: Result<Choice, child::Refused>,
+    initial_contact: bool,
+}
+
+impl HalfOpen {
+    /// What an authentic request says.
+    pub(crate) fn check(&self, opened: &Opened) -> Verdict {
+        let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads)));
+        read.unwrap_or_else(|error| {
+            let (notify, data) = refusal_of(error);
+            self.refuse(notify, data, invalid(&error.to_string()))
+        })
+    }
+
+    /// Refuses the request. The half-open SA stays for a retransmission of it.
+    pub(crate) fn refuse_auth(
+        &mut self,
+        id: u32,
+        (notify, data): (NotifyType, &[u8]),
+        path: Path,
+        cx: &mut Cx<'_>,
+    ) {
+        let payload = Payload::Notify(Notify::new(notify, data));
+        let response = self.channel.seal_response(ExchangeType::IKE_AUTH, id, &[payload], cx);
+        cx.transmit(path, response.clone());
+        self.refusal = Some(response);
+    }
+
+    /// Makes the IKE SA. Its response is sealed, and leaves once the child's inbound is installed.
+    pub(crate) fn establish(
+        self,
+        request: AuthRequest,
+        id: u32,
+        path: Path,
+        cx: &mut Cx<'_>,
+    ) -> Option<(Authenticated, Vec<u8>)> {
+        let AuthRequest { peer, child, initial_contact } = request;
+        let Self { mut channel, agreed, born, .. } = self;
+        let id_r = Identification::new(peer.config.local_id.clone());
+        let auth = responder_auth(&agreed, &peer.config.psk, &id_r.body)?;
+        let mut payloads = vec![
+            Payload::IdR(id_r),
+            Payload::Auth(Authentication { method: AuthMethod::SHARED_KEY, data: &auth }),
+        ];
+        let child = match child {
+            Ok(choice) => {
+                let spi_in = cx.esp_spi();
+                let terms = choice.terms(spi_in);
+                payloads.extend([
+                    Payload::Sa(choice.chosen.reply(&spi_in.to_be_bytes())),
+                    Payload::TsI(terms.ts_remote.clone().into()),
+                    Payload::TsR(terms.ts_local.clone().into()),
+                ]);
+                let keys = first_child_keys(&agreed, &terms);
+                keys.ok_or(Failure::NoSuite { what: Sa::Child }).map(|keys| Child { terms, keys })
+            }
+            Err(refused) => {
+                payloads.push(Payload::Notify(Notify::new(refused.notify, &[])));
+                Err(refused.failure)
+            }
+        };
+        let response = channel.seal_response(ExchangeType::IKE_AUTH, id, &payloads, cx);
+        let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
+        let next_ids = (0, id);
+        let nonces = (nonce_i, nonce_r);
+        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
+        let sa = Box::new(IkeSa::new(seed, cx.now));
+        Some((Authenticated { sa, child, initial_contact }, response))
+    }
+
+    fn read(&self, payloads: Select<'_, '_>) -> Result<Verdict, DecodeError> {
+        let (Some(id_i), Some(auth)) = (payloads.single_id_i()?, payloads.single_auth()?) else {
+            // An initiator that leaves AUTH out wants EAP (RFC 7296 §2.16), which is not here.
+            let failure = invalid("IDi or AUTH is missing");
+            return Ok(self.refuse(NotifyType::AUTHENTICATION_FAILED, Vec::new(), failure));
+        };
+        let id_r = payloads.single_id_r()?;
+        let known = self.find(&id_i.identity, id_r.map(|id| &id.identity));
+        // An identity that nobody has costs what a wrong key costs.
+        let no_psk: &[u8] = &[];
+        let psk = known.map_or(no_psk, |peer| &peer.config.psk);
+        let expected = initiator_auth(&self.agreed, psk, &id_i.body);
+        let proved = proves(expected.as_deref().map(Vec::as_slice), auth);
+        let Some(peer) = known else {
+            let ours = self.candidates.iter().map(|peer| peer.config.remote_id.to_string());
+            let ours = ours.collect::<Vec<_>>().join(" or ");
+            let failure = Failure::PeerIdentity { ours, theirs: shown(id_i) };
+            return Ok(self.refuse(NotifyType::AUTHENTICATION_FAILED, Vec::new(), failure));
+        };
+        let failure = if auth.method != AuthMethod::SHARED_KEY {
+            Some(Failure::AuthMethod { theirs: auth.method.to_string() })
+        } else if proved {
+            None
+        } else {
+            Some(Failure::PeerKey { ours: peer.config.local_id.to_string(), theirs: shown(id_i) })
+        };
+        if let Some(failure) = failure {
+            let (notify, data, peer) = (NotifyType::AUTHENTICATION_FAILED, Vec::new(), Some(peer.clone()));
+            return Ok(Verdict::Refused { notify, data, peer, failure });
+        }
+        let Some(request) = Request::find(payloads)? else {
+            let failure = invalid("SA, TSi or TSr is missing");
+            return Ok(self.refuse(NotifyType::INVALID_SYNTAX, Vec::new(), failure));
+        };
+        Ok(Verdict::Accepted(AuthRequest {
+            peer: peer.clone(),
+            child: child::choose(&peer.config, Policy::of(&peer.config), &request, Pfs::Absent),
+            initial_contact: payloads.has_notify(NotifyType::INITIAL_CONTACT),
+        }))
+    }
+
+    /// The peer that has this identity; where several have, the one that is asked for. An initiator may ask for an
+    /// identity that we do not show: it decides then whether it likes ours (RFC 7296 §3.5).
+    fn find(&self, id_i: &Identity, id_r: Option<&Identity>) -> Option<&Arc<Peer>> {
+        let has_id = |peer: &&Arc<Peer>| peer.config.remote_id.matches(id_i);
+        let is_asked_for = |peer: &&Arc<Peer>| id_r.is_some_and(|id_r| peer.config.local_id.matches(id_r));
+        let mut having = self.candidates.iter().filter(has_id);
+        self.candidates.iter().filter(has_id).find(is_asked_for).or_else(|| having.next())
+    }
+
+    fn refuse(&self, notify: NotifyType, data: Vec<u8>, failure: Failure) -> Verdict {
+        Verdict::Refused { notify, data, peer: self.candidates.first().cloned(), failure }
+    }
+}
+
+fn invalid(detail: &str) -> Failure {
+    Failure::InvalidSyntax { exchange: Stage::Auth, detail: detail.to_owned() }
+}

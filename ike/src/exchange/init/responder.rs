@@ -1,0 +1,187 @@
+//! IKE_SA_INIT as responder: an answer, and a half-open IKE SA that waits for IKE_AUTH (RFC 7296 §1.2, §2.7).
+
+use std::sync::Arc;
+
+use super::{Agreed, derive, response_header};
+use crate::Time;
+use crate::codec::DecodeError;
+use crate::codec::header::Header;
+use crate::codec::iana::NotifyType;
+use crate::codec::message::{self, Message};
+use crate::codec::payload::Payload;
+use crate::codec::payload::ke::KeyExchange;
+use crate::codec::payload::nonce::Nonce;
+use crate::codec::payload::notify::Notify;
+use crate::config::Encapsulation;
+use crate::crypto::dh::{DhSecret, SharedSecret};
+use crate::crypto::prf::Prf;
+use crate::error::{Failure, Refusal, Side};
+use crate::event::Nat;
+use crate::limits;
+use crate::sa::channel::Channel;
+use crate::sa::natt::{self, Detection};
+use crate::sa::negotiate::{self, Chosen, choose_ike};
+use crate::sa::{Cx, Path, Peer};
+use crate::suite::IkeSuite;
+
+/// A request that can be answered.
+pub(crate) struct InitRequest {
+    header: Header,
+    /// Peers that have these addresses and this suite; which one it is, IKE_AUTH says.
+    candidates: Vec<Arc<Peer>>,
+    chosen: Chosen<IkeSuite>,
+    dh: DhSecret,
+    shared: SharedSecret,
+    nonce_i: Vec<u8>,
+    nat: Option<Nat>,
+    fragmentation: bool,
+    path: Path,
+}
+
+/// Why a request makes no SA: what goes on the wire, and what the operator is told.
+pub(crate) struct Refused {
+    pub(crate) notify: NotifyType,
+    pub(crate) data: Vec<u8>,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Refused {
+    const fn silently(notify: NotifyType) -> Self {
+        Self { notify, data: Vec::new(), failure: None }
+    }
+}
+
+impl From<DecodeError> for Refused {
+    fn from(_: DecodeError) -> Self {
+        Self::silently(NotifyType::INVALID_SYNTAX)
+    }
+}
+
+impl InitRequest {
+    /// Reads a request to any of `peers`, and does the key exchange. Nothing is kept if it is refused.
+    pub(crate) fn check(
+        message: &Message<'_>,
+        path: Path,
+        peers: &[Arc<Peer>],
+        cx: &mut Cx<'_>,
+    ) -> Result<Self, Refused> {
+        let payloads = message.select();
+        let (Some(sa), Some(ke), Some(nonce)) =
+            (payloads.single_sa()?, payloads.single_ke()?, payloads.single_nonce()?)
+        else {
+            return Err(Refused::silently(NotifyType::INVALID_SYNTAX));
+        };
+        let chosen = peers.iter().find_map(|peer| choose_ike(&peer.config.ike_suites, sa, 0));
+        let Some(chosen) = chosen else {
+            let suites: Vec<IkeSuite> =
+                peers.iter().flat_map(|peer| peer.config.ike_suites.iter().copied()).collect();
+            return Err(Refused {
+                notify: NotifyType::NO_PROPOSAL_CHOSEN,
+                data: Vec::new(),
+                failure: Some(Failure::IkeProposal {
+                    by: Side::Ours,
+                    ours: negotiate::ours(&suites),
+                    theirs: Some(negotiate::describe(sa)),
+                }),
+            });
+        };
+        let group = chosen.suite.group;
+        if ke.group != group {
+            let data = group.0.to_be_bytes().to_vec();
+            return Err(Refused { notify: NotifyType::INVALID_KE_PAYLOAD, data, failure: None });
+        }
+        let dh = DhSecret::generate(group, cx.random);
+        let dh = dh.ok_or_else(|| Refused::silently(NotifyType::NO_PROPOSAL_CHOSEN))?;
+        let shared = dh.agree(ke.public).map_err(|_| Refused::silently(NotifyType::INVALID_SYNTAX))?;
+        let candidates =
+            peers.iter().filter(|peer| peer.config.ike_suites.contains(&chosen.suite)).cloned().collect();
+        Ok(Self {
+            header: message.header,
+            candidates,
+            chosen,
+            dh,
+            shared,
+            nonce_i: nonce.0.to_vec(),
+            nat: natt::detect(payloads, message.header.spi_i, 0, path),
+            fragmentation: payloads.has_notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
+            path,
+        })
+    }
+}
+
+/// Answers a request: HDR, SAr1, KEr, Nr, and nothing that the request did not ask for, so that who forges a source
+/// address gains nothing.
+pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut Cx<'_>) -> Option<HalfOpen> {
+    let InitRequest { header, candidates, chosen, dh, shared, nonce_i, nat, fragmentation, path } = request;
+    let spis = (header.spi_i, spi_r);
+    let nonce_r = cx.nonce(nonce_i.len(), Prf::new(chosen.suite.prf)?);
+    let keys = derive(&chosen.suite, &shared, (&nonce_i, &nonce_r), spis)?;
+    let forced = candidates.iter().any(|peer| peer.config.encapsulation == Encapsulation::Udp);
+    let encapsulation = if forced { Encapsulation::Udp } else { Encapsulation::Auto };
+    let detection = Detection::new(spis.0, spis.1, path, encapsulation, cx.random);
+    let mut payloads = vec![
+        Payload::Sa(chosen.reply(&[])),
+        Payload::Ke(KeyExchange { group: dh.group(), public: dh.public() }),
+        Payload::Nonce(Nonce(&nonce_r)),
+    ];
+    if nat.is_some() {
+        payloads.extend(detection.payloads());
+    }
+    if fragmentation {
+        payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[])));
+    }
+    let response = message::emit_clear(response_header(spis.0, spis.1), &payloads);
+    let channel = Channel::new(spis, false, fragmentation, &chosen.suite, &keys)?;
+    cx.transmit(path, response.clone());
+    Some(HalfOpen {
+        candidates,
+        channel,
+        agreed: Agreed {
+            suite: chosen.suite,
+            spi_i: spis.0,
+            spi_r: spis.1,
+            nonce_i,
+            nonce_r,
+            keys,
+            request: datagram.to_vec(),
+            response,
+            fragmentation,
+            path,
+            nat: nat.unwrap_or_default(),
+        },
+        born: cx.now,
+        refusal: None,
+    })
+}
+
+/// IKE_SA_INIT response sent; awaiting HDR, SK {IDi, AUTH, SAi2, TSi, TSr}.
+pub(crate) struct HalfOpen {
+    pub(crate) candidates: Vec<Arc<Peer>>,
+    pub(crate) channel: Channel,
+    pub(crate) agreed: Agreed,
+    pub(crate) born: Time,
+    /// IKE_AUTH was refused with this response, which is sent again when the request is.
+    pub(crate) refusal: Option<Vec<u8>>,
+}
+
+impl HalfOpen {
+    /// The request came again: so does the response, octet for octet.
+    pub(crate) fn resend_init(&self, datagram: &[u8], cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if datagram != self.agreed.request {
+            return Err(Refusal::Unexpected);
+        }
+        cx.transmit(self.agreed.path, self.agreed.response.clone());
+        Ok(())
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        let ends = self.born + limits::HALF_OPEN_LIFETIME;
+        self.channel.expires().map_or(ends, |at| at.min(ends))
+    }
+
+    /// Does what is due; false when its time is over.
+    pub(crate) fn handle_timeout(&mut self, now: Time) -> bool {
+        self.channel.expire(now);
+        now < self.born + limits::HALF_OPEN_LIFETIME
+    }
+}

@@ -1,0 +1,211 @@
+//! A child SA as IKE sees it (RFC 7296 §2.8, §2.17): two SPIs, what they carry, and where the pair stands between its
+//! installation and its end. Packets are the data plane's business.
+
+use std::collections::BTreeSet;
+
+use super::{Cx, Path, Peer};
+use crate::Time;
+use crate::codec::payload::ts::TrafficSelector;
+use crate::config::Encapsulation;
+use crate::event::{self, EspKeys, Event, Install};
+use crate::limits;
+use crate::suite::EspSuite;
+
+/// What two ends agreed on for a child SA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Transforms.
+    pub(crate) suite: EspSuite,
+    /// Extended sequence numbers.
+    pub(crate) esn: bool,
+    /// The SPI that we receive with.
+    pub(crate) spi_in: u32,
+    /// The SPI that the peer receives with.
+    pub(crate) spi_out: u32,
+    /// Inner addresses on our side.
+    pub(crate) ts_local: Vec<TrafficSelector>,
+    /// Inner addresses on the peer's side.
+    pub(crate) ts_remote: Vec<TrafficSelector>,
+}
+
+/// One pair of ESP SAs.
+pub(crate) struct ChildSa {
+    pub(crate) terms: Terms,
+    encapsulation: Encapsulation,
+    /// The outbound half until it is handed over.
+    outbound: Option<event::ChildSa>,
+    switch_at: Option<Time>,
+    replaces_another: bool,
+    hard: Time,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The pair in use, or the next one.
+    Live,
+    /// A rekey made its successor; it waits for its Delete.
+    Rekeyed,
+    /// Deleted; its inbound takes what is still under way.
+    Deleted { until: Time },
+}
+
+impl ChildSa {
+    /// Installs the inbound half of a new pair; the outbound half follows with [`Self::switch`].
+    pub(crate) fn install(
+        terms: Terms,
+        (inbound, outbound): (EspKeys, EspKeys),
+        (path, encapsulation): (Path, Encapsulation),
+        replaces_another: bool,
+        peer: &Peer,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let half = |spi, keys| event::ChildSa {
+            peer: peer.id,
+            spi,
+            suite: terms.suite,
+            keys,
+            esn: terms.esn,
+            ts_local: terms.ts_local.clone(),
+            ts_remote: terms.ts_remote.clone(),
+            encapsulation,
+            local: path.local,
+            remote: path.remote,
+        };
+        let inbound = half(terms.spi_in, inbound);
+        let outbound = Some(half(terms.spi_out, outbound));
+        cx.install(Install::Inbound(inbound));
+        let hard = cx.now + peer.config.child_lifetime;
+        let stage = Stage::Live;
+        Self { terms, encapsulation, outbound, switch_at: None, replaces_another, hard, stage }
+    }
+
+    /// Hands the outbound half over, if that has not happened yet: the peer is ready to receive.
+    pub(crate) fn switch(&mut self, cx: &mut Cx<'_>) {
+        self.switch_at = None;
+        let Some(outbound) = self.outbound.take() else { return };
+        let peer = outbound.peer;
+        cx.install(Install::Outbound(outbound));
+        cx.event(Event::ChildUp {
+            peer,
+            suite: self.terms.suite,
+            spi_in: self.terms.spi_in,
+            spi_out: self.terms.spi_out,
+            esn: self.terms.esn,
+            encapsulation: self.encapsulation,
+            rekey: self.replaces_another,
+        });
+    }
+
+    /// Counts from here to the switch: the answer that tells the peer of this pair has left, maybe once more.
+    pub(crate) fn announce(&mut self, now: Time) {
+        if self.outbound.is_some() {
+            self.switch_at = Some(now + limits::SWITCH_OUTBOUND);
+        }
+    }
+
+    /// The peer's address changed before the outbound half was handed over.
+    pub(crate) fn moved(&mut self, path: Path) {
+        if let Some(outbound) = &mut self.outbound {
+            outbound.local = path.local;
+            outbound.remote = path.remote;
+        }
+    }
+
+    /// A rekey made the pair that takes its place.
+    pub(crate) fn rekeyed(&mut self) {
+        if self.stage == Stage::Live {
+            self.stage = Stage::Rekeyed;
+        }
+    }
+
+    /// Deleted by either end: nothing is sent with it, its inbound lives for a grace.
+    pub(crate) fn delete(&mut self, peer: &Peer, cx: &mut Cx<'_>) {
+        if matches!(self.stage, Stage::Deleted { .. }) {
+            return;
+        }
+        self.stage = Stage::Deleted { until: cx.now + limits::INBOUND_GRACE };
+        self.outbound = None;
+        self.switch_at = None;
+        cx.install(Install::RemoveOutbound { peer: peer.id, spi: self.terms.spi_out });
+    }
+
+    /// Ends both directions at once.
+    pub(crate) fn remove(mut self, peer: &Peer, cx: &mut Cx<'_>) {
+        self.delete(peer, cx);
+        cx.remove_inbound(peer.id, self.terms.spi_in);
+    }
+
+    /// Does what is due in time, except [`Self::is_over`] and [`Self::is_expired`].
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.switch_at.is_some_and(|at| at <= cx.now) {
+            self.switch(cx);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        match self.stage {
+            Stage::Live | Stage::Rekeyed => self.switch_at.map_or(self.hard, |at| at.min(self.hard)),
+            Stage::Deleted { until } => until,
+        }
+    }
+
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live)
+    }
+
+    pub(crate) const fn is_rekeyed(&self) -> bool {
+        matches!(self.stage, Stage::Rekeyed)
+    }
+
+    pub(crate) const fn is_deleted(&self) -> bool {
+        matches!(self.stage, Stage::Deleted { .. })
+    }
+
+    /// The hard lifetime of a pair that is not deleted has ended.
+    pub(crate) fn is_expired(&self, now: Time) -> bool {
+        !self.is_deleted() && self.hard <= now
+    }
+
+    /// Deleted, and its grace is over.
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        matches!(self.stage, Stage::Deleted { until } if until <= now)
+    }
+}
+
+/// The inbound ESP SPIs in use: unique in an endpoint, since a packet is found by its SPI alone (RFC 4301 §4.1).
+#[derive(Debug, Default)]
+pub(crate) struct EspSpis(BTreeSet<u32>);
+
+impl EspSpis {
+    /// Takes the first free SPI from `start` on; the lowest 256 are reserved (RFC 4303 §2.1).
+    pub(crate) fn take(&mut self, start: u32) -> u32 {
+        let mut spi = start.max(FIRST_SPI);
+        while !self.0.insert(spi) {
+            spi = spi.wrapping_add(1).max(FIRST_SPI);
+        }
+        spi
+    }
+
+    pub(crate) fn release(&mut self, spi: u32) {
+        self.0.remove(&spi);
+    }
+}
+
+const FIRST_SPI: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn esp_spis_are_unique_and_never_reserved() {
+        let mut spis = EspSpis::default();
+        assert_eq!(spis.take(0), 256);
+        assert_eq!(spis.take(256), 257);
+        assert_eq!(spis.take(u32::MAX), u32::MAX);
+        assert_eq!(spis.take(u32::MAX), 258);
+        spis.release(257);
+        assert_eq!(spis.take(3), 257);
+    }
+}
