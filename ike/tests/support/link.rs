@@ -1,0 +1,158 @@
+//! A link that loses, doubles and reorders as its seed says, and may translate addresses.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use gotthard_ike::{Time, Transmit};
+
+use super::clock::Seeded;
+
+/// What the link does to datagrams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weather {
+    pub(crate) loss_percent: u64,
+    pub(crate) duplicate_percent: u64,
+    /// Shortest time under way.
+    pub(crate) latency: Duration,
+    /// What is added at random: datagrams overtake each other.
+    pub(crate) jitter: Duration,
+}
+
+impl Weather {
+    pub(crate) const FAIR: Self = Self {
+        loss_percent: 0,
+        duplicate_percent: 0,
+        latency: Duration::from_millis(5),
+        jitter: Duration::ZERO,
+    };
+    pub(crate) const FOUL: Self = Self {
+        loss_percent: 30,
+        duplicate_percent: 20,
+        latency: Duration::from_millis(5),
+        jitter: Duration::from_millis(60),
+    };
+}
+
+/// What is under way.
+#[derive(Clone, Debug)]
+pub(crate) enum Cargo {
+    Ike(Vec<u8>),
+    /// An ESP packet with this SPI.
+    Esp(u32),
+}
+
+/// A datagram that arrives.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) cargo: Cargo,
+}
+
+/// Translates the source addresses of a host behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Translator {
+    inside: IpAddr,
+    outside: IpAddr,
+    /// Outside port by inside port.
+    ports: BTreeMap<u16, u16>,
+    next_port: u16,
+}
+
+impl Translator {
+    pub(crate) fn new(inside: IpAddr, outside: IpAddr) -> Self {
+        Self { inside, outside, ports: BTreeMap::new(), next_port: 40_000 }
+    }
+
+    /// Forgets its mappings: what goes out next comes from other ports.
+    pub(crate) fn restart(&mut self) {
+        self.ports.clear();
+    }
+
+    fn out(&mut self, from: SocketAddr) -> SocketAddr {
+        if from.ip() != self.inside {
+            return from;
+        }
+        let next_port = &mut self.next_port;
+        let port = *self.ports.entry(from.port()).or_insert_with(|| {
+            *next_port += 1;
+            *next_port
+        });
+        (self.outside, port).into()
+    }
+
+    /// `None`: nobody inside has this port.
+    fn back(&self, to: SocketAddr) -> Option<SocketAddr> {
+        if to.ip() != self.outside {
+            return Some(to);
+        }
+        let mapped = self.ports.iter().find(|(_, outside)| **outside == to.port());
+        mapped.map(|(inside, _)| (self.inside, *inside).into())
+    }
+}
+
+/// The link.
+pub(crate) struct Link {
+    pub(crate) weather: Weather,
+    pub(crate) nat: Option<Translator>,
+    /// Every IKE datagram that was sent, in order, lost ones too.
+    pub(crate) sent: Vec<Transmit>,
+    random: Seeded,
+    under_way: BTreeMap<(Time, u64), Arrival>,
+    count: u64,
+}
+
+impl Link {
+    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+        Self {
+            weather,
+            nat: None,
+            sent: Vec::new(),
+            random: Seeded::new(seed),
+            under_way: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    pub(crate) fn send_ike(&mut self, now: Time, transmit: Transmit) {
+        self.sent.push(transmit.clone());
+        let Transmit { local, remote, payload } = transmit;
+        if self.random.percent(self.weather.loss_percent) {
+            return;
+        }
+        let copies = if self.random.percent(self.weather.duplicate_percent) { 2 } else { 1 };
+        for _ in 0..copies {
+            self.launch(now, local, remote, Cargo::Ike(payload.clone()));
+        }
+    }
+
+    /// ESP is neither lost nor doubled here: a packet that does not arrive was lost by an end.
+    pub(crate) fn send_esp(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, spi: u32) {
+        self.launch(now, local, remote, Cargo::Esp(spi));
+    }
+
+    /// When the next datagram arrives.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.under_way.keys().next().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<Arrival> {
+        let entry = self.under_way.first_entry()?;
+        if entry.key().0 > now {
+            return None;
+        }
+        let mut arrival = entry.remove();
+        if let Some(nat) = &self.nat {
+            arrival.to = nat.back(arrival.to)?;
+        }
+        Some(arrival)
+    }
+
+    fn launch(&mut self, now: Time, from: SocketAddr, to: SocketAddr, cargo: Cargo) {
+        let from = self.nat.as_mut().map_or(from, |nat| nat.out(from));
+        let at = now + self.weather.latency + self.random.below(self.weather.jitter);
+        self.count += 1;
+        self.under_way.insert((at, self.count), Arrival { from, to, cargo });
+    }
+}

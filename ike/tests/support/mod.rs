@@ -1,0 +1,3 @@
+pub(crate) mod clock;
+pub(crate) mod link;
+pub(crate) mod pair;

@@ -1,0 +1,296 @@
+//! Two endpoints, a link between them and a virtual clock: both ends of every exchange are ours.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use gotthard_ike::codec::payload::ts::TrafficSelector;
+use gotthard_ike::config::{Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
+use gotthard_ike::error::Failure;
+use gotthard_ike::event::ChildSa;
+use gotthard_ike::{Endpoint, Event, Install, Output, Time};
+use zeroize::Zeroizing;
+
+use super::clock::{Clock, Seeded};
+use super::link::{Cargo, Link, Weather};
+
+/// The peer, as either end names it.
+pub(crate) const PEER: PeerId = PeerId(1);
+
+pub(crate) const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+pub(crate) const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+/// What `local` is told of `remote`.
+pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
+    PeerConfig {
+        mode: Mode::Initiator,
+        local,
+        remote,
+        local_id: local.into(),
+        remote_id: remote.into(),
+        psk: Zeroizing::new(b"correct horse battery staple".to_vec()),
+        ike_suites: vec!["aes256gcm16-sha256-x25519".parse().unwrap()],
+        esp_suites: vec!["aes256gcm16".parse().unwrap()],
+        ts_local: vec![TrafficSelector::any_v4()],
+        ts_remote: vec![TrafficSelector::any_v4()],
+        encapsulation: Encapsulation::Auto,
+        dpd_interval: Duration::from_secs(10),
+        retransmit: Retransmit::default(),
+        ike_lifetime: Duration::from_secs(8 * 3600),
+        child_lifetime: Duration::from_secs(3600),
+    }
+}
+
+/// One end: an endpoint, and a data plane that knows which SPIs it has.
+pub(crate) struct Side {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) address: IpAddr,
+    pub(crate) inbound: BTreeMap<u32, ChildSa>,
+    pub(crate) outbound: Option<ChildSa>,
+    pub(crate) events: Vec<Event>,
+    /// ESP packets that arrived with an SPI that is not installed.
+    pub(crate) esp_lost: usize,
+    pub(crate) esp_taken: usize,
+    timeout: Option<Time>,
+}
+
+impl Side {
+    pub(crate) fn new(seed: u64, address: IpAddr) -> Self {
+        Self {
+            endpoint: Endpoint::new(Box::new(Seeded::new(seed))),
+            address,
+            inbound: BTreeMap::new(),
+            outbound: None,
+            events: Vec::new(),
+            esp_lost: 0,
+            esp_taken: 0,
+            timeout: None,
+        }
+    }
+
+    /// Does what the endpoint wants done.
+    pub(crate) fn drain(&mut self, now: Time, link: &mut Link) {
+        loop {
+            match self.endpoint.poll_output() {
+                Output::Transmit(transmit) => {
+                    assert_eq!(transmit.local.ip(), self.address);
+                    link.send_ike(now, transmit);
+                }
+                Output::Install(install) => self.install(install),
+                Output::Event(event) => self.events.push(event),
+                Output::Timeout { at } => {
+                    self.timeout = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn install(&mut self, install: Install) {
+        match install {
+            Install::Inbound(sa) => {
+                assert!(self.inbound.insert(sa.spi, sa).is_none(), "an SPI is in use once");
+            }
+            Install::Outbound(sa) => self.outbound = Some(sa),
+            Install::RemoveInbound { spi, .. } => {
+                assert!(self.inbound.remove(&spi).is_some(), "what is removed was installed");
+            }
+            Install::RemoveOutbound { spi, .. } => {
+                self.outbound.take_if(|sa| sa.spi == spi);
+            }
+            Install::Path { local, remote, .. } => {
+                if let Some(sa) = &mut self.outbound {
+                    sa.local = local;
+                    sa.remote = remote;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn ike_up(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::IkeUp { .. })).count()
+    }
+
+    pub(crate) fn child_up(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::ChildUp { .. })).count()
+    }
+
+    /// The last failure of an attempt.
+    pub(crate) fn failed(&self) -> Option<&Failure> {
+        self.events
+            .iter()
+            .rev()
+            .find_map(|event| if let Event::Failed { reason, .. } = event { Some(reason) } else { None })
+    }
+
+    /// Why the IKE SA ended last.
+    pub(crate) fn down(&self) -> Option<&Failure> {
+        self.events
+            .iter()
+            .rev()
+            .find_map(|event| if let Event::IkeDown { reason, .. } = event { Some(reason) } else { None })
+    }
+}
+
+/// Both ends and what is between.
+pub(crate) struct Pair {
+    pub(crate) a: Side,
+    pub(crate) b: Side,
+    pub(crate) link: Link,
+    pub(crate) clock: Clock,
+    pub(crate) config_a: PeerConfig,
+    pub(crate) config_b: PeerConfig,
+    seed: u64,
+}
+
+impl Pair {
+    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+        Self::with(seed, weather, |_, _| {})
+    }
+
+    /// A pair whose two configurations are changed before they are used.
+    pub(crate) fn with(
+        seed: u64,
+        weather: Weather,
+        change: impl FnOnce(&mut PeerConfig, &mut PeerConfig),
+    ) -> Self {
+        let (mut config_a, mut config_b) = (config(A, B), config(B, A));
+        config_b.mode = Mode::Responder;
+        change(&mut config_a, &mut config_b);
+        let (a, b) = (Side::new(seed ^ 0xa, config_a.local), Side::new(seed ^ 0xb, config_b.local));
+        let link = Link::new(seed ^ 0xc, weather);
+        let mut pair = Self { a, b, link, clock: Clock::default(), config_a, config_b, seed };
+        pair.a.endpoint.add_peer(PEER, pair.config_a.clone());
+        pair.b.endpoint.add_peer(PEER, pair.config_b.clone());
+        pair
+    }
+
+    /// A pair whose tunnel is up.
+    pub(crate) fn established() -> Self {
+        let mut pair = Self::new(1, Weather::FAIR);
+        pair.initiate_a();
+        pair.run_for(Duration::from_secs(1));
+        pair.assert_up();
+        pair
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(crate) fn initiate_a(&mut self) {
+        self.a.endpoint.initiate(self.clock.now(), PEER);
+        self.drain();
+    }
+
+    pub(crate) fn initiate_b(&mut self) {
+        self.b.endpoint.initiate(self.clock.now(), PEER);
+        self.drain();
+    }
+
+    /// An end loses all its state, as in a power cut.
+    pub(crate) fn restart_b(&mut self) {
+        self.seed = self.seed.wrapping_add(1);
+        self.b = Side::new(self.seed ^ 0xb00, self.config_b.local);
+        self.b.endpoint.add_peer(PEER, self.config_b.clone());
+    }
+
+    /// A sends an ESP packet with what it has, if it has something.
+    pub(crate) fn ping_a(&mut self) {
+        if let Some(sa) = &self.a.outbound {
+            self.link.send_esp(self.clock.now(), sa.local, sa.remote, sa.spi);
+        }
+    }
+
+    pub(crate) fn ping_b(&mut self) {
+        if let Some(sa) = &self.b.outbound {
+            self.link.send_esp(self.clock.now(), sa.local, sa.remote, sa.spi);
+        }
+    }
+
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.clock.now() + duration;
+        self.run_until(end, |_| false);
+    }
+
+    /// Runs until `done` or the end of the time; tells whether it was `done`.
+    pub(crate) fn run_until(&mut self, end: Time, done: impl Fn(&Self) -> bool) -> bool {
+        self.drain();
+        while !done(self) {
+            let next = self.link.next().into_iter().chain(self.a.timeout).chain(self.b.timeout).min();
+            let Some(next) = next.filter(|at| *at <= end) else {
+                self.clock.advance_to(end);
+                return done(self);
+            };
+            self.clock.advance_to(next);
+            self.step();
+        }
+        true
+    }
+
+    /// Delivers a datagram to the end that it is for, as if the link had carried it.
+    pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        let now = self.clock.now();
+        let side = if to.ip() == self.a.address { &mut self.a } else { &mut self.b };
+        side.endpoint.handle_datagram(now, to, from, datagram);
+        self.drain();
+    }
+
+    pub(crate) fn drain(&mut self) {
+        self.a.drain(self.clock.now(), &mut self.link);
+        self.b.drain(self.clock.now(), &mut self.link);
+    }
+
+    fn step(&mut self) {
+        let now = self.clock.now();
+        while let Some(arrival) = self.link.take_due(now) {
+            let side = if arrival.to.ip() == self.a.address { &mut self.a } else { &mut self.b };
+            match arrival.cargo {
+                Cargo::Ike(datagram) => {
+                    side.endpoint.handle_datagram(now, arrival.to, arrival.from, &datagram);
+                }
+                Cargo::Esp(spi) if side.inbound.contains_key(&spi) => side.esp_taken += 1,
+                Cargo::Esp(_) => side.esp_lost += 1,
+            }
+            self.drain();
+        }
+        for side in [&mut self.a, &mut self.b] {
+            if side.timeout.is_some_and(|at| at <= now) {
+                side.endpoint.handle_timeout(now);
+            }
+        }
+        self.drain();
+    }
+
+    /// Both ends have one tunnel, with the same keys, and each sends with what the other receives with.
+    #[track_caller]
+    pub(crate) fn assert_up(&self) {
+        let seed = self.seed;
+        let (a, b) = (&self.a, &self.b);
+        let (a_out, b_out) = (a.outbound.as_ref(), b.outbound.as_ref());
+        let (Some(a_out), Some(b_out)) = (a_out, b_out) else {
+            panic!("seed {seed}: outbound missing: {:?} {:?}", a.events, b.events);
+        };
+        for (sender, receiver) in [(a_out, b), (b_out, a)] {
+            let Some(inbound) = receiver.inbound.get(&sender.spi) else {
+                panic!("seed {seed}: {:?} {:?}", a.events, b.events)
+            };
+            assert_eq!(sender.keys.encryption, inbound.keys.encryption, "seed {seed}");
+            assert_eq!(sender.keys.integrity, inbound.keys.integrity, "seed {seed}");
+            assert_eq!(sender.suite, inbound.suite, "seed {seed}");
+            assert_eq!(sender.esn, inbound.esn, "seed {seed}");
+            assert_eq!(sender.ts_local, inbound.ts_remote, "seed {seed}");
+            assert_eq!(sender.ts_remote, inbound.ts_local, "seed {seed}");
+            assert_eq!(sender.encapsulation, inbound.encapsulation, "seed {seed}");
+        }
+        assert_ne!(a_out.keys.encryption, b_out.keys.encryption, "seed {seed}");
+    }
+
+    /// Neither end has anything left in its data plane.
+    #[track_caller]
+    pub(crate) fn assert_down(&self) {
+        for side in [&self.a, &self.b] {
+            assert!(side.outbound.is_none() && side.inbound.is_empty(), "seed {}", self.seed);
+        }
+    }
+}
