@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use crate::registry::Registry;
 use crate::sa::spec::{InboundSpec, OutboundSpec, OuterPath, TunnelId, TunnelSpec};
 use crate::stats::{Drops, TunnelStats};
+use crate::worker::Notices;
 pub use crate::worker::mailbox::ReplyTo;
 
 /// The running data plane. Dropping it ends the workers and removes every TUN device.
@@ -22,11 +23,11 @@ impl Handle {
     /// Opens the outer sockets and starts the workers. `notices` is called on their threads and must not block: a full
     /// queue behind it should drop what it is given.
     pub fn start(options: &Options, notices: impl Fn(Notice) + Send + Sync + 'static) -> io::Result<Self> {
-        Ok(Self { registry: Mutex::new(Registry::start(options, Arc::new(notices))?) })
+        Ok(Self { registry: Mutex::new(Registry::start(options, &(Arc::new(notices) as Notices))?) })
     }
 
     /// Carries out a command. `reply` is called once, when every worker has done its part: on this thread, or on one of
-    /// theirs. It must not block.
+    /// theirs. It must neither block nor use this handle.
     pub fn send(&self, command: Command, reply: ReplyTo) {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner).execute(command, reply);
     }
@@ -136,7 +137,7 @@ pub enum Reply {
     /// Counters of every tunnel; they only ever grow while a tunnel exists.
     Stats(Vec<(TunnelId, TunnelStats)>),
     /// What was counted for no tunnel.
-    GatewayStats(GatewayStats),
+    GatewayStats(Box<GatewayStats>),
     /// Refused, and nothing was changed.
     Refused(String),
 }

@@ -43,7 +43,7 @@ mod tests {
     fn a_burst_then_the_rate_and_idle_time_is_not_hoarded() {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(3, Duration::from_millis(10), start);
-        let mut count = |bucket: &mut TokenBucket, at: u64| {
+        let count = |bucket: &mut TokenBucket, at: u64| {
             (0..10).filter(|_| bucket.take(start + Duration::from_millis(at))).count()
         };
         assert_eq!(count(&mut bucket, 0), 3);

@@ -47,7 +47,7 @@ struct Role {
 
 impl Registry {
     /// Opens the sockets and starts the workers.
-    pub(crate) fn start(options: &Options, notices: Notices) -> io::Result<Self> {
+    pub(crate) fn start(options: &Options, notices: &Notices) -> io::Result<Self> {
         let sockets = Arc::new(Sockets::open(&options.udp)?);
         let mut registry = Self {
             workers: Vec::new(),
@@ -60,7 +60,7 @@ impl Registry {
         let cores = spare_cores(roles.len());
         for (index, role) in roles.into_iter().enumerate() {
             let core = cores.get(index).copied();
-            let member = Member::start(index, role, core, &registry.sockets, &notices)?;
+            let member = Member::start(index, role, core, &registry.sockets, notices)?;
             registry.workers.push(member);
         }
         Ok(registry)
@@ -75,9 +75,7 @@ impl Registry {
             Command::InstallInbound(spec) => self.install_inbound(&spec, &receipt),
             Command::InstallOutbound(spec) => self.install_outbound(&spec, &receipt),
             Command::RemoveInbound { tunnel, spi } => self.remove_inbound(tunnel, spi, &receipt),
-            Command::RemoveOutbound { tunnel, spi } => {
-                self.known(tunnel).map(|()| self.post_all(&receipt, || Order::RemoveOutbound(tunnel, spi)))
-            }
+            Command::RemoveOutbound { tunnel, spi } => self.remove_outbound(tunnel, spi, &receipt),
             Command::UpdatePath { tunnel, path } => self.update_path(tunnel, path, &receipt),
             Command::SendIke { local, remote, payload } => {
                 let datagram = [&natt::NON_ESP_MARKER[..], &payload].concat();
@@ -86,8 +84,14 @@ impl Registry {
             Command::SendKeepalive { local, remote } => {
                 self.send_datagram(local, remote, natt::KEEPALIVE.to_vec(), &receipt)
             }
-            Command::Stats => Ok(self.post_all(&receipt, || Order::Stats)),
-            Command::GatewayStats => Ok(self.post_all(&receipt, || Order::GatewayStats)),
+            Command::Stats => {
+                self.post_all(&receipt, || Order::Stats);
+                Ok(())
+            }
+            Command::GatewayStats => {
+                self.post_all(&receipt, || Order::GatewayStats);
+                Ok(())
+            }
         };
         if let Err(why) = result {
             receipt.refuse(why);
@@ -143,6 +147,12 @@ impl Registry {
         }
         self.spis.remove(&spi);
         self.post_all(receipt, || Order::RemoveInbound(spi));
+        Ok(())
+    }
+
+    fn remove_outbound(&self, tunnel: TunnelId, spi: u32, receipt: &Receipt) -> Result<(), String> {
+        self.known(tunnel)?;
+        self.post_all(receipt, || Order::RemoveOutbound(tunnel, spi));
         Ok(())
     }
 

@@ -1,5 +1,11 @@
 //! Two data planes in network namespaces, over TUN devices and a veth pair: ping and TCP cross them. Needs root.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failed test is what a panic is for"
+)]
+
 mod tun_support;
 
 use std::io::{Read, Write};
@@ -9,7 +15,7 @@ use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::{Command, Handle, Options, Reply};
 use gotthard_dataplane::sa::spec::Encapsulation;
 use gotthard_dataplane::stats::TunnelStats;
-use tun_support::{Hosts, Static, TUN, TUNNEL, set_up, start};
+use tun_support::{Hosts, Static, TUNNEL, set_up, start};
 
 const GCM: Transform = Transform::Aes256Gcm16;
 const CBC: Transform = Transform::Aes256Cbc(Hmac::Sha256);
@@ -37,29 +43,6 @@ fn ping_and_tcp_cross_as_esp_over_ipv6() {
 #[test]
 fn ping_and_tcp_cross_with_three_workers() {
     crosses(GCM, Encapsulation::Udp, false, 3);
-}
-
-#[test]
-fn a_removed_tunnel_leaves_no_device_and_its_name_is_free_at_once() {
-    let Some(hosts) = Hosts::new() else { return };
-    let [mut tunnel, _] = Static::pair(GCM, Encapsulation::Udp, false);
-    let handle = start(&hosts.left, Options { workers: 3, ..Options::default() }, tunnel);
-    hosts.left.ip(&["link", "show", TUN]).unwrap();
-
-    // The same keys would repeat every nonce.
-    assert!(matches!(handle.call(Command::InstallOutbound(tunnel.outbound())), Reply::Refused(_)));
-    assert!(matches!(handle.call(Command::RemoveTunnel(TUNNEL)), Reply::Done));
-    hosts.left.ip(&["link", "show", TUN]).unwrap_err();
-    assert!(matches!(handle.call(Command::RemoveTunnel(TUNNEL)), Reply::Refused(_)));
-
-    (tunnel.ours, tunnel.theirs) = (0x2001, 0x2002);
-    let handle = hosts.left.inside(move || {
-        tunnel.install(&handle);
-        handle
-    });
-    hosts.left.ip(&["link", "show", TUN]).unwrap();
-    drop(handle);
-    hosts.left.ip(&["link", "show", TUN]).unwrap_err();
 }
 
 /// Inner IPv4 and IPv6, ping and TCP, both ways.

@@ -1,5 +1,7 @@
 //! Sizes and numbers that end: the MTU, the segment size, the sequence numbers of an SA.
 
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+
 mod worker_support;
 
 use gotthard_dataplane::drop_reason::DropReason;

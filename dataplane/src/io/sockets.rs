@@ -100,7 +100,10 @@ impl Socket {
             sockopt::receive_packet_info_v4(&inner)?;
             option::set_ip_recvtos(&inner, true)?;
         } else {
-            inner.set_only_v6(true)?;
+            if wire == Encapsulation::Udp {
+                // A raw socket is of one family, and refuses to be told so.
+                inner.set_only_v6(true)?;
+            }
             sockopt::receive_packet_info_v6(&inner)?;
             option::set_ipv6_recvtclass(&inner, true)?;
         }

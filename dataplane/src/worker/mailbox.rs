@@ -86,7 +86,7 @@ enum Outcome {
     Done,
     Refused(String),
     Stats(BTreeMap<TunnelId, TunnelStats>),
-    Gateway(GatewayStats),
+    Gateway(Box<GatewayStats>),
 }
 
 impl Receipt {
@@ -119,7 +119,7 @@ impl Receipt {
         match &mut *outcome {
             Outcome::Gateway(sum) => sum.merge(stats),
             Outcome::Done | Outcome::Refused(_) | Outcome::Stats(_) => {
-                *outcome = Outcome::Gateway(stats.clone())
+                *outcome = Outcome::Gateway(Box::new(stats.clone()));
             }
         }
     }

@@ -4,52 +4,48 @@ use std::io;
 use std::time::Instant;
 
 use super::Worker;
-use super::tunnel::{Outbound, Tunnel};
+use super::tunnel::Tunnel;
 use crate::batch::{Batch, PACKETS};
 use crate::drop_reason::DropReason;
 use crate::esp::encapsulate::encapsulate;
 use crate::esp::trailer;
 use crate::handle::Notice;
 use crate::icmp;
-use crate::io::{Backend, QueueId};
+use crate::io::{Backend, QueueId, Sent};
 use crate::mss;
 use crate::mtu;
 use crate::packet::Packet;
 use crate::packet::ip::{IpHeader, IpVersion};
 use crate::sa::outbound::OutboundSa;
+use crate::stats::Counters;
 
 impl<B: Backend> Worker<B> {
     /// Sends one batch of what the host put into the tunnel.
     pub(super) fn outbound(&mut self, queue: QueueId) {
         let Some(Some(tunnel)) = self.tunnels.get_mut(queue.0) else { return };
         let Some(mut batch) = self.backend.batch() else { return };
-        let result = match tunnel.outbound.take() {
-            Some(outbound) => {
-                let result = fill(&mut self.backend, queue, tunnel, &outbound, self.now, &mut batch);
-                seal(tunnel, &outbound.sa, &mut batch);
-                let sent = self.backend.send(&outbound.route, batch);
-                tunnel.counters.tx_packets = tunnel.counters.tx_packets.wrapping_add(sent.packets);
-                tunnel.counters.tx_bytes = tunnel.counters.tx_bytes.wrapping_add(sent.octets);
-                tunnel.counters.drops.add(DropReason::SendFull, sent.full);
-                tunnel.counters.drops.add(DropReason::SendFailed, sent.failed);
-                if let Some(notice) = outbound.sa.limit_notice() {
-                    (self.notices)(notice);
-                }
-                tunnel.outbound = Some(outbound);
-                result
-            }
-            None => {
-                let result = discard(&mut self.backend, queue, tunnel, &mut batch);
-                self.backend.put_back(batch);
-                result
-            }
+        let Some(outbound) = tunnel.outbound.clone() else {
+            let result = discard(&mut self.backend, queue, tunnel, &mut batch);
+            self.backend.put_back(batch);
+            return self.unless_broken(queue, result);
         };
-        if let Err(error) = result {
-            // The device was deleted by somebody else. Waiting on it would return at once, for ever.
-            let (tunnel, why) = (Some(tunnel.id()), format!("its TUN device: {error}"));
-            self.backend.detach(queue);
-            (self.notices)(Notice::Broken { tunnel, why });
+        let result = fill(&mut self.backend, queue, tunnel, &outbound.sa, self.now, &mut batch);
+        seal(tunnel, &outbound.sa, &mut batch);
+        let sent = self.backend.send(&outbound.route, batch);
+        count(&mut tunnel.counters, &sent);
+        if let Some(notice) = outbound.sa.limit_notice() {
+            (self.notices)(notice);
         }
+        self.unless_broken(queue, result);
+    }
+
+    /// A device that cannot be read was deleted by somebody else. Waiting on it would return at once, for ever.
+    fn unless_broken(&mut self, queue: QueueId, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        let Some(tunnel) = self.tunnels.get(queue.0).and_then(Option::as_ref).map(Tunnel::id) else { return };
+        self.remove_tunnel(tunnel);
+        let (tunnel, why) = (Some(tunnel), format!("its TUN device: {error}"));
+        (self.notices)(Notice::Broken { tunnel, why });
     }
 }
 
@@ -58,11 +54,10 @@ fn fill<B: Backend>(
     backend: &mut B,
     queue: QueueId,
     tunnel: &mut Tunnel,
-    outbound: &Outbound,
+    sa: &OutboundSa,
     now: Instant,
     batch: &mut Batch,
 ) -> io::Result<()> {
-    let sa = &outbound.sa;
     let largest = sealed_len(sa, usize::from(tunnel.mtu()));
     for _ in 0..PACKETS {
         if !batch.has_room(largest) {
@@ -125,6 +120,13 @@ fn seal(tunnel: &mut Tunnel, sa: &OutboundSa, batch: &mut Batch) {
     }
     tunnel.counters.drops.add(reason, (packets - sealed) as u64);
     batch.truncate(sealed);
+}
+
+fn count(counters: &mut Counters, sent: &Sent) {
+    counters.tx_packets = counters.tx_packets.wrapping_add(sent.packets);
+    counters.tx_bytes = counters.tx_bytes.wrapping_add(sent.octets);
+    counters.drops.add(DropReason::SendFull, sent.full);
+    counters.drops.add(DropReason::SendFailed, sent.failed);
 }
 
 /// Reads and drops: the tunnel has no outbound SA.

@@ -29,6 +29,7 @@ pub(super) struct Tunnel {
 }
 
 /// An outbound SA in use.
+#[derive(Clone)]
 pub(super) struct Outbound {
     pub(super) sa: Arc<Sending>,
     pub(super) route: Route,

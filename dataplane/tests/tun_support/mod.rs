@@ -1,5 +1,13 @@
 //! Two hosts in network namespaces of their own, joined by a veth pair, each with a data plane.
 
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stderr,
+    reason = "a failed test is what a panic is for, and a skipped one says so"
+)]
+
 use std::net::IpAddr;
 use std::process::Command as Program;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,6 +1,11 @@
 //! A worker over the in-memory back end, driven step by step: no threads, no sockets, no clock to wait for.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failed test is what a panic is for"
+)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
@@ -109,7 +114,7 @@ impl Gateway {
 
     pub fn gateway_stats(&mut self) -> GatewayStats {
         match self.tell(Order::GatewayStats) {
-            Reply::GatewayStats(stats) => stats,
+            Reply::GatewayStats(stats) => *stats,
             other => panic!("{other:?}"),
         }
     }
