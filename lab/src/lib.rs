@@ -10,17 +10,21 @@
 
 pub mod capture;
 pub mod flow;
+pub mod gotthard;
+pub mod hostile;
 pub mod nat;
 pub mod netns;
 pub mod pcap;
 pub mod process;
 pub mod run;
 pub mod site;
+pub mod status;
 pub mod strongswan;
 pub mod suite;
 pub mod traffic;
 pub mod wait;
 
+pub use gotthard::Gotthard;
 pub use netns::Netns;
 pub use process::Process;
 pub use run::Run;

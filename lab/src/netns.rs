@@ -1,5 +1,6 @@
 //! Network namespaces as test hosts: made with `ip netns`, removed when dropped.
 
+use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
@@ -25,6 +26,9 @@ impl Netns {
         let name = format!("{PREFIX}{}-{serial}-{role}", std::process::id());
         output(Command::new("ip").args(["netns", "add", &name]))?;
         let host = Self { name };
+        // Without duplicate address detection an address is there from the start, and a comparison of before and after
+        // does not depend on when it ended.
+        host.sysctl("net.ipv6.conf.default.accept_dad=0")?;
         host.ip("link set lo up")?;
         Ok(host)
     }
@@ -101,26 +105,18 @@ impl Netns {
         self.enter(|| UdpSocket::bind(local).with_context(|| format!("{local} in {}", self.name)))
     }
 
-    /// The names of the links, `lo` excepted.
-    pub fn links(&self) -> Result<Vec<String>> {
-        let listed = self.ip_output("-o link show")?;
-        let name = |line: &str| Some(line.split(": ").nth(1)?.split('@').next()?.to_owned());
-        Ok(listed.lines().filter_map(name).filter(|link| link != "lo").collect())
-    }
-
-    /// Links, addresses, routes and rules as text, to be compared before and after. Volatile words (lifetimes,
-    /// neighbour discovery) are left out.
+    /// Links, addresses, routes and rules as text, to be compared before and after.
     pub fn configuration(&self) -> Result<String> {
-        let mut all = Vec::new();
+        let mut all = String::new();
         for words in
-            ["-o addr show", "-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule"]
+            ["-br link show", "-br addr show", "-4 route show table all", "-6 route show table all", "rule"]
         {
             let listed = self.ip_output(words)?;
-            let mut lines: Vec<_> = listed.lines().map(|line| line.trim_end().to_owned()).collect();
-            lines.sort();
-            all.extend(lines);
+            let mut lines: Vec<_> = listed.lines().map(str::trim_end).collect();
+            lines.sort_unstable();
+            writeln!(all, "{words}:\n{}", lines.join("\n"))?;
         }
-        Ok(self.links()?.into_iter().chain(all).collect::<Vec<_>>().join("\n"))
+        Ok(all)
     }
 }
 

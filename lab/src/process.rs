@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
 
 use crate::wait;
+
+pub use rustix::process::Signal;
 
 /// A running child. [`crate::Netns::command`] execs into the program, so the child's id is the program's.
 #[derive(Debug)]

@@ -1,15 +1,21 @@
 //! The bench itself: two strongSwan ends agree and carry traffic, and the judgement of captures finds what it should.
 
+use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use gotthard_lab::capture::{Capture, expect_no_inner_packet};
+use gotthard_lab::hostile::Forger;
 use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, OUTSIDE, Site, inside_of};
 use gotthard_lab::strongswan::{Charon, Connection, posture};
 use gotthard_lab::traffic::{Direction, Stream, expect_ping};
 use gotthard_lab::{Run, scenarios};
 
-scenarios!(strongswan_reaches_the_aws_posture_and_carries_traffic, a_packet_in_clear_is_found);
+scenarios!(
+    strongswan_reaches_the_aws_posture_and_carries_traffic,
+    a_packet_in_clear_is_found,
+    a_forged_datagram_arrives_from_the_address_it_claims
+);
 
 fn strongswan_reaches_the_aws_posture_and_carries_traffic(run: &Run) -> Result<()> {
     let site = Site::new()?;
@@ -46,6 +52,19 @@ fn a_packet_in_clear_is_found(run: &Run) -> Result<()> {
         judged.as_ref().is_err_and(|why| why.contains("inner packet 10.10.0.2 -> 10.200.0.1")),
         "{judged:?}"
     );
+    Ok(())
+}
+
+fn a_forged_datagram_arrives_from_the_address_it_claims(_run: &Run) -> Result<()> {
+    let site = Site::new()?;
+    let gateway = SocketAddrV4::new([203, 0, 113, 10].into(), 4500);
+    let endpoint = SocketAddrV4::new([198, 51, 100, 11].into(), 4500);
+    let socket = site.gateway.udp(gateway.into())?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    Forger::new(&site.stranger)?.send(endpoint, gateway, b"forged")?;
+    let mut buffer = [0; 64];
+    let (length, from) = socket.recv_from(&mut buffer)?;
+    ensure!(from == endpoint.into() && buffer[..length] == *b"forged", "{length} octets from {from}");
     Ok(())
 }
 

@@ -1,0 +1,199 @@
+//! Our gateway: the built binary in a host, with a configuration of the scenario's, asked over its control socket.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::status::Status;
+use crate::strongswan::posture;
+use crate::{Netns, Process, Run, Suite, netns, wait};
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Gotthard {
+    /// The daemon itself.
+    pub process: Process,
+    host: String,
+    socket: PathBuf,
+}
+
+impl Gotthard {
+    /// Starts the daemon in a host; `name` names its files.
+    pub fn start(run: &Run, host: &Netns, name: &str, config: &Config) -> Result<Self> {
+        let dir = run.dir().join(name);
+        std::fs::create_dir_all(&dir)?;
+        let file = dir.join("gotthard.toml");
+        write_secret(&file, &config.render()?)?;
+        let socket = dir.join("control.sock");
+        let mut command = host.command(&binary()?.to_string_lossy());
+        command.arg("run").arg("--config").arg(&file).env("GOTTHARD_LOG", config.log);
+        command.env("GOTTHARD_SOCKET", &socket).env("GOTTHARD_STATE", dir.join("state"));
+        let process = Process::spawn(&mut command, name, run.dir())?;
+        Ok(Self { process, host: host.name().to_owned(), socket })
+    }
+
+    /// Its status, held against the contract.
+    pub fn status(&self) -> Result<Status> {
+        Status::parse(&self.ask(&["status", "--output", "json"])?)
+    }
+
+    /// Runs a command of the command line and returns what it printed.
+    pub fn ask(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(binary()?);
+        let output = command.args(args).env("GOTTHARD_SOCKET", &self.socket).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        // 5: answered, and a connection is degraded or down.
+        match output.status.code() {
+            Some(0 | 5) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            _ => bail!("gotthard {args:?}: {}: {said}", output.status),
+        }
+    }
+
+    /// Waits until the control socket answers.
+    pub fn await_running(&self, deadline: Duration) -> Result<()> {
+        let answers = || Ok(self.socket.exists() && self.status().is_ok());
+        wait::until_true(deadline, format!("gotthard in {} to answer", self.host), answers)
+    }
+
+    /// Waits until the status fulfils a condition, and returns it.
+    pub fn await_status(
+        &self,
+        deadline: Duration,
+        what: &str,
+        holds: impl Fn(&Status) -> bool,
+    ) -> Result<Status> {
+        self.await_running(deadline)?;
+        wait::until(deadline, what, || Ok(Some(self.status()?).filter(&holds)))
+            .with_context(|| self.ask(&["status", "--output", "json"]).unwrap_or_default())
+    }
+
+    /// Waits until all tunnels are up.
+    pub fn await_up(&self, deadline: Duration) -> Result<Status> {
+        self.await_status(deadline, "all tunnels to be up", |status| {
+            status.tunnels().all(super::status::Tunnel::is_up)
+        })
+    }
+}
+
+/// A configuration of one connection.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our outer address.
+    pub local: String,
+    /// The preset.
+    pub cloud: String,
+    /// Prefixes behind the peer.
+    pub remote: Vec<String>,
+    /// What both ends use.
+    pub suite: Suite,
+    /// Further keys of the connection, as `key = value` in TOML.
+    pub options: Vec<String>,
+    /// The tunnels.
+    pub tunnels: Vec<Tunnel>,
+    /// The daemon's log level.
+    pub log: &'static str,
+}
+
+/// One tunnel of a configuration.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// The peer's outer address.
+    pub peer: String,
+    /// Our address inside, with its prefix length.
+    pub inside: String,
+    /// Pre-shared key.
+    pub psk: String,
+    /// Further keys of the tunnel, as `key = value` in TOML.
+    pub options: Vec<String>,
+}
+
+impl Config {
+    /// A customer gateway with both tunnels to the AWS posture.
+    pub fn aws(suite: Suite) -> Self {
+        let tunnel = |index: usize| Tunnel {
+            peer: posture::ENDPOINTS[index].to_owned(),
+            inside: format!("169.254.{}.2/30", 10 + index),
+            psk: posture::PSKS[index].to_owned(),
+            options: Vec::new(),
+        };
+        Self {
+            local: posture::CUSTOMER_GATEWAY.to_owned(),
+            cloud: "aws".to_owned(),
+            remote: vec!["10.200.0.0/16".to_owned()],
+            suite,
+            options: Vec::new(),
+            tunnels: vec![tunnel(0), tunnel(1)],
+            log: "debug",
+        }
+    }
+
+    /// The same with one more key of the connection.
+    #[must_use]
+    pub fn with(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    /// As TOML. The connection is called [`CONNECTION`], its tunnels `1`, `2`, …
+    pub fn render(&self) -> Result<String> {
+        let Self { local, cloud, remote, suite, options, tunnels, .. } = self;
+        let mut text = String::new();
+        write!(
+            text,
+            "[gateway]\nlocal = \"{local}\"\n\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\nrouting = \"static\"\n\
+             remote = {remote:?}\nencapsulation = \"udp\"\nsuites = [\"{}\"]\nesp = [\"{}\"]\n",
+            suite.ike(),
+            suite.esp()
+        )?;
+        options.iter().try_for_each(|option| writeln!(text, "{option}"))?;
+        for (index, Tunnel { peer, inside, psk, options }) in tunnels.iter().enumerate() {
+            write!(
+                text,
+                "\n[[connection.{CONNECTION}.tunnel]]\nname = \"{}\"\npeer = \"{peer}\"\ninside = \"{inside}\"\npsk = \"{psk}\"\n",
+                index + 1
+            )?;
+            options.iter().try_for_each(|option| writeln!(text, "{option}"))?;
+        }
+        Ok(text)
+    }
+}
+
+/// The binary under test: `GOTTHARD_BIN`, else the release build of the target folder we were built in, brought up to
+/// date by cargo.
+pub fn binary() -> Result<PathBuf> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BINARY
+        .get_or_init(|| find_binary().map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(|why| anyhow!(why))
+}
+
+fn find_binary() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("GOTTHARD_BIN") {
+        return Ok(PathBuf::from(given));
+    }
+    // TARGET/PROFILE/deps/TEST
+    let test = std::env::current_exe()?;
+    let target = test.ancestors().nth(3).context("target folder")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--package", "gotthard", "--target-dir"]).arg(target);
+    netns::output(build.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+    Ok(target.join("release/gotthard"))
+}
+
+/// A file with keys in it: readable by its owner alone, or the daemon refuses it.
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+/// The name of the connection in every configuration.
+pub const CONNECTION: &str = "aws-prod";
