@@ -1,5 +1,7 @@
 //! The primitives, as we call them, against Project Wycheproof: known answers and the mistakes that others made.
 
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+
 use gotthard_ike::codec::iana::{Group, IntegrityAlgorithm, PrfAlgorithm};
 use gotthard_ike::crypto::Random;
 use gotthard_ike::crypto::aead::{Aead, ICV_LEN, IV_LEN};
