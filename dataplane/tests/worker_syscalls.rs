@@ -95,9 +95,9 @@ fn packets_cross_real_sockets_in_order_and_whole() {
                 let sizes = [(1400, 0), (1400, 0), (300, 0), (900, 0), (900, 0xb8)];
                 let packets = sizes.map(|(len, tos)| udp(round % 2 == 1, tos, len, round));
                 for (from, to) in [(&left, &right), (&right, &left)] {
-                    packets
-                        .iter()
-                        .for_each(|packet| assert_eq!(from.host.send(packet).unwrap(), packet.len()));
+                    for packet in &packets {
+                        assert_eq!(from.host.send(packet).unwrap(), packet.len());
+                    }
                     for packet in &packets {
                         let mut buffer = [0; 2048];
                         let len = to.host.recv(&mut buffer).unwrap();
