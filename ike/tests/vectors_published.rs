@@ -1,6 +1,7 @@
 //! Key derivation against NIST CAVP, and the protected message of RFC 7634 appendix B.
 
 #![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+#![allow(clippy::print_stderr, reason = "a test that checks nothing says so")]
 
 use gotthard_ike::codec::iana::{EncryptionAlgorithm, Group, NotifyType, PayloadType, PrfAlgorithm};
 use gotthard_ike::codec::message::Message;

@@ -118,7 +118,7 @@ fn ecp_groups_agree_and_refuse_what_is_no_point() {
             let secret = DhSecret::generate(group, &mut Given(private)).unwrap();
             match secret.agree(point) {
                 Ok(shared) => {
-                    assert_eq!(shared.as_bytes(), &test.shared_secret[..], "{name:?} {}", test.tc_id)
+                    assert_eq!(shared.as_bytes(), &test.shared_secret[..], "{name:?} {}", test.tc_id);
                 }
                 Err(error) => assert!(test.result.must_fail(), "{name:?} {}: {error}", test.tc_id),
             }
