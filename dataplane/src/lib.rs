@@ -9,6 +9,7 @@ pub mod esp;
 pub mod handle;
 pub mod icmp;
 pub mod io;
+mod message;
 pub mod mss;
 pub mod mtu;
 pub mod natt;

@@ -17,7 +17,7 @@ use crate::sa::spec::{Encapsulation, InboundSpec, OutboundSpec, OuterPath, Tunne
 use crate::sys::affinity;
 use crate::sys::wake::Waker;
 use crate::worker::mailbox::{Mailbox, Order, Receipt};
-use crate::worker::{Notices, Sending, Worker};
+use crate::worker::{Notices, Sending, Worker, no_socket, wire};
 
 /// The workers, and what they were told.
 pub(crate) struct Registry {
@@ -183,13 +183,10 @@ impl Registry {
     }
 
     fn routed(&self, path: &OuterPath) -> Result<(), String> {
-        if self.sockets.route(path).is_some() {
+        if self.sockets.route(wire(path.encapsulation), path.local, path.remote).is_some() {
             return Ok(());
         }
-        let OuterPath { local, remote, encapsulation } = path;
-        Err(format!(
-            "no socket for {encapsulation:?} from {local} to {remote}: not permitted, or another local port"
-        ))
+        Err(no_socket(path))
     }
 
     fn post_all(&self, receipt: &Receipt, order: impl Fn() -> Order<TunQueue>) {

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use gotthard_dataplane::drop_reason::DropReason;
 use gotthard_dataplane::esp::transform::Transform;
 use gotthard_dataplane::handle::Notice;
-use gotthard_dataplane::sa::spec::Encapsulation::{Esp, Udp};
+use gotthard_dataplane::io::Wire::{Esp, Udp};
+use gotthard_dataplane::sa::spec::Encapsulation;
 use gotthard_dataplane::worker::mailbox::Order;
 use worker_support::{Gateway, RIGHT, TUN, TUNNEL, pair, udp};
 
@@ -57,7 +58,7 @@ fn keepalives_are_counted_and_not_answered() {
 
 #[test]
 fn damaged_packets_of_a_known_sa_move_nothing() {
-    let (mut left, mut right) = pair(GCM, Udp, false);
+    let (mut left, mut right) = pair(GCM, Encapsulation::Udp, false);
     let good = left.send(&[udp(false, 0, 100, 1)]);
     for bit in 0..good[0].payload.len() * 8 {
         let mut bad = good.clone();
@@ -75,7 +76,7 @@ fn damaged_packets_of_a_known_sa_move_nothing() {
 
 #[test]
 fn ike_is_handed_over_without_its_marker_and_a_flood_is_bounded() {
-    let (left, mut right) = pair(GCM, Udp, false);
+    let (left, mut right) = pair(GCM, Encapsulation::Udp, false);
     right.arrive(Udp, stranger(1), 0, &[0, 0, 0, 0, 1, 2, 3]);
     right.drive();
     match right.take_notices().as_slice() {
@@ -96,7 +97,7 @@ fn ike_is_handed_over_without_its_marker_and_a_flood_is_bounded() {
     assert_eq!(usize::try_from(refused).unwrap() + strangers, 10_000);
 
     // The peer of an established tunnel still gets through.
-    let peer = left.path_to(&right, Udp).local;
+    let peer = left.path_to(&right, Encapsulation::Udp).local;
     right.arrive(Udp, peer, 0, &[0, 0, 0, 0, 9]);
     right.drive();
     assert_eq!(right.take_notices().len(), 1);
@@ -105,7 +106,7 @@ fn ike_is_handed_over_without_its_marker_and_a_flood_is_bounded() {
 
 #[test]
 fn without_an_outbound_sa_nothing_leaves_in_clear() {
-    let (mut left, _) = pair(GCM, Udp, false);
+    let (mut left, _) = pair(GCM, Encapsulation::Udp, false);
     left.tell(Order::RemoveOutbound(TUNNEL, RIGHT));
     assert!(left.send(&vec![udp(false, 0, 100, 1); 200]).is_empty());
     assert_eq!(left.stats().drops.of(DropReason::NoOutboundSa), 200);
@@ -114,7 +115,7 @@ fn without_an_outbound_sa_nothing_leaves_in_clear() {
 
 #[test]
 fn packets_outside_the_selectors_or_malformed_do_not_leave() {
-    let (mut left, _) = pair(GCM, Udp, false);
+    let (mut left, _) = pair(GCM, Encapsulation::Udp, false);
     let mut elsewhere = udp(false, 0, 100, 1);
     elsewhere[16] = 8; // to 8.0.0.2
     let mut longer = udp(false, 0, 100, 1);
@@ -128,7 +129,7 @@ fn packets_outside_the_selectors_or_malformed_do_not_leave() {
 
 #[test]
 fn a_removed_tunnel_opens_nothing() {
-    let (mut left, mut right) = pair(GCM, Udp, false);
+    let (mut left, mut right) = pair(GCM, Encapsulation::Udp, false);
     let wire = left.send(&[udp(false, 0, 100, 1)]);
     right.tell(Order::RemoveTunnel(TUNNEL));
     assert!(right.receive(&left, &wire).is_empty());

@@ -6,10 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Datagram, QueueId, Route, Sent, SocketId, Source};
+use super::{Backend, Datagram, QueueId, Route, Sent, SocketId, Source, Wire};
 use crate::batch::Batch;
 use crate::pool::{Buffer, Pool};
-use crate::sa::spec::{Encapsulation, OuterPath};
 use crate::sys::wake::Waker;
 
 /// The back end's side.
@@ -47,7 +46,7 @@ struct Queues {
 }
 
 struct Arriving {
-    wire: Encapsulation,
+    wire: Wire,
     remote: SocketAddr,
     local: IpAddr,
     tos: u8,
@@ -88,7 +87,7 @@ impl Far {
     }
 
     /// A datagram arrives, on UDP or as protocol 50.
-    pub fn net_sends(&self, wire: Encapsulation, remote: SocketAddr, local: IpAddr, tos: u8, payload: &[u8]) {
+    pub fn net_sends(&self, wire: Wire, remote: SocketAddr, local: IpAddr, tos: u8, payload: &[u8]) {
         let payload = payload.to_vec();
         self.queues().net_in.push_back(Arriving { wire, remote, local, tos, payload });
     }
@@ -216,12 +215,12 @@ impl Backend for Channel {
         Ok(())
     }
 
-    fn route(&self, path: &OuterPath) -> Option<Route> {
-        let socket = SOCKETS.iter().position(|wire| *wire == path.encapsulation)?;
-        Some(Route { socket: SocketId(socket), local: path.local.ip(), remote: path.remote })
+    fn route(&self, wire: Wire, local: SocketAddr, remote: SocketAddr) -> Option<Route> {
+        let socket = SOCKETS.iter().position(|w| *w == wire)?;
+        Some(Route { socket: SocketId(socket), local: local.ip(), remote })
     }
 
-    fn socket(&self, socket: SocketId) -> Option<(u16, Encapsulation)> {
+    fn socket(&self, socket: SocketId) -> Option<(u16, Wire)> {
         SOCKETS.get(socket.0).map(|wire| (4500, *wire))
     }
 }
@@ -233,4 +232,4 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
 }
 
 /// The sockets of this back end, by number.
-const SOCKETS: [Encapsulation; 2] = [Encapsulation::Udp, Encapsulation::Esp];
+const SOCKETS: [Wire; 2] = [Wire::Udp, Wire::Esp];

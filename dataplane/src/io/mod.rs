@@ -14,7 +14,6 @@ use std::ops::Range;
 
 use crate::batch::Batch;
 use crate::pool::Buffer;
-use crate::sa::spec::{Encapsulation, OuterPath};
 
 /// Names a TUN queue of one back end: small numbers, reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +22,15 @@ pub struct QueueId(pub usize);
 /// Names a socket of one back end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketId(pub usize);
+
+/// How datagrams cross the outer network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// In UDP.
+    Udp,
+    /// As IP protocol 50; ports mean nothing.
+    Esp,
+}
 
 /// What is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +127,9 @@ pub trait Backend {
     /// Sends one datagram that is not ESP.
     fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()>;
 
-    /// The way for an SA's packets; `None`: no socket is open for it.
-    fn route(&self, path: &OuterPath) -> Option<Route>;
+    /// The way between two addresses; `None`: no socket is open for it.
+    fn route(&self, wire: Wire, local: SocketAddr, remote: SocketAddr) -> Option<Route>;
 
-    /// The local port and the encapsulation of a socket.
-    fn socket(&self, socket: SocketId) -> Option<(u16, Encapsulation)>;
+    /// The local port of a socket, and what it carries.
+    fn socket(&self, socket: SocketId) -> Option<(u16, Wire)>;
 }

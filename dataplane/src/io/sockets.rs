@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::net::sockopt::{self as option, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket as Socket2, Type};
 
-use super::{Route, SocketId};
-use crate::sa::spec::{Encapsulation, OuterPath};
+use super::{Route, SocketId, Wire};
 use crate::sys::sockopt;
 
 /// One outer socket.
@@ -18,7 +17,7 @@ use crate::sys::sockopt;
 pub struct Socket {
     inner: Socket2,
     local: SocketAddr,
-    wire: Encapsulation,
+    wire: Wire,
     segments: AtomicBool,
 }
 
@@ -52,17 +51,16 @@ impl Sockets {
         Ok(Self(sockets))
     }
 
-    /// The socket and addresses for a path: the socket bound to its local address, else one bound to any.
-    pub fn route(&self, path: &OuterPath) -> Option<Route> {
-        let (local, mut remote) = (path.local, path.remote);
-        if path.encapsulation == Encapsulation::Esp {
+    /// The socket and addresses for datagrams between these: the socket bound to its local address, else one bound to any.
+    pub fn route(&self, wire: Wire, local: SocketAddr, mut remote: SocketAddr) -> Option<Route> {
+        if wire == Wire::Esp {
             remote.set_port(0);
         }
         let fits = |s: &Socket| {
-            s.wire == path.encapsulation
+            s.wire == wire
                 && s.local.is_ipv4() == remote.is_ipv4()
                 && local.is_ipv4() == remote.is_ipv4()
-                && (s.wire == Encapsulation::Esp || s.local.port() == local.port())
+                && (s.wire == Wire::Esp || s.local.port() == local.port())
         };
         let bound = self.0.iter().position(|s| fits(s) && s.local.ip() == local.ip());
         let any = || self.0.iter().position(|s| fits(s) && s.local.ip().is_unspecified());
@@ -83,7 +81,7 @@ impl Sockets {
 impl Socket {
     fn udp(address: SocketAddr) -> io::Result<Self> {
         let inner = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        let socket = Self::prepare(inner, address, Encapsulation::Udp)?;
+        let socket = Self::prepare(inner, address, Wire::Udp)?;
         let segments = sockopt::segments_udp(&socket.inner);
         Ok(Self { segments: AtomicBool::new(segments), ..socket })
     }
@@ -91,16 +89,16 @@ impl Socket {
     fn esp(ip: IpAddr) -> io::Result<Self> {
         let address = SocketAddr::new(ip, 0);
         let inner = Socket2::new(Domain::for_address(address), Type::RAW, Some(Protocol::from(ESP)))?;
-        Self::prepare(inner, address, Encapsulation::Esp)
+        Self::prepare(inner, address, Wire::Esp)
     }
 
-    fn prepare(inner: Socket2, address: SocketAddr, wire: Encapsulation) -> io::Result<Self> {
+    fn prepare(inner: Socket2, address: SocketAddr, wire: Wire) -> io::Result<Self> {
         inner.set_nonblocking(true)?;
         if address.is_ipv4() {
             sockopt::receive_packet_info_v4(&inner)?;
             option::set_ip_recvtos(&inner, true)?;
         } else {
-            if wire == Encapsulation::Udp {
+            if wire == Wire::Udp {
                 // A raw socket is of one family, and refuses to be told so.
                 inner.set_only_v6(true)?;
             }
@@ -135,13 +133,13 @@ impl Socket {
     }
 
     /// What it carries.
-    pub fn wire(&self) -> Encapsulation {
+    pub fn wire(&self) -> Wire {
         self.wire
     }
 
     /// Octets before the payload of what it receives: an IPv4 raw socket delivers the IP header (raw(7)), others do not.
     pub fn delivers_ip_header(&self) -> bool {
-        self.wire == Encapsulation::Esp && self.local.is_ipv4()
+        self.wire == Wire::Esp && self.local.is_ipv4()
     }
 
     /// Whether the kernel cuts one send into datagrams.

@@ -3,6 +3,7 @@
 //! Runs everywhere. What it is asked is done when the call returns, so its one batch and its buffers come straight back.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -10,10 +11,9 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
 use super::sockets::{Socket, Sockets};
-use super::{Backend, Datagram, QueueId, Range, Route, Sent, SocketId, Source};
+use super::{Backend, Datagram, QueueId, Range, Route, Sent, SocketId, Source, Wire};
 use crate::batch::{self, Batch, Run};
 use crate::pool::{Buffer, Pool};
-use crate::sa::spec::{Encapsulation, OuterPath};
 use crate::sys::mmsg::{MESSAGES, Message, Receiver, Sender};
 use crate::sys::tun;
 use crate::sys::wake::Waker;
@@ -227,11 +227,11 @@ impl Backend for Syscalls {
         result.map(|_| ())
     }
 
-    fn route(&self, path: &OuterPath) -> Option<Route> {
-        self.sockets.route(path)
+    fn route(&self, wire: Wire, local: SocketAddr, remote: SocketAddr) -> Option<Route> {
+        self.sockets.route(wire, local, remote)
     }
 
-    fn socket(&self, socket: SocketId) -> Option<(u16, Encapsulation)> {
+    fn socket(&self, socket: SocketId) -> Option<(u16, Wire)> {
         self.sockets.socket(socket).map(|s| (s.local().port(), s.wire()))
     }
 }

@@ -8,8 +8,8 @@ use crate::drop_reason::DropReason;
 use crate::esp::decapsulate::{OuterInfo, decapsulate};
 use crate::esp::ecn::Ecn;
 use crate::esp::header::EspHeader;
-use crate::handle::Notice;
-use crate::io::{Backend, Datagram, QueueId, SocketId};
+use crate::io::{Backend, Datagram, QueueId, SocketId, Wire};
+use crate::message::Notice;
 use crate::mss;
 use crate::mtu;
 use crate::natt;
@@ -18,7 +18,6 @@ use crate::packet::ip::IpVersion;
 use crate::replay::ReplayWindow;
 use crate::sa::LAST_RESERVED_SPI;
 use crate::sa::inbound::InboundSa;
-use crate::sa::spec::Encapsulation;
 
 /// An entry of the SAD: the SA, its window, and where its packets go.
 pub(super) struct Inbound {
@@ -117,16 +116,16 @@ impl<B: Backend> Worker<B> {
     }
 }
 
-fn classify(wire: Encapsulation, datagram: &Datagram) -> Kind {
+fn classify(wire: Wire, datagram: &Datagram) -> Kind {
     if datagram.truncated {
         return Kind::Bad(DropReason::Truncated);
     }
     let octets = datagram.buffer.bytes().get(datagram.payload.clone()).unwrap_or_default();
     match wire {
-        Encapsulation::Esp => {
+        Wire::Esp => {
             EspHeader::parse(octets).map_or(Kind::Bad(DropReason::Runt), |header| Kind::Esp(header.spi))
         }
-        Encapsulation::Udp => match natt::classify(octets) {
+        Wire::Udp => match natt::classify(octets) {
             natt::Datagram::Keepalive => Kind::Keepalive,
             natt::Datagram::Ike(_) => Kind::Ike,
             natt::Datagram::Esp { spi } => Kind::Esp(spi),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::tunnel::Sending;
-use crate::handle::{GatewayStats, Reply};
+use crate::message::{GatewayStats, Reply};
 use crate::sa::inbound::InboundSa;
 use crate::sa::spec::{OuterPath, TunnelId, TunnelSpec};
 use crate::stats::{Counters, TunnelStats};

@@ -18,11 +18,11 @@ use self::inbound::Inbound;
 use self::mailbox::{Order, Posted, Receipt};
 pub use self::tunnel::Sending;
 use self::tunnel::Tunnel;
-use crate::handle::{GatewayStats, Notice};
-use crate::io::{Backend, Datagram, QueueId, Source};
+use crate::io::{Backend, Datagram, QueueId, Route, Source, Wire};
+use crate::message::{GatewayStats, Notice};
 use crate::sa::inbound::InboundSa;
 use crate::sa::sad::Sad;
-use crate::sa::spec::{OuterPath, TunnelId, TunnelSpec};
+use crate::sa::spec::{Encapsulation, OuterPath, TunnelId, TunnelSpec};
 
 /// Takes what the data plane reports; called on its threads, so it must not block.
 pub type Notices = Arc<dyn Fn(Notice) + Send + Sync>;
@@ -183,7 +183,7 @@ impl<B: Backend> Worker<B> {
     }
 
     fn install_outbound(&mut self, sa: Arc<Sending>, path: OuterPath) -> Result<(), String> {
-        let route = self.backend.route(&path).ok_or("no socket for this path")?;
+        let route = self.route(&path)?;
         let tunnel = self.tunnel(sa.tunnel()).ok_or("the tunnel is gone")?;
         tunnel.install_outbound(sa, &path, route);
         self.learn_peers();
@@ -191,15 +191,20 @@ impl<B: Backend> Worker<B> {
     }
 
     fn update_path(&mut self, tunnel: TunnelId, path: OuterPath) -> Result<(), String> {
-        let route = self.backend.route(&path).ok_or("no socket for this path")?;
+        let route = self.route(&path)?;
         self.tunnel(tunnel).ok_or("the tunnel is gone")?.update_path(&path, route);
         self.learn_peers();
         Ok(())
     }
 
     fn send(&mut self, path: &OuterPath, datagram: &[u8]) -> Result<(), String> {
-        let route = self.backend.route(path).ok_or("no socket for this path")?;
+        let route = self.route(path)?;
         self.backend.send_datagram(&route, datagram).map_err(|error| format!("to {}: {error}", path.remote))
+    }
+
+    fn route(&self, path: &OuterPath) -> Result<Route, String> {
+        let route = self.backend.route(wire(path.encapsulation), path.local, path.remote);
+        route.ok_or_else(|| no_socket(path))
     }
 
     fn learn_peers(&mut self) {
@@ -210,4 +215,17 @@ impl<B: Backend> Worker<B> {
         let queue = self.queues.get(&id)?;
         self.tunnels.get_mut(queue.0)?.as_mut()
     }
+}
+
+/// What an SA's encapsulation is called below.
+pub(crate) const fn wire(encapsulation: Encapsulation) -> Wire {
+    match encapsulation {
+        Encapsulation::Udp => Wire::Udp,
+        Encapsulation::Esp => Wire::Esp,
+    }
+}
+
+/// Why a path is refused.
+pub(crate) fn no_socket(OuterPath { local, remote, encapsulation }: &OuterPath) -> String {
+    format!("no socket for {encapsulation:?} from {local} to {remote}: not permitted, or another local port")
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::handle::Notice;
 use crate::io::Route;
+use crate::message::Notice;
 use crate::mtu;
 use crate::rate::TokenBucket;
 use crate::sa::outbound::OutboundSa;

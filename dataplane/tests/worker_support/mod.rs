@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use gotthard_dataplane::esp::transform::Transform;
 use gotthard_dataplane::handle::{GatewayStats, Notice, Reply};
+use gotthard_dataplane::io::Wire;
 use gotthard_dataplane::io::channel::{Channel, Departure, Far};
 use gotthard_dataplane::packet::checksum;
 use gotthard_dataplane::sa::inbound::InboundSa;
@@ -93,7 +94,7 @@ impl Gateway {
     pub fn receive(&mut self, from: &Self, departures: &[Departure]) -> Vec<Vec<u8>> {
         for departure in departures {
             // The channel's second socket is that of protocol 50.
-            let wire = [Encapsulation::Udp, Encapsulation::Esp][departure.route.socket.0];
+            let wire = [Wire::Udp, Wire::Esp][departure.route.socket.0];
             self.arrive(wire, from.address, departure.tos, &departure.payload);
         }
         self.drive();
@@ -101,7 +102,7 @@ impl Gateway {
     }
 
     /// One datagram arrives; it waits until the gateway is driven.
-    pub fn arrive(&self, wire: Encapsulation, remote: SocketAddr, tos: u8, payload: &[u8]) {
+    pub fn arrive(&self, wire: Wire, remote: SocketAddr, tos: u8, payload: &[u8]) {
         self.far.net_sends(wire, remote, self.address.ip(), tos, payload);
     }
 
