@@ -1,5 +1,7 @@
 //! Seal, open, and everything between that must not open.
 
+#![allow(clippy::arithmetic_side_effects, reason = "lengths of a test are its own")]
+
 use super::*;
 use crate::codec::header::Flags;
 use crate::codec::iana::{ExchangeType, NotifyType};
