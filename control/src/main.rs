@@ -1,2 +1,7 @@
-//! Gotthard.
-fn main() {}
+//! The binary: all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gotthard::cli::main()
+}

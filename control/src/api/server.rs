@@ -1,7 +1,7 @@
 //! The daemon's end of the control socket.
 //!
 //! A connection is a task of its own with a deadline, so that a slow reader blocks nobody; requests are bounded, and
-//! who connects is checked by the kernel's word on it ([`super::peer`]). Every request goes to the daemon's one loop
+//! who connects is checked by the kernel's word on it (`peer.rs`). Every request goes to the daemon's one loop
 //! as a [`Call`].
 
 use core::time::Duration;

@@ -69,7 +69,10 @@ pub fn parse_sources(sources: &[Source], secrets: &dyn SecretSource) -> Result<L
         .collect();
     // With the syntax broken, what is missing or unknown may be a consequence.
     let config = record.is_clean().then(|| read(tables, secrets));
-    let (errors, places) = record.into_parts();
+    let (mut errors, places) = record.into_parts();
+    // A table's missing keys are found after its wrong ones; an operator reads from the top.
+    let number = |file: &str| sources.iter().position(|source| source.name == file);
+    errors.sort_by_key(|error| (number(&error.file), error.line, error.column));
     match config {
         Some(config) if errors.is_empty() => Ok(Loaded { config, places }),
         _ => Err(ConfigErrors(errors)),

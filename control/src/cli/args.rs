@@ -1,0 +1,101 @@
+//! The commands and their options.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::api::messages::Target;
+use crate::config::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE};
+
+/// Terminates cloud site-to-site VPNs (AWS, Azure, GCP, any IKEv2 gateway).
+#[derive(Debug, Parser)]
+#[command(name = "gotthard", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The daemon's control socket
+    #[arg(long, global = true, env = "GOTTHARD_SOCKET", default_value = DEFAULT_SOCKET, value_name = "FILE")]
+    pub socket: PathBuf,
+    /// The daemon's state folder
+    #[arg(long, global = true, env = "GOTTHARD_STATE", default_value = DEFAULT_STATE, value_name = "FOLDER")]
+    pub state: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Be the daemon, in the foreground
+    Run {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Read and check a configuration; changes nothing
+    Check {
+        /// Where the configuration is
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show how the connections are; exits with 5 unless all are up
+    Status(StatusArgs),
+    /// Want a connection or tunnel up
+    Up {
+        /// CONNECTION or CONNECTION/TUNNEL
+        target: Target,
+    },
+    /// Want a connection or tunnel down
+    Down {
+        /// CONNECTION or CONNECTION/TUNNEL
+        target: Target,
+    },
+    /// Have the daemon read its configuration again; untouched tunnels keep every SA
+    Reload,
+    /// Build a cloud side and a gateway side in namespaces, move traffic, fail over, show what was measured
+    Demo,
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file; conf.d/*.toml beside it is read too
+    #[arg(long, default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// What `status` shows, and how.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// A connection; default: all
+    pub name: Option<String>,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Show it again every second, with rates, until interrupted
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// Forms of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs: one object, the same keys in every version
+    Json,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 daemon unreachable, 4 configuration invalid, 5 degraded or down";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,36 @@
+//! `gotthard check`.
+
+use std::path::Path;
+
+use super::exit::Exit;
+use super::text;
+use crate::config::{self, lint};
+
+/// Reads, validates and lints; mistakes and warnings go to standard error, the sum to standard output.
+pub(super) fn check(path: &Path) -> Exit {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            for error in &errors.0 {
+                eprintln!("error: {}", text::lines(&error.to_string()));
+            }
+            return Exit::ConfigInvalid;
+        }
+    };
+    let warnings = lint::lint(&loaded);
+    for warning in &warnings {
+        eprintln!("warning: {}", text::lines(&warning.to_string()));
+    }
+    println!(
+        "{}: valid: {}, {}, {}",
+        text::line(&path.display().to_string()),
+        counted(loaded.config.connections.len(), "connection"),
+        counted(loaded.config.tunnels().count(), "tunnel"),
+        counted(warnings.len(), "warning"),
+    );
+    Exit::Ok
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,76 @@
+//! The command line: arguments in, exit code out. What it knows of the daemon are the messages of [`crate::api`].
+//!
+//! Standard output carries what was asked for, standard error the remarks and mistakes.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the module whose output a person or a script reads"
+)]
+
+mod args;
+mod check;
+mod exit;
+mod live;
+mod order;
+mod show;
+mod table;
+mod text;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{ConfigErrors, RunOptions};
+use crate::{daemon, demo, log};
+
+pub use args::Cli;
+use args::Command;
+pub use exit::Exit;
+
+/// Runs the command that the process's arguments ask for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run { config } => {
+            log::init();
+            run(RunOptions { config: config.config, socket: cli.socket, state: cli.state })
+        }
+        Command::Check { config } => check::check(&config.config).into(),
+        Command::Status(wanted) => in_runtime(live::status(&cli.socket, wanted)),
+        Command::Up { target } => in_runtime(order::up(&cli.socket, target)),
+        Command::Down { target } => in_runtime(order::down(&cli.socket, target)),
+        Command::Reload => in_runtime(order::reload(&cli.socket)),
+        Command::Demo => ended(demo::run()),
+    }
+}
+
+fn run(options: RunOptions) -> ExitCode {
+    match runtime() {
+        Ok(runtime) => ended(runtime.block_on(daemon::run(options))),
+        Err(error) => ended(Err(error.into())),
+    }
+}
+
+/// The exit code of a long-lived command, and its last words.
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            let invalid = error.downcast_ref::<ConfigErrors>().is_some();
+            eprintln!("error: {}", text::lines(&format!("{error:#}")));
+            if invalid { Exit::ConfigInvalid.into() } else { Exit::Failed.into() }
+        }
+    }
+}
+
+fn in_runtime(command: impl Future<Output = Exit>) -> ExitCode {
+    match runtime() {
+        Ok(runtime) => runtime.block_on(command).into(),
+        Err(error) => ended(Err(error.into())),
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,72 @@
+//! `gotthard up`, `down`, `reload`: an order to the daemon, and its answer.
+
+use std::path::Path;
+
+use super::exit::Exit;
+use super::text;
+use crate::api::client::{AskError, ask};
+use crate::api::messages::{RefusalKind, Request, Response, Target};
+use crate::api::status::Status;
+
+pub(super) async fn up(socket: &Path, target: Target) -> Exit {
+    order(socket, Request::Up(target)).await
+}
+
+pub(super) async fn down(socket: &Path, target: Target) -> Exit {
+    order(socket, Request::Down(target)).await
+}
+
+pub(super) async fn reload(socket: &Path) -> Exit {
+    order(socket, Request::Reload).await
+}
+
+/// The status of all connections or of one; `Err` has been told to the operator.
+pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<Status, Exit> {
+    match answer(socket, Request::Status { connection }).await? {
+        Response::Status(status) => Ok(status),
+        Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
+    }
+}
+
+async fn order(socket: &Path, request: Request) -> Exit {
+    match answer(socket, request).await {
+        Ok(Response::Done { message }) => {
+            println!("{}", text::lines(&message));
+            Exit::Ok
+        }
+        Ok(Response::Status(_) | Response::Refused(_)) => unexpected(),
+        Err(exit) => exit,
+    }
+}
+
+/// The daemon's answer; refusals and failures are told to the operator here.
+async fn answer(socket: &Path, request: Request) -> Result<Response, Exit> {
+    match ask(socket, &request).await {
+        Ok(Response::Refused(refusal)) => {
+            eprintln!("error: {}", text::lines(&refusal.message));
+            Err(match refusal.kind {
+                RefusalKind::ConfigInvalid => Exit::ConfigInvalid,
+                RefusalKind::Unavailable => Exit::Unreachable,
+                RefusalKind::BadRequest
+                | RefusalKind::Forbidden
+                | RefusalKind::NotFound
+                | RefusalKind::Failed => Exit::Failed,
+            })
+        }
+        Ok(response) => Ok(response),
+        Err(error) => {
+            eprintln!("error: {}", text::lines(&error.to_string()));
+            if let AskError::Unreachable { .. } = error {
+                eprintln!(
+                    "  remedy: start it (gotthard run), or name its socket: --socket FILE or GOTTHARD_SOCKET"
+                );
+            }
+            Err(Exit::Unreachable)
+        }
+    }
+}
+
+fn unexpected() -> Exit {
+    eprintln!("error: the daemon answered something else than was asked: is it of this version?");
+    Exit::Failed
+}

@@ -1,0 +1,248 @@
+//! A status for people: aligned columns, and below a tunnel its first broken link.
+
+use core::fmt::Write;
+use core::time::Duration;
+
+use super::text;
+use crate::api::status::{
+    BrokenLink, ConnectionState, ConnectionStatus, IkeState, Link, LinkState, ProbeState, Status,
+    TunnelState, TunnelStatus,
+};
+
+/// An earlier status, for rates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before<'s> {
+    pub(super) status: &'s Status,
+    /// Time between the two.
+    pub(super) elapsed: Duration,
+}
+
+/// The table, with a line break at its end.
+pub(super) fn render(status: &Status, before: Option<Before<'_>>) -> String {
+    if status.connections.is_empty() {
+        return "no connection is configured\n".to_owned();
+    }
+    let connections: Vec<String> =
+        status.connections.iter().map(|connection| render_connection(connection, before)).collect();
+    connections.join("\n")
+}
+
+fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) -> String {
+    let carrying = connection.tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
+    let state = match connection.state {
+        ConnectionState::Up => "UP",
+        ConnectionState::Degraded => "DEGRADED",
+        ConnectionState::Down => "DOWN",
+    };
+    let all = connection.tunnels.len();
+    let mut out =
+        format!("{}  {state}  {carrying} of {all} tunnels carry traffic\n", text::line(&connection.name));
+    let rows: Vec<Row> = connection.tunnels.iter().map(|tunnel| row(connection, tunnel, before)).collect();
+    let widths: Row = core::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| &row[column]).map(String::as_str).chain([HEADER[column]]);
+        " ".repeat(cells.map(|cell| cell.chars().count()).max().unwrap_or_default())
+    });
+    write_row(&mut out, &HEADER.map(str::to_owned), &widths);
+    for (row, tunnel) in rows.iter().zip(&connection.tunnels) {
+        write_row(&mut out, row, &widths);
+        if let Some(broken) = &tunnel.broken {
+            write_broken(&mut out, broken);
+        }
+    }
+    out
+}
+
+fn row(connection: &ConnectionStatus, tunnel: &TunnelStatus, before: Option<Before<'_>>) -> Row {
+    let mark = if tunnel.state == TunnelState::Up { '●' } else { '▲' };
+    [
+        format!("{} {mark}", text::line(&tunnel.name)),
+        tunnel.peer.to_string(),
+        ike(tunnel).to_owned(),
+        match tunnel.esp.state {
+            LinkState::Up => "up".to_owned(),
+            LinkState::Down => "down".to_owned(),
+        },
+        probe(tunnel),
+        tunnel.bgp.as_ref().map_or_else(|| "-".to_owned(), |bgp| text::line(&bgp.state)),
+        tunnel.routes.installed.to_string(),
+        traffic(connection, tunnel, before),
+        since(tunnel.since_s),
+    ]
+}
+
+fn ike(tunnel: &TunnelStatus) -> &'static str {
+    match (tunnel.state, tunnel.ike.state) {
+        (TunnelState::AdminDown, _) => "admin-down",
+        (_, IkeState::Established) => "up",
+        (_, IkeState::Connecting) => "connecting",
+        (_, IkeState::Down) => "down",
+    }
+}
+
+fn probe(tunnel: &TunnelStatus) -> String {
+    match (tunnel.probe.state, tunnel.probe.rtt_ms) {
+        (ProbeState::Up, Some(rtt)) => format!("{rtt:.1} ms"),
+        (ProbeState::Up, None) => "up".to_owned(),
+        (ProbeState::Down, _) => "down".to_owned(),
+        (ProbeState::Off, _) => "-".to_owned(),
+    }
+}
+
+/// Rates where there is an earlier status of the same tunnel, else what it carried in all.
+fn traffic(connection: &ConnectionStatus, tunnel: &TunnelStatus, before: Option<Before<'_>>) -> String {
+    let (rx, tx) = (tunnel.esp.rx_bytes, tunnel.esp.tx_bytes);
+    let earlier = before.and_then(|before| {
+        let connection = before.status.connections.iter().find(|earlier| earlier.name == connection.name)?;
+        let tunnel = connection.tunnels.iter().find(|earlier| earlier.name == tunnel.name)?;
+        Some((tunnel, before.elapsed.as_secs_f64()))
+    });
+    match earlier {
+        Some((earlier, seconds)) if seconds > 0.0 => {
+            let rate = |now: u64, then: u64| approximate(now.saturating_sub(then)) * 8.0 / seconds;
+            pair(rate(rx, earlier.esp.rx_bytes), rate(tx, earlier.esp.tx_bytes), "b/s")
+        }
+        _ => pair(approximate(rx), approximate(tx), "B"),
+    }
+}
+
+/// Two values in the unit that suits the larger: `0.9 / 0.3 Gb/s`.
+fn pair(rx: f64, tx: f64, unit: &str) -> String {
+    let largest = rx.max(tx);
+    let &(size, prefix) = PREFIXES.iter().find(|(size, _)| largest >= *size).unwrap_or(&(1.0, ""));
+    let digits = |value: f64| usize::from(value > 0.0 && size > 1.0);
+    format!("{:.*} / {:.*} {prefix}{unit}", digits(rx), rx / size, digits(tx), tx / size)
+}
+
+/// `00:04:12`, or `6d 02:11` from a day on.
+fn since(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    if days > 0 {
+        format!("{days}d {hours:02}:{minutes:02}")
+    } else {
+        format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
+    }
+}
+
+fn write_row(out: &mut String, row: &Row, widths: &Row) {
+    let cells: Vec<String> =
+        row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}", width = width.len())).collect();
+    // Writing to a String cannot fail, here and below.
+    let _ = writeln!(out, "  {}", cells.join("  ").trim_end());
+}
+
+fn write_broken(out: &mut String, broken: &BrokenLink) {
+    let link = match broken.link {
+        Link::Ike => "IKE",
+        Link::Esp => "ESP",
+        Link::Probe => "PROBE",
+        Link::Bgp => "BGP",
+        Link::Routes => "ROUTES",
+    };
+    let (code, message, remedy) =
+        (text::line(&broken.code), text::line(&broken.message), text::line(&broken.remedy));
+    let _ = writeln!(out, "    first broken link: {link}  {code}  {message}: {remedy}");
+}
+
+/// For display: above 2^53 the last digits are rounded.
+#[allow(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn approximate(octets: u64) -> f64 {
+    octets as f64
+}
+
+type Row = [String; 9];
+
+const HEADER: [&str; 9] = ["TUNNEL", "PEER", "IKE", "ESP", "PROBE", "BGP", "ROUTES", "RX / TX", "SINCE"];
+const PREFIXES: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::status::{Drops, EspStatus, IkeStatus, ProbeStatus, RouteStatus};
+
+    #[test]
+    fn columns_are_aligned_and_the_broken_link_is_below_its_tunnel() {
+        let expected = "\
+aws\\u{1b}  DEGRADED  1 of 2 tunnels carry traffic
+  TUNNEL  PEER            IKE   ESP   PROBE   BGP  ROUTES  RX / TX       SINCE
+  1 ●     198.51.100.11   up    up    8.1 ms  -    1       1.5 / 0.2 GB  6d 02:11
+  2 ▲     198.51.100.112  down  down  -       -    0       0 / 0 B       00:04:12
+    first broken link: IKE  GTH-IKE-02  the peer does not answer: is UDP 500 open?\\n
+";
+        assert_eq!(render(&status(), None), expected);
+    }
+
+    #[test]
+    fn between_two_statuses_there_are_rates() {
+        let (then, mut now) = (status(), status());
+        now.connections[0].tunnels[0].esp.rx_bytes += 225_000_000;
+        now.connections[0].tunnels[0].esp.tx_bytes += 25_000_000;
+        let table = render(&now, Some(Before { status: &then, elapsed: Duration::from_secs(2) }));
+        assert!(table.contains("  900.0 / 100.0 Mb/s  "), "{table}");
+        assert!(table.contains("  0 / 0 b/s  "), "{table}");
+    }
+
+    #[test]
+    fn an_empty_gateway_says_so() {
+        assert_eq!(render(&Status::new(Vec::new()), None), "no connection is configured\n");
+    }
+
+    fn status() -> Status {
+        let two = TunnelStatus {
+            name: "2".to_owned(),
+            peer: "198.51.100.112".parse().unwrap(),
+            since_s: 252,
+            broken: Some(BrokenLink {
+                link: Link::Ike,
+                code: "GTH-IKE-02".to_owned(),
+                message: "the peer does not answer".to_owned(),
+                remedy: "is UDP 500 open?\n".to_owned(),
+            }),
+            ..tunnel(LinkState::Down)
+        };
+        let mut one = TunnelStatus { state: TunnelState::Up, active: true, ..tunnel(LinkState::Up) };
+        one.ike.state = IkeState::Established;
+        one.esp.rx_bytes = 1_500_000_000;
+        one.esp.tx_bytes = 200_000_000;
+        one.probe = ProbeStatus { state: ProbeState::Up, rtt_ms: Some(8.14) };
+        one.routes.installed = 1;
+        let (name, state) = ("aws\u{1b}".to_owned(), ConnectionState::Degraded);
+        Status::new(vec![ConnectionStatus { name, state, tunnels: vec![one, two] }])
+    }
+
+    fn tunnel(esp: LinkState) -> TunnelStatus {
+        TunnelStatus {
+            name: "1".to_owned(),
+            peer: "198.51.100.11".parse().unwrap(),
+            interface: "gth0".to_owned(),
+            state: TunnelState::Down,
+            active: false,
+            since_s: 526_260,
+            ike: IkeStatus {
+                state: IkeState::Down,
+                suite: None,
+                spi_i: None,
+                spi_r: None,
+                rekeys: 0,
+                nat: None,
+            },
+            esp: EspStatus {
+                state: esp,
+                suite: None,
+                encapsulation: None,
+                mtu: None,
+                mss: None,
+                esn: None,
+                rekeys: 0,
+                rx_packets: 0,
+                rx_bytes: 0,
+                tx_packets: 0,
+                tx_bytes: 0,
+                drops: Drops::default(),
+            },
+            probe: ProbeStatus { state: ProbeState::Off, rtt_ms: None },
+            bgp: None,
+            routes: RouteStatus::default(),
+            broken: None,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Files: the presets' defaults, `conf.d`, secret files and who may read them.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use gotthard::config::model::{Config, Local, Psk};
+use gotthard::config::presets::Cloud;
+use gotthard::config::{ConfigErrors, Loaded, lint, load, load_to_run};
+use gotthard_ike::config::{Encapsulation, Mode};
+use tempfile::TempDir;
+
+const TWO_TUNNELS: &str = r#"[connection.aws-prod]
+cloud = "aws"
+routing = "static"
+remote = ["10.200.0.0/16"]
+[[connection.aws-prod.tunnel]]
+name = "1"
+peer = "198.51.100.11"
+inside = "169.254.10.2/30"
+psk_file = "1.psk"
+[[connection.aws-prod.tunnel]]
+name = "2"
+peer = "198.51.100.12"
+inside = "169.254.11.2/31"
+psk = "abcdefgh"
+"#;
+
+#[test]
+fn a_short_file_has_every_default_filled_in() {
+    let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", "a.good_key\n")]);
+    let config = loaded(&folder).config;
+    assert_eq!(config.gateway.local, Local::Auto);
+    let connection = &config.connections[0];
+    assert_eq!(
+        (connection.cloud, connection.mode, connection.encapsulation),
+        (Cloud::Aws, Mode::Initiator, Encapsulation::Udp)
+    );
+    assert_eq!((connection.mtu, connection.replay_window), (1446, 8192));
+    assert_eq!(
+        (connection.ike_lifetime, connection.child_lifetime),
+        (Duration::from_hours(8), Duration::from_hours(1))
+    );
+    assert_eq!(
+        (connection.dpd_interval, connection.probe_interval),
+        (Duration::from_secs(10), Duration::from_millis(300))
+    );
+    assert!(!connection.suites.is_empty() && !connection.esp.is_empty());
+    let [one, two] = connection.tunnels.as_slice() else { panic!("two tunnels") };
+    assert_eq!((one.interface.as_str(), two.interface.as_str()), ("gth0", "gth1"));
+    assert_eq!(one.peer_inside, Some("169.254.10.1".parse().unwrap()));
+    assert_eq!(two.peer_inside, Some("169.254.11.3".parse().unwrap()));
+    assert_eq!((one.peer_id.to_string().as_str(), one.local_id.as_ref()), ("198.51.100.11", None));
+}
+
+#[test]
+fn the_line_break_at_the_end_of_a_secret_file_is_no_part_of_the_key() {
+    for (text, key) in
+        [("key.one", "key.one"), ("key.one\n", "key.one"), ("key.one\r\n\n", "key.one"), (" k \n", " k ")]
+    {
+        let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", text)]);
+        let psk = &loaded(&folder).config.connections[0].tunnels[0].psk;
+        assert_eq!(*psk, Psk(key.as_bytes().to_vec().into()), "{text:?}");
+        assert_eq!(format!("{psk:?}"), "Psk(..)");
+    }
+}
+
+#[test]
+fn a_secret_file_that_others_can_touch_is_refused() {
+    let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", "a.good_key\n")]);
+    let secret = folder.path().join("1.psk");
+    for (mode, allowed) in
+        [(0o400, true), (0o600, true), (0o640, true), (0o644, false), (0o660, false), (0o700, false)]
+    {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        match load(&folder.path().join("gotthard.toml")) {
+            Ok(_) => assert!(allowed, "{mode:o}"),
+            Err(errors) => {
+                assert!(!allowed, "{mode:o}: {errors}");
+                assert_eq!(
+                    (errors.0[0].line, errors.0[0].key.as_str()),
+                    (9, "connection.aws-prod.tunnel[1].psk_file")
+                );
+                assert!(errors.0[0].remedy.contains("chmod 0640"), "{errors}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_file_of_another_user_is_refused() {
+    let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", "a.good_key\n")]);
+    if std::os::unix::fs::chown(folder.path().join("1.psk"), Some(12_345), None).is_err() {
+        eprintln!("not tested: giving a file away needs root");
+        return;
+    }
+    let errors = refused(&folder);
+    assert!(errors.0[0].problem.contains("belongs to user 12345"), "{errors}");
+    assert!(errors.0[0].remedy.contains("chown root"), "{errors}");
+}
+
+#[test]
+fn a_secret_file_that_is_missing_a_folder_empty_or_endless_is_refused() {
+    let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", "\n")]);
+    assert!(refused(&folder).to_string().contains("the pre-shared key is empty"));
+    fs::write(folder.path().join("1.psk"), "x".repeat(5000)).unwrap();
+    assert!(refused(&folder).to_string().contains("longer than"));
+    fs::remove_file(folder.path().join("1.psk")).unwrap();
+    assert!(refused(&folder).to_string().contains("No such file"));
+    fs::create_dir(folder.path().join("1.psk")).unwrap();
+    assert!(refused(&folder).to_string().contains("no regular file"));
+}
+
+#[test]
+fn conf_d_is_read_in_the_order_of_its_names_and_counts_on() {
+    let lab = |name: &str, host: u8| {
+        format!(
+            "[connection.{name}]\nrouting = \"static\"\nremote = [\"10.{host}.0.0/16\"]\n[[connection.{name}.tunnel]]\n\
+             name = \"1\"\npeer = \"192.0.2.{host}\"\npsk_file = \"k\"\n"
+        )
+    };
+    let main = "[gateway]\nlocal = \"203.0.113.10\"\n".to_owned() + TWO_TUNNELS;
+    let folder = folder(&[
+        ("gotthard.toml", &main),
+        ("1.psk", "a.good_key"),
+        ("conf.d/20-b.toml", &lab("b", 2)),
+        ("conf.d/10-a.toml", &lab("a", 1)),
+        ("conf.d/.hidden.toml", "nonsense"),
+        ("conf.d/readme.txt", "nonsense"),
+        ("conf.d/k", "beside.its.own.file"),
+    ]);
+    let config = loaded(&folder).config;
+    let names: Vec<String> = config.tunnels().map(|(c, t)| format!("{} {}", c.name, t.interface)).collect();
+    assert_eq!(names, ["aws-prod gth0", "aws-prod gth1", "a gth2", "b gth3"]);
+}
+
+#[test]
+fn a_connection_or_gateway_in_two_files_is_refused_with_both_places() {
+    let folder = folder(&[
+        ("gotthard.toml", &("[gateway]\nlocal = \"auto\"\n".to_owned() + TWO_TUNNELS)),
+        ("1.psk", "a.good_key"),
+        ("conf.d/x.toml", "[gateway]\nasn = 65010\n[connection.aws-prod]\nrouting = \"external\"\n"),
+    ]);
+    let shown = refused(&folder).to_string();
+    assert!(shown.contains("conf.d/x.toml:1:2: gateway: is there already"), "{shown}");
+    assert!(shown.contains("conf.d/x.toml:3:13: connection.aws-prod: is there already"), "{shown}");
+    assert!(shown.contains("gotthard.toml:3)"), "{shown}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = folder(&[]);
+    let errors = refused(&folder);
+    assert!(errors.to_string().contains("gotthard.toml: (file): cannot be read: No such file"), "{errors}");
+    fs::write(folder.path().join("gotthard.toml"), b"[gateway]\nlocal = \"\xff\"\n").unwrap();
+    let errors = refused(&folder);
+    assert_eq!((errors.0[0].line, errors.0[0].column, errors.0[0].key.as_str()), (2, 10, "gateway.local"));
+    fs::write(folder.path().join("gotthard.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(refused(&folder).to_string().contains("larger than 1024 KiB"));
+    assert!(load(Path::new("/dev/zero")).unwrap_err().to_string().contains("larger than"));
+}
+
+#[test]
+fn run_refuses_what_this_version_does_not_carry_out() {
+    let text =
+        TWO_TUNNELS.replace("\"static\"", "\"external\"").replace("remote = [\"10.200.0.0/16\"]\n", "");
+    let folder = folder(&[("gotthard.toml", &text), ("1.psk", "a.good_key")]);
+    let loaded = loaded(&folder);
+    assert!(lint::lint(&loaded).iter().any(|warning| warning.key == "connection.aws-prod.routing"));
+    let errors = load_to_run(&folder.path().join("gotthard.toml")).unwrap_err();
+    assert_eq!((errors.0[0].line, errors.0[0].key.as_str()), (3, "connection.aws-prod.routing"));
+}
+
+#[test]
+fn unwise_configurations_are_warned_of() {
+    let text = r#"[gateway]
+asn = 64512
+advertise = ["10.10.0.0/16"]
+[connection.a]
+cloud = "aws"
+routing = "static"
+remote = ["10.0.0.0/8"]
+suites = ["aes256-sha256-modp2048", "aes256gcm16-sha256-ecp256"]
+esp = ["aes256gcm16"]
+mtu = 1200
+[[connection.a.tunnel]]
+name = "1"
+peer = "10.1.2.3"
+inside = "169.254.0.2/30"
+peer_asn = 64512
+psk = "0 starts with zero"
+[connection.b]
+routing = "static"
+remote = ["10.200.0.0/16"]
+[[connection.b.tunnel]]
+name = "1"
+peer = "192.0.2.1"
+psk = "whatever you like"
+[[connection.b.tunnel]]
+name = "2"
+peer = "192.0.2.2"
+psk = "whatever you like"
+"#;
+    let folder = folder(&[("gotthard.toml", text)]);
+    let warnings = lint::lint(&loaded(&folder));
+    let has = |line: usize, key: &str, part: &str| {
+        let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
+        assert!(found, "{line} {key} {part}: {warnings:#?}");
+    };
+    has(11, "connection.a.tunnel", "there is one tunnel");
+    has(8, "connection.a.suites", "takes the lowest");
+    has(9, "connection.a.esp", "no PFS");
+    has(10, "connection.a.mtu", "IPv6");
+    has(14, "connection.a.tunnel[1].inside", "reserves");
+    has(15, "connection.a.tunnel[1].peer_asn", "our own");
+    has(16, "connection.a.tunnel[1].psk", "AWS cannot have");
+    has(7, "connection.a.remote", "which we advertise");
+    has(7, "connection.a.remote", "10.1.2.3, the outer address");
+    has(19, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
+    assert_eq!(warnings.len(), 10, "{warnings:#?}");
+    assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
+}
+
+/// A folder with these files, readable by us alone.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    folder
+}
+
+fn loaded(folder: &TempDir) -> Loaded {
+    load(&folder.path().join("gotthard.toml")).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn refused(folder: &TempDir) -> ConfigErrors {
+    let result = load(&folder.path().join("gotthard.toml")).map(|loaded: Loaded| -> Config { loaded.config });
+    result.expect_err("a refusal")
+}
