@@ -16,13 +16,16 @@ pub use crate::worker::mailbox::ReplyTo;
 /// TUN devices and sockets belong to the network namespace of the thread that starts it and adds tunnels.
 pub struct Handle {
     registry: Mutex<Registry>,
+    backend: BackendChoice,
 }
 
 impl Handle {
     /// Opens the outer sockets and starts the workers. `notices` is called on their threads and must not block: a full
     /// queue behind it should drop what it is given.
     pub fn start(options: &Options, notices: impl Fn(Notice) + Send + Sync + 'static) -> io::Result<Self> {
-        Ok(Self { registry: Mutex::new(Registry::start(options, &(Arc::new(notices) as Notices))?) })
+        let notices: Notices = Arc::new(notices);
+        let registry = Mutex::new(Registry::start(options, &notices)?);
+        Ok(Self { registry, backend: options.backend })
     }
 
     /// Carries out a command. `reply` is called once, when every worker has done its part: on this thread, or on one of
@@ -41,7 +44,9 @@ impl Handle {
 
     /// Which back end runs, as `status` shows it.
     pub fn backend(&self) -> &'static str {
-        "syscalls"
+        match self.backend {
+            BackendChoice::Auto | BackendChoice::Syscalls => "syscalls",
+        }
     }
 }
 

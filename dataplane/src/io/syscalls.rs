@@ -26,8 +26,8 @@ pub struct TunQueue {
 }
 
 impl TunQueue {
-    /// Creates a TUN device with `readers` queues and returns, for each of `workers` workers, the queue it uses; a worker
-    /// without a queue to read shares the first to write to.
+    /// Creates a TUN device with a queue for each worker that reads, as `readers` says, and returns for each worker the
+    /// queue it uses: one that does not read shares the first, to write to.
     pub fn create(name: &str, readers: &[bool]) -> io::Result<Vec<Self>> {
         let count = readers.iter().filter(|reads| **reads).count();
         let mut queues = tun::create(name, count)?.into_iter().map(Arc::new);
