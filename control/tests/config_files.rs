@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use gotthard::config::model::{Config, Local, Psk};
@@ -102,7 +103,7 @@ fn a_secret_file_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_secret_file_that_is_missing_a_folder_empty_or_endless_is_refused() {
+fn a_secret_file_that_is_missing_empty_too_long_a_folder_or_a_pipe_is_refused() {
     let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", "\n")]);
     assert!(refused(&folder).to_string().contains("the pre-shared key is empty"));
     fs::write(folder.path().join("1.psk"), "x".repeat(5000)).unwrap();
@@ -111,6 +112,10 @@ fn a_secret_file_that_is_missing_a_folder_empty_or_endless_is_refused() {
     assert!(refused(&folder).to_string().contains("No such file"));
     fs::create_dir(folder.path().join("1.psk")).unwrap();
     assert!(refused(&folder).to_string().contains("no regular file"));
+    fs::remove_dir(folder.path().join("1.psk")).unwrap();
+    let pipe = Command::new("mkfifo").arg(folder.path().join("1.psk")).status();
+    assert!(pipe.is_ok_and(|status| status.success()));
+    assert!(refused(&folder).to_string().contains("no regular file"), "a pipe is not waited for");
 }
 
 #[test]

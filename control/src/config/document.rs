@@ -146,7 +146,11 @@ impl<'a> Table<'a> {
 
     /// All entries, for tables whose keys are names that the operator chooses.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
-        self.entries.iter().map(|(name, value)| (name.get_ref().as_ref(), self.entry(name, value)))
+        self.entries.iter().map(|(name, value)| {
+            let value = self.entry(name, value);
+            value.place.note();
+            (name.get_ref().as_ref(), value)
+        })
     }
 
     /// Refuses every key that was not asked for.
@@ -169,7 +173,7 @@ impl<'a> Table<'a> {
 
     fn entry(&self, name: &Spanned<toml::de::DeString<'a>>, value: &'a Spanned<DeValue<'a>>) -> Value<'a> {
         let key = join(&self.place.key, name.get_ref());
-        // The header of a table, and the key of a value whose position is lost in a dotted key, have the name's line.
+        // A table may have several headers (`[a.b]` before `[a]`): its name stands in the first.
         let span = if matches!(value.get_ref(), DeValue::Table(_)) { name.span() } else { value.span() };
         Value { value: value.get_ref(), place: Place { page: self.place.page, span, key } }
     }

@@ -1,8 +1,8 @@
 //! Pre-shared keys from files: who may read them, and what of the file is the key.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -31,9 +31,12 @@ impl SecretSource for FileSecrets {
         let path = config_file.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file));
         let cannot_read = |error: std::io::Error| SecretError {
             problem: format!("{}: {error}", path.display()),
-            remedy: "write the name of a file that holds the pre-shared key and nothing else".to_owned(),
+            remedy: FILE_REMEDY.to_owned(),
         };
-        let open = File::open(&path).map_err(cannot_read)?;
+        // A pipe must be refused below, not waited for.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let open =
+            OpenOptions::new().read(true).custom_flags(nonblocking).open(&path).map_err(cannot_read)?;
         // Of the open file, so that it cannot be exchanged between the check and the reading.
         check(&path, &open.metadata().map_err(cannot_read)?, rustix::process::geteuid().as_raw())?;
         let mut secret = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
@@ -41,7 +44,7 @@ impl SecretSource for FileSecrets {
         if secret.len() > MAX_SECRET {
             return Err(SecretError {
                 problem: format!("{} is longer than {MAX_SECRET} octets", path.display()),
-                remedy: "write the name of a file that holds the pre-shared key and nothing else".to_owned(),
+                remedy: FILE_REMEDY.to_owned(),
             });
         }
         let end = length_of_key(&secret);
@@ -69,7 +72,7 @@ fn check(path: &Path, found: &std::fs::Metadata, us: u32) -> Result<(), SecretEr
     if !found.is_file() {
         return Err(SecretError {
             problem: format!("{path} is no regular file"),
-            remedy: "write the name of a file that holds the pre-shared key and nothing else".to_owned(),
+            remedy: FILE_REMEDY.to_owned(),
         });
     }
     if found.uid() != 0 && found.uid() != us {
@@ -95,6 +98,7 @@ fn length_of_key(secret: &[u8]) -> usize {
     secret.iter().rposition(|octet| !b"\r\n".contains(octet)).map_or(0, |last| last + 1)
 }
 
+const FILE_REMEDY: &str = "write the name of a file that holds the pre-shared key and nothing else";
 /// The widest mode of a secret file.
 const ALLOWED_MODE: u32 = 0o640;
 /// Longest secret in octets; the clouds take 64 to 128.

@@ -124,16 +124,16 @@ where
     (!refused).then_some(suites)
 }
 
-/// Whether a text can name a connection or a tunnel: it goes into logs, messages, labels and commands.
+/// Whether a text can name a connection or a tunnel: it goes into logs, labels and commands, and into
+/// keys, where a dot would part it.
 pub(super) fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
 }
 
 /// How a name must be, for remedies.
-pub(super) const NAME_RULE: &str =
-    "write 1 to 32 letters, digits, '_', '.', '-', the first a letter or digit";
+pub(super) const NAME_RULE: &str = "write 1 to 32 letters, digits, '_', '-', the first a letter or digit";
 
 /// The name of a network device.
 pub(super) fn interface(value: &Value<'_>) -> Option<String> {
