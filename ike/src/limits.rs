@@ -50,6 +50,9 @@ pub const SWITCH_OUTBOUND: Duration = Duration::from_secs(5);
 /// Time the peer has to delete the IKE SA that it rekeyed or that lost against another one.
 pub const REDUNDANT_LIFETIME: Duration = Duration::from_secs(30);
 
+/// Time after which we delete the IKE SA of ours that lost against one that the peer made at the same time.
+pub const GIVE_WAY: Duration = Duration::from_secs(5);
+
 /// Time an IKE SA may live without a child: the peer may be about to make a new one.
 pub const CHILDLESS: Duration = Duration::from_secs(5);
 
@@ -57,4 +60,4 @@ pub const CHILDLESS: Duration = Duration::from_secs(5);
 pub const REFUSAL_REPORT: Duration = Duration::from_secs(1);
 
 /// Shortest time between two reports that a peer speaks IKEv1.
-pub const IKE_V1_REPORT: Duration = Duration::from_secs(60);
+pub const IKE_V1_REPORT: Duration = Duration::from_mins(1);

@@ -8,7 +8,6 @@ use crate::event::Event;
 use crate::exchange::auth::{Authenticated, Child};
 use crate::exchange::established;
 use crate::limits;
-use crate::sa::Cx;
 use crate::sa::ike_sa::IkeSa;
 
 /// What becomes of the peer's SA that is up already.
@@ -60,7 +59,7 @@ impl Endpoint {
             sa.adopt_response(id, response, &mut cx);
         }
         if matches!(rival, Some((_, Rival::Wins))) {
-            give_way(&mut sa, &mut cx);
+            give_way(&mut sa, now);
         } else {
             sa.announce(&mut cx);
             self.end_untried_attempt(peer);
@@ -96,8 +95,8 @@ impl Endpoint {
         if let Some(sa) = self.table.established(spi) {
             match rival {
                 Rival::Lost => sa.vanish(&mut cx),
-                Rival::Older => sa.make_redundant(now),
-                Rival::Loses => give_way(sa, &mut cx),
+                Rival::Older => sa.make_redundant(now + limits::REDUNDANT_LIFETIME),
+                Rival::Loses => give_way(sa, now),
                 Rival::Wins => {}
             }
         }
@@ -132,12 +131,9 @@ impl Endpoint {
     }
 }
 
-/// An SA that lost is deleted by the end that made it (RFC 7296 §2.8.1); the other end waits for that.
-fn give_way(sa: &mut IkeSa, cx: &mut Cx<'_>) {
-    if sa.channel.original_initiator() {
-        sa.delete(None);
-        established::send_next(sa, cx);
-    } else {
-        sa.make_redundant(cx.now);
-    }
+/// An SA that lost is deleted by the end that made it (RFC 7296 §2.8.1), but not before the other end has had the time
+/// to see the one that won: the message that shows it may be under way.
+fn give_way(sa: &mut IkeSa, now: Time) {
+    let ours = sa.channel.original_initiator();
+    sa.make_redundant(now + if ours { limits::GIVE_WAY } else { limits::REDUNDANT_LIFETIME });
 }

@@ -1,8 +1,7 @@
 //! Peers and IKE SAs, and every way to find one: by our SPI, by peer, by address, by the first request.
 
 use core::hash::{Hash, Hasher};
-use core::ops::Bound;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::DefaultHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -58,7 +57,7 @@ pub(super) struct Table {
     peers: BTreeMap<PeerId, PeerEntry>,
     by_address: BTreeMap<(IpAddr, IpAddr, PeerId), Arc<Peer>>,
     slots: BTreeMap<u64, Slot>,
-    by_peer: BTreeMap<(PeerId, u64), ()>,
+    by_peer: BTreeSet<(PeerId, u64)>,
     by_first_request: BTreeMap<FirstRequest, u64>,
     first_requests: BTreeMap<u64, FirstRequest>,
     half_open: HalfOpenCount,
@@ -128,8 +127,7 @@ impl Table {
 
     /// Our SPIs of the peer's SAs and attempts, in no meaningful order.
     pub(super) fn spis_of(&self, id: PeerId) -> Vec<u64> {
-        let range = (Bound::Included((id, u64::MIN)), Bound::Included((id, u64::MAX)));
-        self.by_peer.range(range).map(|(&(_, spi), ())| spi).collect()
+        self.by_peer.range((id, u64::MIN)..=(id, u64::MAX)).map(|(_, spi)| *spi).collect()
     }
 
     /// The IKE SA that carries the peer's tunnel.
@@ -147,7 +145,7 @@ impl Table {
 
     pub(super) fn insert(&mut self, spi: u64, slot: Slot) {
         if let Some(owner) = slot.owner() {
-            self.by_peer.insert((owner, spi), ());
+            self.by_peer.insert((owner, spi));
         }
         if let Slot::HalfOpen(half_open) = &slot {
             self.half_open.add(half_open.agreed.path.remote.ip());

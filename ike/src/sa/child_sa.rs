@@ -104,6 +104,12 @@ impl ChildSa {
         }
     }
 
+    /// The switch is off: another pair carries the tunnel.
+    pub(crate) fn stay(&mut self) {
+        self.outbound = None;
+        self.switch_at = None;
+    }
+
     /// The peer's address changed before the outbound half was handed over.
     pub(crate) fn moved(&mut self, path: Path) {
         if let Some(outbound) = &mut self.outbound {
@@ -152,10 +158,6 @@ impl ChildSa {
 
     pub(crate) const fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Live)
-    }
-
-    pub(crate) const fn is_rekeyed(&self) -> bool {
-        matches!(self.stage, Stage::Rekeyed)
     }
 
     pub(crate) const fn is_deleted(&self) -> bool {

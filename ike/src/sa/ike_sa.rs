@@ -149,8 +149,10 @@ impl IkeSa {
 
     /// An answer that may tell of a new child leaves, for the first time or again.
     pub(crate) fn answer_leaves(&mut self, now: Time) {
-        for child in &mut self.children {
-            child.announce(now);
+        if self.state == State::Up {
+            for child in &mut self.children {
+                child.announce(now);
+            }
         }
     }
 
@@ -265,16 +267,16 @@ impl IkeSa {
 
     /// Deletes an SA that carries no tunnel; its children live until the peer has confirmed.
     pub(crate) fn delete(&mut self, notify: Option<NotifyType>) {
-        self.tasks.clear();
+        self.stop();
         self.state = if self.requests.is_exhausted() { State::Gone } else { State::Closing };
         self.push_task(Task::DeleteIke(notify));
     }
 
-    /// Another SA carries the tunnel; the peer is to delete this one.
-    pub(crate) fn make_redundant(&mut self, now: Time) {
+    /// Another SA carries the tunnel; the peer is to delete this one, or we do it then.
+    pub(crate) fn make_redundant(&mut self, until: Time) {
         if self.state == State::Up {
-            self.tasks.clear();
-            self.state = State::Redundant { until: now + limits::REDUNDANT_LIFETIME };
+            self.stop();
+            self.state = State::Redundant { until };
         }
     }
 
@@ -290,7 +292,7 @@ impl IkeSa {
         successor.childless_since = self.childless_since;
         let requests_of_children = |task: &Task| matches!(task, Task::DeleteChild(_));
         successor.tasks = self.tasks.iter().copied().filter(requests_of_children).collect();
-        self.make_redundant(now);
+        self.make_redundant(now + limits::REDUNDANT_LIFETIME);
     }
 
     /// Asks for [`Self::close`] unless a child comes in time: a tunnel needs one.
@@ -392,6 +394,14 @@ impl IkeSa {
             Encapsulation::Auto if self.nat.local || self.nat.remote => Encapsulation::Udp,
             Encapsulation::Auto | Encapsulation::Esp => Encapsulation::Esp,
             Encapsulation::Udp => Encapsulation::Udp,
+        }
+    }
+
+    /// Starts nothing any more, and does not send with a child that it has not sent with.
+    fn stop(&mut self) {
+        self.tasks.clear();
+        for child in &mut self.children {
+            child.stay();
         }
     }
 

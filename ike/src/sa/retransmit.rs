@@ -58,7 +58,7 @@ fn jittered(wait: Duration, random: &mut dyn Random) -> Duration {
     let mut octet = [0];
     random.fill(&mut octet);
     let [octet] = octet;
-    wait - (wait / JITTER_PARTS) * u32::from(octet) / u32::from(u8::MAX)
+    wait.saturating_sub((wait / JITTER_PARTS) * u32::from(octet) / u32::from(u8::MAX))
 }
 
 const JITTER_PARTS: u32 = 8;

@@ -33,6 +33,19 @@ fn four_messages_bring_a_tunnel_up() {
 }
 
 #[test]
+fn packets_of_both_ends_arrive_from_the_first_one_on() {
+    let mut pair = Pair::established();
+    for _ in 0..10 {
+        pair.ping_a();
+        pair.ping_b();
+        pair.run_for(Duration::from_millis(1));
+    }
+    pair.run_for(Duration::from_millis(10));
+    assert_eq!((pair.a.esp_taken, pair.b.esp_taken), (10, 10));
+    assert_eq!((pair.a.esp_lost, pair.b.esp_lost), (0, 0));
+}
+
+#[test]
 fn both_ends_name_the_same_spis() {
     let pair = Pair::established();
     let spis = |events: &[Event]| {

@@ -6,4 +6,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod any_order;
+mod delete;
+mod failures;
+mod fragments;
 mod handshake;
+mod hostile;
+mod initial_contact;
+mod initiator_rounds;
+mod liveness;
+mod narrowing;
+mod natt;
+mod peer_rekeys;

@@ -1,3 +1,4 @@
 pub(crate) mod clock;
 pub(crate) mod link;
 pub(crate) mod pair;
+pub(crate) mod scripted;

@@ -68,6 +68,11 @@ impl Side {
         }
     }
 
+    /// When the endpoint wants to be called.
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        self.timeout
+    }
+
     /// Does what the endpoint wants done.
     pub(crate) fn drain(&mut self, now: Time, link: &mut Link) {
         loop {

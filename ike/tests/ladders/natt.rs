@@ -1,0 +1,98 @@
+//! NAT traversal: detection, port 4500, forced encapsulation, rebinding (RFC 7296 §2.23, RFC 3948).
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use gotthard_ike::codec::iana::ExchangeType;
+use gotthard_ike::config::{Encapsulation, PeerConfig};
+use gotthard_ike::event::{Event, Nat};
+
+use crate::support::link::{Translator, Weather};
+use crate::support::pair::{B, Pair, config};
+use crate::support::scripted::Scripted;
+
+const OUTSIDE: &str = "203.0.113.7";
+
+/// A is behind a translator; its identity is the outer address that the cloud was told.
+fn behind_nat() -> Pair {
+    let inside: IpAddr = "10.0.0.5".parse().unwrap();
+    let outside: IpAddr = OUTSIDE.parse().unwrap();
+    let mut pair = Pair::with(1, Weather::FAIR, |a, b| {
+        *a = PeerConfig { local_id: outside.into(), ..config(inside, B) };
+        *b = config(B, outside);
+    });
+    pair.link.nat = Some(Translator::new(inside, outside));
+    pair.initiate_a();
+    pair.run_for(Duration::from_secs(1));
+    pair.assert_up();
+    pair
+}
+
+#[test]
+fn a_translator_is_seen_at_both_ends_and_the_exchange_floats() {
+    let pair = behind_nat();
+    assert!(matches!(pair.a.events[0], Event::IkeUp { nat: Nat { local: true, remote: false }, .. }));
+    assert!(matches!(pair.b.events[0], Event::IkeUp { nat: Nat { local: false, remote: true }, .. }));
+    let out = pair.b.outbound.as_ref().unwrap();
+    assert_eq!(out.encapsulation, Encapsulation::Udp);
+    assert_eq!(out.local.port(), 4500);
+    assert!(out.remote.port() > 40_000, "the translator's port");
+    assert!(pair.link.sent[2..].iter().all(|sent| sent.local.port() == 4500));
+}
+
+#[test]
+fn a_translator_that_forgets_is_followed_after_an_authentic_message() {
+    let mut pair = behind_nat();
+    let before = pair.b.outbound.as_ref().unwrap().remote;
+    pair.link.nat.as_mut().unwrap().restart();
+    // A, behind the translator, asks first: its interval is the same, and B's question cannot get through.
+    pair.run_for(Duration::from_secs(30));
+    let after = pair.b.outbound.as_ref().unwrap().remote;
+    assert_ne!(before, after);
+    pair.assert_up();
+}
+
+#[test]
+fn a_forged_source_moves_nothing() {
+    let mut script = Scripted::established_with(|config| config.encapsulation = Encapsulation::Udp);
+    let request = script.seal(ExchangeType::INFORMATIONAL, &[]);
+    let mut forged = request.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let genuine = script.from;
+    script.from = "192.0.2.66:4500".parse().unwrap();
+    assert!(script.send(&forged).is_empty());
+    script.from = genuine;
+    let before = script.b.outbound.as_ref().unwrap().remote;
+    assert_eq!(script.send(&request).len(), 1);
+    assert_eq!(script.b.outbound.as_ref().unwrap().remote, before);
+    // A replay of what was authentic is not fresh.
+    script.from = "192.0.2.66:4500".parse().unwrap();
+    script.send(&request);
+    assert_eq!(script.b.outbound.as_ref().unwrap().remote, before);
+}
+
+#[test]
+fn forced_encapsulation_makes_the_peer_see_a_translator() {
+    for initiator_forces in [true, false] {
+        let mut pair = Pair::with(1, Weather::FAIR, |a, b| {
+            let forcing = if initiator_forces { a } else { b };
+            forcing.encapsulation = Encapsulation::Udp;
+        });
+        pair.initiate_a();
+        pair.run_for(Duration::from_secs(1));
+        pair.assert_up();
+        let sa = pair.a.outbound.as_ref().unwrap();
+        assert_eq!((sa.encapsulation, sa.local.port(), sa.remote.port()), (Encapsulation::Udp, 4500, 4500));
+    }
+}
+
+#[test]
+fn an_initiator_that_starts_on_port_4500_is_answered_there() {
+    let mut script = Scripted::new();
+    script.from.set_port(4500);
+    script.to.set_port(4500);
+    script.init();
+    script.authenticate(|_, _| {});
+    assert_eq!(script.b.child_up(), 1);
+    assert_eq!(script.b.outbound.as_ref().unwrap().local.port(), 4500);
+}
