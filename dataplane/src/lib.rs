@@ -22,3 +22,5 @@ pub mod sa;
 pub mod stats;
 pub mod sys;
 pub mod worker;
+
+pub use sys::netns;

@@ -5,6 +5,7 @@
 pub mod affinity;
 pub mod cmsg;
 pub mod mmsg;
+pub mod netns;
 pub mod sockopt;
 pub mod tun;
 pub mod wake;
