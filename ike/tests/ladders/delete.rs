@@ -25,7 +25,7 @@ fn terminate_deletes_the_sas_at_both_ends() {
     assert_eq!(pair.b.down(), Some(&Failure::PeerDeleted { what: Sa::Ike }));
     pair.assert_down();
     assert!(pair.a.endpoint.is_idle(), "the Delete was answered");
-    pair.run_for(Duration::from_secs(60));
+    pair.run_for(Duration::from_mins(1));
     assert!(pair.b.endpoint.is_idle(), "what answered the Delete lingers for a time only");
 }
 
@@ -46,7 +46,7 @@ fn terminate_from_both_ends_at_once_ends_both() {
     let mut pair = Pair::established();
     pair.a.endpoint.terminate(pair.now(), PEER);
     pair.b.endpoint.terminate(pair.now(), PEER);
-    pair.run_for(Duration::from_secs(60));
+    pair.run_for(Duration::from_mins(1));
     pair.assert_down();
     assert!(pair.a.endpoint.is_idle() && pair.b.endpoint.is_idle());
 }
@@ -55,10 +55,10 @@ fn terminate_from_both_ends_at_once_ends_both() {
 fn a_removed_peer_is_forgotten_and_told_so() {
     let mut pair = Pair::established();
     pair.a.endpoint.remove_peer(pair.now(), PEER);
-    pair.run_for(Duration::from_secs(60));
+    pair.run_for(Duration::from_mins(1));
     pair.assert_down();
     pair.initiate_b();
-    pair.run_for(Duration::from_secs(60));
+    pair.run_for(Duration::from_mins(1));
     assert!(matches!(pair.b.failed(), Some(Failure::Timeout { .. })), "nobody answers");
 }
 

@@ -49,9 +49,8 @@ fn packets_of_both_ends_arrive_from_the_first_one_on() {
 fn both_ends_name_the_same_spis() {
     let pair = Pair::established();
     let spis = |events: &[Event]| {
-        events.iter().find_map(|event| match event {
-            Event::IkeUp { spi_i, spi_r, .. } => Some((*spi_i, *spi_r)),
-            _ => None,
+        events.iter().find_map(|event| {
+            if let Event::IkeUp { spi_i, spi_r, .. } = event { Some((*spi_i, *spi_r)) } else { None }
         })
     };
     assert_eq!(spis(&pair.a.events), spis(&pair.b.events));

@@ -19,7 +19,7 @@ use crate::support::scripted::Scripted;
 /// ```
 #[test]
 fn an_idle_peer_is_asked_after_the_interval_and_lives() {
-    let mut pair = Pair::with(1, Weather::FAIR, |_, b| b.dpd_interval = Duration::from_secs(3600));
+    let mut pair = Pair::with(1, Weather::FAIR, |_, b| b.dpd_interval = Duration::from_hours(1));
     pair.initiate_a();
     pair.run_for(Duration::from_secs(1));
     let before = pair.link.sent.len();

@@ -3,6 +3,12 @@
 //! Where both ends are ours, `Pair` runs them over a link with a virtual clock. Where one end must do what ours does
 //! not, it is scripted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a failed test is what a panic is for, and of random numbers any octets will do"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

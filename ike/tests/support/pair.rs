@@ -36,8 +36,8 @@ pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
         encapsulation: Encapsulation::Auto,
         dpd_interval: Duration::from_secs(10),
         retransmit: Retransmit::default(),
-        ike_lifetime: Duration::from_secs(8 * 3600),
-        child_lifetime: Duration::from_secs(3600),
+        ike_lifetime: Duration::from_hours(8),
+        child_lifetime: Duration::from_hours(1),
     }
 }
 
