@@ -47,6 +47,7 @@ impl Endpoint {
                 if alone {
                     cx.event(Event::Failed { peer, reason });
                 }
+                self.make_room(now, peer);
                 self.keep(now, spi, sa);
                 return;
             }
@@ -112,16 +113,18 @@ impl Endpoint {
         }
     }
 
-    /// Keeps the number of the peer's SAs within its bound: who authenticates again and again has those forgotten that
-    /// linger.
-    fn make_room(&mut self, now: Time, peer: PeerId) {
+    /// Keeps the number of the peer's SAs within its bound: of those that carry no tunnel the oldest is forgotten, so
+    /// that a peer which authenticates or rekeys without end costs no more than one which does not.
+    pub(super) fn make_room(&mut self, now: Time, peer: PeerId) {
         let spis = self.table.spis_of(peer);
         let excess = (spis.len() + 1).saturating_sub(limits::IKE_SAS_PER_PEER);
-        let spare: Vec<u64> = spis
-            .into_iter()
-            .filter(|spi| self.table.established(*spi).is_some_and(|sa| !sa.is_up()))
-            .collect();
-        for spi in spare.into_iter().take(excess) {
+        let spare = spis.into_iter().filter_map(|spi| {
+            let sa = self.table.established(spi)?;
+            (!sa.is_up()).then(|| (sa.up_since(), spi))
+        });
+        let mut spare: Vec<_> = spare.collect();
+        spare.sort_unstable();
+        for (_, spi) in spare.into_iter().take(excess) {
             let mut cx = self.means.cx(now);
             if let Some(sa) = self.table.established(spi) {
                 sa.vanish(&mut cx);

@@ -287,6 +287,7 @@ impl Endpoint {
         }
         let mut cx = self.means.cx(now);
         if let Some(successor) = established::handle(sa, message, datagram, path, &mut cx)? {
+            self.make_room(now, successor.peer.id);
             self.keep(now, successor.channel.local_spi(), successor);
         }
         Ok(())

@@ -367,6 +367,11 @@ impl IkeSa {
         self.state == State::Up
     }
 
+    /// When it was authenticated, or made by a rekey.
+    pub(crate) const fn up_since(&self) -> Time {
+        self.up
+    }
+
     /// It may be forgotten.
     pub(crate) fn is_gone(&self) -> bool {
         self.state == State::Gone

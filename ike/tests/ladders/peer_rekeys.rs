@@ -229,6 +229,20 @@ fn a_thousand_rekeys_leave_a_bounded_number_of_children() {
     }
 }
 
+#[test]
+fn a_thousand_rekeys_of_the_ike_sa_leave_a_bounded_number_of_old_ones() {
+    let mut script = Scripted::established();
+    for _ in 0..1000 {
+        script.rekey_ike();
+    }
+    script.exchange(ExchangeType::INFORMATIONAL, &[]);
+    // Each old one that is left is deleted at the end of its time, with five transmissions.
+    let sent = script.wait(Duration::from_secs(45));
+    let current = script.sa().spi_i.to_be_bytes();
+    let of_old_ones = sent.iter().filter(|datagram| datagram[..8] != current).count();
+    assert!(of_old_ones <= 5 * gotthard_ike::limits::IKE_SAS_PER_PEER, "{of_old_ones}");
+}
+
 fn new_child(script: &mut Scripted) -> crate::support::scripted::Inner {
     let payloads = [
         Payload::Sa(esp_sa(NEW_SPI, None)),
