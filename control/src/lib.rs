@@ -1,13 +1,19 @@
 //! Gotthard: the gateway's daemon and its command line, as a library for the binary, the tests and the benches.
 //!
 //! The data plane moves the packets, `gotthard-ike` speaks IKEv2; what is here decides. [`config`] reads what the
-//! operator wants, [`api`] answers what the operator asks.
+//! operator wants, [`daemon`] makes it so, [`api`] answers what the operator asks.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod cli;
 pub mod config;
-pub mod log;
+pub mod daemon;
+pub mod demo;
 pub mod failover;
+pub mod ike_driver;
+pub mod install;
+pub mod log;
+pub mod privileges;
 pub mod routes;
 pub mod tunnels;

@@ -1,0 +1,158 @@
+//! What the daemon knows of one tunnel: its configuration, its desired state, its device and its counters.
+
+use core::fmt::Display;
+use std::net::IpAddr;
+
+use gotthard_ike::Time;
+use gotthard_ike::config::PeerId;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use tracing::{Span, info, info_span, warn};
+
+use crate::config::model::{Connection, Tunnel as TunnelConfig};
+use crate::failover::Health;
+use crate::install::{self, Traffic};
+use crate::tunnels::{Change, Phase, Tunnel};
+
+/// One tunnel.
+pub(super) struct Record {
+    pub(super) id: PeerId,
+    /// The connection's settings, without its list of tunnels; of its prefixes only the families are kept.
+    pub(super) connection: Connection,
+    pub(super) tunnel: TunnelConfig,
+    pub(super) state: Tunnel,
+    /// Our outer address as the endpoint knows it; `None`: the endpoint does not know the peer.
+    pub(super) local: Option<IpAddr>,
+    /// MTU of the path to the peer, as far as our own link tells.
+    pub(super) outer_mtu: u16,
+    pub(super) device: Device,
+    /// Why the peer cannot be asked: no address of ours, no socket.
+    pub(super) no_path: Option<String>,
+    /// Why the packet path refused an SA.
+    pub(super) no_sa: Option<String>,
+    /// Inner MTU of the child SA.
+    pub(super) mtu: Option<u16>,
+    /// Counters of devices that are gone.
+    before: Traffic,
+    /// Counters of the present device.
+    present: Traffic,
+}
+
+/// The TUN device of a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Device {
+    /// It is there.
+    Ready,
+    /// It is not; the next attempt is at this time.
+    Missing { why: String, retry: Time },
+}
+
+impl Record {
+    pub(super) fn new(id: PeerId, connection: &Connection, tunnel: &TunnelConfig, now: Time) -> Self {
+        let connection = settings(connection);
+        Self {
+            id,
+            state: Tunnel::new(connection.mode, now, seed(id)),
+            connection,
+            tunnel: tunnel.clone(),
+            local: None,
+            outer_mtu: install::OUTER_MTU,
+            device: Device::Missing { why: "not made yet".to_owned(), retry: now },
+            no_path: None,
+            no_sa: None,
+            mtu: None,
+            before: Traffic::default(),
+            present: Traffic::default(),
+        }
+    }
+
+    /// True if this is the tunnel that the configuration describes, in everything that concerns its SAs and device.
+    pub(super) fn is(&self, connection: &Connection, tunnel: &TunnelConfig) -> bool {
+        self.connection == settings(connection) && self.tunnel == *tunnel
+    }
+
+    /// Takes the counters of the present device; true if authentic packets arrived since the last time.
+    pub(super) fn count(&mut self, traffic: Traffic) -> bool {
+        let arrived = traffic.rx_packets > self.present.rx_packets;
+        self.present = traffic;
+        arrived
+    }
+
+    /// The device is gone, and its counters with it.
+    pub(super) fn lose_device(&mut self, why: impl Display, retry: Time) {
+        self.before = self.traffic();
+        self.present = Traffic::default();
+        self.device = Device::Missing { why: why.to_string(), retry };
+    }
+
+    /// What the tunnel carried since it was configured.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.before.plus(&self.present)
+    }
+
+    /// What failover decides by.
+    pub(super) fn health(&self) -> Health {
+        Health {
+            wanted: self.state.phase() != Phase::AdminDown,
+            ike: self.state.ike().is_some(),
+            esp: self.state.phase() == Phase::Up && self.device == Device::Ready && self.no_sa.is_none(),
+        }
+    }
+
+    /// The inner MTU that the child SA leaves.
+    pub(super) fn negotiated_mtu(&self) -> Option<u16> {
+        let child = self.state.child()?;
+        install::inner_mtu(
+            &child.suite,
+            child.encapsulation,
+            self.tunnel.peer,
+            self.outer_mtu,
+            self.connection.mtu,
+        )
+    }
+
+    /// Tells the operator.
+    pub(super) fn log(&self, change: &Change) {
+        self.span().in_scope(|| match change {
+            Change::Up => {
+                let ike = self.state.ike().map(|sa| sa.suite.to_string());
+                let esp = self.state.child().map(|sa| sa.suite.to_string());
+                info!(peer = %self.tunnel.peer, ike, esp, mtu = self.negotiated_mtu(), "tunnel up");
+            }
+            Change::Down(reason) => info!(code = reason.code(), reason = escaped(reason), "tunnel down"),
+            Change::Failed(reason) => {
+                warn!(code = reason.code(), reason = escaped(reason), remedy = reason.remedy(), "no tunnel");
+            }
+        });
+    }
+
+    /// The span of everything that is logged of the tunnel.
+    pub(super) fn span(&self) -> Span {
+        info_span!("tunnel", connection = %self.connection.name, tunnel = %self.tunnel.name)
+    }
+}
+
+/// A connection without what does not concern the SAs of its tunnels: of its prefixes only the families do.
+fn settings(connection: &Connection) -> Connection {
+    let mut remote: Vec<IpNet> = connection.remote.iter().map(family).collect();
+    remote.sort_unstable();
+    remote.dedup();
+    Connection { remote, tunnels: Vec::new(), ..connection.clone() }
+}
+
+/// All addresses of the prefix's family.
+fn family(prefix: &IpNet) -> IpNet {
+    match prefix {
+        IpNet::V4(_) => Ipv4Net::default().into(),
+        IpNet::V6(_) => Ipv6Net::default().into(),
+    }
+}
+
+/// Text that a peer had a hand in, on one line.
+pub(super) fn escaped(text: impl Display) -> String {
+    text.to_string().escape_debug().to_string()
+}
+
+/// Tells the tunnels of one gateway apart; two gateways need not differ.
+fn seed(id: PeerId) -> u64 {
+    0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(id.0).wrapping_add(1))
+}

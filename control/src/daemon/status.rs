@@ -1,0 +1,176 @@
+//! The status object, from what the daemon knows.
+
+use gotthard_ike::Time;
+use gotthard_ike::config::Encapsulation;
+use gotthard_ike::event::Nat;
+
+use super::gateway::Gateway;
+use super::record::{Device, Record, escaped};
+use crate::api::status::{
+    BrokenLink, ConnectionState, ConnectionStatus, Drops, EspStatus, IkeState, IkeStatus, Link, LinkState,
+    NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState, TunnelStatus,
+};
+use crate::config::model::{Connection, Routing};
+use crate::install;
+use crate::tunnels::Phase;
+
+/// The status of every connection, or of the named one; `None`: there is none of that name.
+pub(super) fn status(gateway: &Gateway, now: Time, wanted: Option<&str>) -> Option<Status> {
+    let all = gateway.config.connections.iter();
+    let connections: Vec<_> = all
+        .filter(|connection| wanted.is_none_or(|name| name == connection.name))
+        .map(|connection| connection_status(gateway, connection, now))
+        .collect();
+    (wanted.is_none() || !connections.is_empty()).then(|| Status::new(connections))
+}
+
+fn connection_status(gateway: &Gateway, connection: &Connection, now: Time) -> ConnectionStatus {
+    let records = gateway.records.values().filter(|record| record.connection.name == connection.name);
+    let mut tunnels: Vec<TunnelStatus> =
+        records.map(|record| tunnel_status(gateway, connection, record, now)).collect();
+    let place =
+        |status: &TunnelStatus| connection.tunnels.iter().position(|tunnel| tunnel.name == status.name);
+    tunnels.sort_by_key(place);
+    let up = tunnels.iter().filter(|tunnel| tunnel.state == TunnelState::Up).count();
+    let state = match up {
+        0 => ConnectionState::Down,
+        n if n == tunnels.len() => ConnectionState::Up,
+        _ => ConnectionState::Degraded,
+    };
+    ConnectionStatus { name: connection.name.clone(), state, tunnels }
+}
+
+fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, now: Time) -> TunnelStatus {
+    let active = gateway.active.get(&connection.name) == Some(&record.id);
+    let installed = gateway.installed.get(&record.tunnel.interface).copied().unwrap_or(0);
+    let state = match record.state.phase() {
+        Phase::AdminDown => TunnelState::AdminDown,
+        Phase::Up if record.health().carries() => TunnelState::Up,
+        Phase::Connecting => TunnelState::Connecting,
+        Phase::Up | Phase::Waiting => TunnelState::Down,
+    };
+    TunnelStatus {
+        name: record.tunnel.name.clone(),
+        peer: record.tunnel.peer,
+        interface: record.tunnel.interface.clone(),
+        state,
+        active: active && installed > 0,
+        since_s: (now - record.state.since()).as_secs(),
+        ike: ike_status(record),
+        esp: esp_status(record),
+        probe: probe_status(state),
+        bgp: None,
+        routes: RouteStatus { installed },
+        broken: broken(gateway, connection, record),
+    }
+}
+
+fn ike_status(record: &Record) -> IkeStatus {
+    let sa = record.state.ike();
+    let state = match (sa, record.state.phase()) {
+        (Some(_), _) => IkeState::Established,
+        (None, Phase::Connecting) => IkeState::Connecting,
+        (None, Phase::AdminDown | Phase::Waiting | Phase::Up) => IkeState::Down,
+    };
+    IkeStatus {
+        state,
+        suite: sa.map(|sa| sa.suite.to_string()),
+        spi_i: sa.map(|sa| format!("{:016x}", sa.spi_i)),
+        spi_r: sa.map(|sa| format!("{:016x}", sa.spi_r)),
+        rekeys: record.state.ike_rekeys(),
+        nat: sa.map(|sa| nat(sa.nat)),
+    }
+}
+
+const fn nat(nat: Nat) -> NatStatus {
+    match (nat.local, nat.remote) {
+        (false, false) => NatStatus::None,
+        (true, false) => NatStatus::Local,
+        (false, true) => NatStatus::Remote,
+        (true, true) => NatStatus::Both,
+    }
+}
+
+fn esp_status(record: &Record) -> EspStatus {
+    let child = record.state.child();
+    let mtu = child.and(record.mtu);
+    let traffic = record.traffic();
+    EspStatus {
+        state: if child.is_some() && record.health().esp { LinkState::Up } else { LinkState::Down },
+        suite: child.map(|sa| sa.suite.to_string()),
+        encapsulation: child.map(|sa| encapsulation(sa.encapsulation).to_owned()),
+        mtu,
+        mss: mtu.map(install::mss),
+        esn: child.map(|sa| sa.esn),
+        rekeys: record.state.child_rekeys(),
+        rx_packets: traffic.rx_packets,
+        rx_bytes: traffic.rx_bytes,
+        tx_packets: traffic.tx_packets,
+        tx_bytes: traffic.tx_bytes,
+        drops: Drops {
+            replay: traffic.replay,
+            icv: traffic.icv,
+            other: traffic.drops.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect(),
+        },
+    }
+}
+
+const fn encapsulation(encapsulation: Encapsulation) -> &'static str {
+    match encapsulation {
+        Encapsulation::Udp | Encapsulation::Auto => "udp",
+        Encapsulation::Esp => "esp",
+    }
+}
+
+/// No probe of its own yet runs inside the tunnel: the liveness of the IKE SA stands for it, without a round trip time.
+const fn probe_status(state: TunnelState) -> ProbeStatus {
+    let state = match state {
+        TunnelState::Up => ProbeState::Up,
+        TunnelState::Connecting | TunnelState::Down => ProbeState::Down,
+        TunnelState::AdminDown => ProbeState::Off,
+    };
+    ProbeStatus { state, rtt_ms: None }
+}
+
+/// The first broken link of the chain IKE, ESP, probe, BGP, routes.
+fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option<BrokenLink> {
+    if record.state.phase() == Phase::AdminDown {
+        return None;
+    }
+    if let Some(why) = &record.no_path {
+        return Some(link(Link::Ike, "GTH-NET-01", why, "give the host that address or a route to the peer"));
+    }
+    if record.state.phase() != Phase::Up {
+        return record.state.failure().map(|failure| BrokenLink {
+            link: if record.state.ike().is_some() { Link::Esp } else { Link::Ike },
+            code: failure.code().to_owned(),
+            message: escaped(failure),
+            remedy: failure.remedy().to_owned(),
+        });
+    }
+    if let Device::Missing { why, .. } = &record.device {
+        return Some(link(
+            Link::Esp,
+            "GTH-ESP-01",
+            why,
+            "see that /dev/net/tun exists and that we may use it",
+        ));
+    }
+    if let Some(why) = &record.no_sa {
+        return Some(link(Link::Esp, "GTH-ESP-02", why, "report it with the log"));
+    }
+    if connection.routing != Routing::Static {
+        return None;
+    }
+    let refused = gateway.refused.iter().find(|refused| connection.remote.contains(&refused.prefix))?;
+    Some(link(
+        Link::Routes,
+        "GTH-ROUTE-01",
+        &refused.why,
+        "mend the routes of the host or `remote`, then reload",
+    ))
+}
+
+fn link(link: Link, code: &str, message: &str, remedy: &str) -> BrokenLink {
+    BrokenLink { link, code: code.to_owned(), message: message.to_owned(), remedy: remedy.to_owned() }
+}

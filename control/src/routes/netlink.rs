@@ -1,0 +1,226 @@
+//! [`Kernel`] over rtnetlink(7).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use futures_util::{Stream, StreamExt, pin_mut};
+use ipnet::IpNet;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
+use tracing::debug;
+
+use super::{Kernel, KernelRoute, Link, PROTOCOL, Route, RouteError, Target};
+
+/// The network of the namespace in which it was opened.
+#[derive(Clone, Debug)]
+pub struct Netlink {
+    handle: Handle,
+}
+
+impl Netlink {
+    /// Opens a netlink socket and serves it on the current runtime.
+    pub fn open() -> Result<Self, RouteError> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
+    }
+
+    /// For what only the demonstration needs.
+    pub const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The index of a device.
+    pub async fn index_of(&self, device: &str) -> Result<u32, RouteError> {
+        let request = self.handle.link().get().match_name(device).execute();
+        let links = collect(request).await.map_err(|_| RouteError::NoDevice(device.to_owned()))?;
+        links.first().map(|link| link.header.index).ok_or_else(|| RouteError::NoDevice(device.to_owned()))
+    }
+}
+
+impl Kernel for Netlink {
+    async fn links(&self) -> Result<Vec<Link>, RouteError> {
+        let links =
+            collect(self.handle.link().get().execute()).await.map_err(refused("reading the links"))?;
+        Ok(links.iter().filter_map(parse_link).collect())
+    }
+
+    async fn routes(&self) -> Result<Vec<KernelRoute>, RouteError> {
+        let mut routes = Vec::new();
+        let v4 = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let v6 = RouteMessageBuilder::<Ipv6Addr>::new().build();
+        for family in [v4, v6] {
+            let messages = collect(self.handle.route().get(family).execute());
+            let messages = messages.await.map_err(refused("reading the routes"))?;
+            routes.extend(messages.iter().filter_map(parse_route));
+        }
+        Ok(routes)
+    }
+
+    async fn install(&self, route: &Route) -> Result<(), RouteError> {
+        let what = || format!("adding the route to {}", route.prefix);
+        let request = self.handle.route().add(message(route, Verb::Add)).replace();
+        request.execute().await.map_err(|error| refused(&what())(error))
+    }
+
+    async fn withdraw(&self, route: &Route) -> Result<(), RouteError> {
+        let result = self.handle.route().del(message(route, Verb::Remove)).execute().await;
+        match result {
+            Err(Error::NetlinkError(error))
+                if error.raw_code() == -rustix::io::Errno::SRCH.raw_os_error() =>
+            {
+                Ok(())
+            }
+            other => other.map_err(refused(&format!("removing the route to {}", route.prefix))),
+        }
+    }
+
+    async fn raise(&self, device: &str, address: Option<IpNet>) -> Result<(), RouteError> {
+        let index = self.index_of(device).await?;
+        accept_from_other_tunnels(device);
+        if let Some(net) = address {
+            let request = self.handle.address().add(index, net.addr(), net.prefix_len()).replace();
+            request.execute().await.map_err(refused(&format!("giving {device} the address {net}")))?;
+        }
+        let up = self.handle.link().change(LinkUnspec::new_with_index(index).up().build());
+        up.execute().await.map_err(refused(&format!("setting {device} up")))
+    }
+
+    async fn set_mtu(&self, device: &str, mtu: u16) -> Result<(), RouteError> {
+        let index = self.index_of(device).await?;
+        let change = self.handle.link().change(LinkUnspec::new_with_index(index).mtu(mtu.into()).build());
+        change.execute().await.map_err(refused(&format!("setting the MTU of {device} to {mtu}")))
+    }
+}
+
+/// Loose reverse-path filter (RFC 3704 §2.4) on a device of ours: the cloud may answer on either tunnel.
+fn accept_from_other_tunnels(device: &str) {
+    let file = Path::new("/proc/sys/net/ipv4/conf").join(device).join("rp_filter");
+    if let Err(error) = std::fs::write(&file, "2") {
+        // Only matters where the host's default is strict; the operator may have made /proc/sys read-only on purpose.
+        debug!(file = %file.display(), %error, "the reverse-path filter stays as it is");
+    }
+}
+
+/// What a message is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Add,
+    Remove,
+}
+
+fn message(route: &Route, verb: Verb) -> RouteMessage {
+    let mut message = match route.prefix {
+        IpNet::V4(net) => {
+            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
+        }
+        IpNet::V6(net) => {
+            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
+        }
+    };
+    message.header.protocol = RouteProtocol::Other(PROTOCOL);
+    message.attributes.push(RouteAttribute::Priority(route.metric));
+    match &route.target {
+        Target::Link { index, gateway } => {
+            message.attributes.push(RouteAttribute::Oif(*index));
+            match gateway {
+                Some(gateway) => message.attributes.push(RouteAttribute::Gateway((*gateway).into())),
+                None => message.header.scope = RouteScope::Link,
+            }
+        }
+        Target::Unreachable => message.header.kind = RouteType::Unreachable,
+        // Never planned; what somebody else put under our number goes by its prefix and metric alone.
+        Target::Other => message.header.kind = RouteType::Unspec,
+    }
+    if verb == Verb::Remove {
+        // Matches any scope.
+        message.header.scope = RouteScope::NoWhere;
+    }
+    message
+}
+
+fn parse_link(message: &LinkMessage) -> Option<Link> {
+    let mut link = Link { index: message.header.index, name: String::new(), mtu: 0 };
+    for attribute in &message.attributes {
+        if let LinkAttribute::IfName(name) = attribute {
+            link.name.clone_from(name);
+        } else if let LinkAttribute::Mtu(mtu) = attribute {
+            link.mtu = *mtu;
+        }
+    }
+    (!link.name.is_empty()).then_some(link)
+}
+
+fn parse_route(message: &RouteMessage) -> Option<KernelRoute> {
+    if message.header.table != RouteHeader::RT_TABLE_MAIN {
+        return None;
+    }
+    let unspecified = match u8::from(message.header.address_family) {
+        AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    let (mut destination, mut metric, mut link, mut gateway) = (unspecified, 0, None, None);
+    for attribute in &message.attributes {
+        if let RouteAttribute::Destination(address) = attribute {
+            destination = ip(address)?;
+        } else if let RouteAttribute::Priority(priority) = attribute {
+            metric = *priority;
+        } else if let RouteAttribute::Oif(index) = attribute {
+            link = Some(*index);
+        } else if let RouteAttribute::Gateway(address) = attribute {
+            gateway = ip(address);
+        } else if let RouteAttribute::MultiPath(hops) = attribute
+            && let Some(hop) = hops.first()
+        {
+            // The first of several paths stands for them: a host route needs one that works.
+            link = Some(hop.interface_index);
+            gateway = hop.attributes.iter().find_map(|a| match a {
+                RouteAttribute::Gateway(address) => ip(address),
+                _ => None,
+            });
+        }
+    }
+    let prefix = IpNet::new(destination, message.header.destination_prefix_length).ok()?;
+    let target = match (message.header.kind, link) {
+        (RouteType::Unicast, Some(index)) => Target::Link { index, gateway },
+        (RouteType::Unreachable, _) => Target::Unreachable,
+        _ => Target::Other,
+    };
+    let route = Route { prefix, metric, target };
+    Some(KernelRoute { route, protocol: message.header.protocol.into() })
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}
+
+async fn collect<T>(stream: impl Stream<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
+    pin_mut!(stream);
+    let mut items = Vec::new();
+    while let Some(item) = stream.next().await {
+        items.push(item?);
+    }
+    Ok(items)
+}
+
+fn refused(what: &str) -> impl FnOnce(Error) -> RouteError {
+    let what = what.to_owned();
+    move |error| {
+        let why = match error {
+            Error::NetlinkError(error) => error.to_io().to_string(),
+            other => other.to_string(),
+        };
+        RouteError::Kernel { what, why }
+    }
+}
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;

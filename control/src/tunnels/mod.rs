@@ -1,0 +1,319 @@
+//! One tunnel as a desired state, reconciled for ever: what to ask of the IKE endpoint, and when.
+//!
+//! Pure: time and events come in, [`Action`]s go out. Who carries packets is decided in [`crate::failover`].
+
+mod backoff;
+
+use core::time::Duration;
+
+use gotthard_ike::config::{Encapsulation, Mode};
+use gotthard_ike::error::Failure;
+use gotthard_ike::event::Nat;
+use gotthard_ike::suite::{EspSuite, IkeSuite};
+use gotthard_ike::{Event, Time};
+
+pub use self::backoff::Backoff;
+
+/// What the operator wants of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// To be up, always.
+    Up,
+    /// To be down until told otherwise.
+    Down,
+}
+
+/// How far a tunnel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Taken down by the operator.
+    AdminDown,
+    /// Between two attempts, or waiting for the peer to start.
+    Waiting,
+    /// An attempt is under way.
+    Connecting,
+    /// It has a child SA.
+    Up,
+}
+
+/// What to ask of the IKE endpoint, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Delete the tunnel's SAs.
+    Terminate,
+    /// Make one attempt.
+    Initiate,
+}
+
+/// What an operator should be told in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It carries traffic from here on.
+    Up,
+    /// It no longer does, and why.
+    Down(Failure),
+    /// An attempt failed, and why.
+    Failed(Failure),
+}
+
+/// The IKE SA of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IkeSa {
+    /// Negotiated transforms.
+    pub suite: IkeSuite,
+    /// Initiator's SPI.
+    pub spi_i: u64,
+    /// Responder's SPI.
+    pub spi_r: u64,
+    /// Where a NAT was seen.
+    pub nat: Nat,
+}
+
+/// The child SA of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildSa {
+    /// Negotiated transforms.
+    pub suite: EspSuite,
+    /// Extended sequence numbers.
+    pub esn: bool,
+    /// In UDP or as IP protocol 50.
+    pub encapsulation: Encapsulation,
+}
+
+/// One tunnel.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    mode: Mode,
+    phase: Phase,
+    since: Time,
+    /// When the next attempt is due; while connecting, when it is asked for again.
+    next: Option<Time>,
+    backoff: Backoff,
+    ike: Option<IkeSa>,
+    child: Option<ChildSa>,
+    ike_rekeys: u64,
+    child_rekeys: u64,
+    failure: Option<Failure>,
+}
+
+impl Tunnel {
+    /// A tunnel that is wanted up. `seed` makes its waits its own.
+    pub const fn new(mode: Mode, now: Time, seed: u64) -> Self {
+        Self {
+            mode,
+            phase: Phase::Waiting,
+            since: now,
+            next: match mode {
+                Mode::Initiator => Some(now),
+                Mode::Responder => None,
+            },
+            backoff: Backoff::new(seed),
+            ike: None,
+            child: None,
+            ike_rekeys: 0,
+            child_rekeys: 0,
+            failure: None,
+        }
+    }
+
+    /// Takes the operator's word; returns what to ask of the endpoint.
+    pub fn set_admin(&mut self, now: Time, admin: Admin) -> Vec<Action> {
+        match (admin, self.phase) {
+            (Admin::Down, Phase::AdminDown) => Vec::new(),
+            (Admin::Down, _) => {
+                self.enter(now, Phase::AdminDown);
+                self.next = None;
+                self.failure = None;
+                vec![Action::Terminate]
+            }
+            (Admin::Up, Phase::AdminDown) => {
+                self.enter(now, Phase::Waiting);
+                self.backoff.reset();
+                self.next = matches!(self.mode, Mode::Initiator).then_some(now);
+                self.poll(now)
+            }
+            (Admin::Up, _) => Vec::new(),
+        }
+    }
+
+    /// Takes an event of this tunnel's SAs.
+    pub fn on_event(&mut self, now: Time, event: &Event) -> Option<Change> {
+        match event {
+            Event::IkeUp { suite, spi_i, spi_r, nat, .. } => {
+                self.ike = Some(IkeSa { suite: *suite, spi_i: *spi_i, spi_r: *spi_r, nat: *nat });
+                None
+            }
+            Event::IkeRekeyed { suite, spi_i, spi_r, .. } => {
+                let nat = self.ike.map(|sa| sa.nat).unwrap_or_default();
+                self.ike = Some(IkeSa { suite: *suite, spi_i: *spi_i, spi_r: *spi_r, nat });
+                self.ike_rekeys = self.ike_rekeys.saturating_add(1);
+                None
+            }
+            Event::ChildUp { suite, esn, encapsulation, rekey, .. } => {
+                let child = ChildSa { suite: *suite, esn: *esn, encapsulation: *encapsulation };
+                self.on_child_up(now, child, *rekey)
+            }
+            // The newer IKE SA is up and has told so: nothing is down.
+            Event::IkeDown { reason: Failure::Replaced, .. } => None,
+            Event::IkeDown { reason, .. } => {
+                self.ike = None;
+                self.on_down(now, reason)
+            }
+            Event::ChildDown { reason, .. } => self.on_down(now, reason),
+            Event::Failed { reason, .. } => self.on_failed(now, reason),
+        }
+    }
+
+    /// Does what is due at `now`; returns what to ask of the endpoint.
+    pub fn poll(&mut self, now: Time) -> Vec<Action> {
+        if self.next.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        // The endpoint ends every attempt with an event; asking again now and then costs nothing and needs no faith.
+        self.next = Some(now + ASK_AGAIN);
+        if self.phase == Phase::Waiting {
+            self.enter(now, Phase::Connecting);
+        }
+        // An IKE SA that has lost its child is in the way of a fresh one.
+        if self.ike.take().is_some() {
+            vec![Action::Terminate, Action::Initiate]
+        } else {
+            vec![Action::Initiate]
+        }
+    }
+
+    /// Replaces a tunnel that must not go on with its keys: asks for new SAs at once.
+    ///
+    /// A responder deletes and waits for the peer, which is told by the Delete.
+    pub fn renew(&mut self, now: Time) -> Vec<Action> {
+        if self.phase != Phase::Up {
+            return Vec::new();
+        }
+        self.child = None;
+        self.ike = None;
+        match self.mode {
+            Mode::Initiator => {
+                self.enter(now, Phase::Connecting);
+                self.next = Some(now + ASK_AGAIN);
+                vec![Action::Terminate, Action::Initiate]
+            }
+            Mode::Responder => {
+                self.enter(now, Phase::Waiting);
+                self.next = None;
+                vec![Action::Terminate]
+            }
+        }
+    }
+
+    /// When [`Self::poll`] is due.
+    pub const fn next(&self) -> Option<Time> {
+        self.next
+    }
+
+    /// How far it is.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Since when.
+    pub const fn since(&self) -> Time {
+        self.since
+    }
+
+    /// Its IKE SA.
+    pub const fn ike(&self) -> Option<&IkeSa> {
+        self.ike.as_ref()
+    }
+
+    /// Its child SA.
+    pub const fn child(&self) -> Option<&ChildSa> {
+        self.child.as_ref()
+    }
+
+    /// Rekeys of the IKE SA, over all of them.
+    pub const fn ike_rekeys(&self) -> u64 {
+        self.ike_rekeys
+    }
+
+    /// Rekeys of the child SA, over all of them.
+    pub const fn child_rekeys(&self) -> u64 {
+        self.child_rekeys
+    }
+
+    /// Why it is not up; `None` while it is, or before the first attempt has ended.
+    pub const fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    fn on_child_up(&mut self, now: Time, child: ChildSa, rekey: bool) -> Option<Change> {
+        self.child = Some(child);
+        if rekey {
+            self.child_rekeys = self.child_rekeys.saturating_add(1);
+        }
+        // A child that was under way when the operator said down; the Terminate is on its way to it.
+        if matches!(self.phase, Phase::AdminDown | Phase::Up) {
+            return None;
+        }
+        self.enter(now, Phase::Up);
+        self.next = None;
+        self.failure = None;
+        Some(Change::Up)
+    }
+
+    fn on_down(&mut self, now: Time, reason: &Failure) -> Option<Change> {
+        self.child = None;
+        let was_up = self.phase == Phase::Up;
+        let lasted = now.saturating_since(self.since);
+        if !was_up {
+            // Our own Terminate, a second event of the same loss, or an IKE SA that never had a child.
+            if self.phase == Phase::Connecting && *reason != Failure::Administrative {
+                return self.on_failed(now, reason);
+            }
+            return None;
+        }
+        if lasted >= SETTLED {
+            self.backoff.reset();
+        }
+        self.enter(now, Phase::Waiting);
+        self.failure = Some(reason.clone());
+        self.schedule(now, reason);
+        Some(Change::Down(reason.clone()))
+    }
+
+    fn on_failed(&mut self, now: Time, reason: &Failure) -> Option<Change> {
+        match self.phase {
+            Phase::AdminDown => return None,
+            // Somebody else's attempt on a tunnel that is up changes nothing for it.
+            Phase::Up => return Some(Change::Failed(reason.clone())),
+            Phase::Waiting | Phase::Connecting => {}
+        }
+        if self.phase == Phase::Connecting {
+            self.enter(now, Phase::Waiting);
+            self.schedule(now, reason);
+        }
+        let news = self.failure.as_ref() != Some(reason);
+        self.failure = Some(reason.clone());
+        news.then(|| Change::Failed(reason.clone()))
+    }
+
+    fn schedule(&mut self, now: Time, reason: &Failure) {
+        self.next = match (self.mode, reason) {
+            (Mode::Responder, _) => None,
+            // The silence of that attempt was the back-off: a peer that comes back is not kept waiting.
+            (Mode::Initiator, Failure::Timeout { .. }) => Some(now + self.backoff.shortest()),
+            (Mode::Initiator, _) => Some(now + self.backoff.step()),
+        };
+    }
+
+    fn enter(&mut self, now: Time, phase: Phase) {
+        if phase != self.phase {
+            self.phase = phase;
+            self.since = now;
+        }
+    }
+}
+
+/// A tunnel that was up for so long starts from the shortest wait when it falls.
+const SETTLED: Duration = Duration::from_secs(15);
+/// An attempt that has not ended is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);

@@ -1,0 +1,208 @@
+//! Which routes are planned, and in which order the kernel sees them change.
+
+use core::cell::RefCell;
+use std::net::IpAddr;
+
+use gotthard::routes::plan::{Plan, Remote, Wanted, path_to, plan};
+use gotthard::routes::{
+    FALLBACK_METRIC, Kernel, KernelRoute, Link, METRIC, PROTOCOL, Route, RouteError, Table, Target,
+};
+use ipnet::IpNet;
+
+const UPLINK: u32 = 2;
+const GTH0: u32 = 10;
+const GTH1: u32 = 11;
+
+#[test]
+fn a_prefix_goes_into_the_active_tunnel_with_an_unreachable_route_behind_it() {
+    let plan = plan_for(&[("10.200.0.0/16", Some("gth0"))], &[default_route()]);
+    assert_eq!(plan.routes, [unreachable("10.200.0.0/16"), into("10.200.0.0/16", GTH0)]);
+    assert_eq!(plan.refused, []);
+}
+
+#[test]
+fn with_every_tunnel_down_the_prefix_is_unreachable() {
+    let plan = plan_for(&[("10.200.0.0/16", None), ("fd00:200::/32", None)], &[default_route()]);
+    assert_eq!(plan.routes, [unreachable("10.200.0.0/16"), unreachable("fd00:200::/32")]);
+}
+
+#[test]
+fn the_outer_path_to_a_peer_is_pinned_where_a_prefix_covers_it() {
+    let plan = plan_for(&[("0.0.0.0/0", Some("gth0"))], &[route("0.0.0.0/0", 100, via("203.0.113.1"))]);
+    assert_eq!(plan.refused, []);
+    assert_eq!(
+        plan.routes,
+        [
+            Route { prefix: net("198.51.100.11/32"), metric: METRIC, target: via("203.0.113.1") },
+            unreachable("0.0.0.0/0"),
+            into("0.0.0.0/0", GTH0),
+        ]
+    );
+}
+
+#[test]
+fn a_peer_with_a_more_specific_path_of_its_own_needs_no_pin() {
+    let connected = route("198.51.100.0/24", 0, Target::Link { index: UPLINK, gateway: None });
+    let plan = plan_for(&[("198.51.0.0/16", Some("gth0"))], &[connected]);
+    assert_eq!(plan.routes, [unreachable("198.51.0.0/16"), into("198.51.0.0/16", GTH0)]);
+}
+
+#[test]
+fn a_prefix_is_refused_where_the_peer_could_not_be_reached_beside_it() {
+    for (prefix, foreign) in [
+        ("0.0.0.0/0", vec![]),
+        ("0.0.0.0/0", vec![route("0.0.0.0/0", 100, Target::Link { index: GTH1, gateway: None })]),
+        ("198.51.100.11/32", vec![default_route()]),
+    ] {
+        let plan = plan_for(&[(prefix, Some("gth0"))], &foreign);
+        assert_eq!(plan.routes, [], "{prefix} {foreign:?}");
+        assert!(plan.refused[0].why.contains("198.51.100.11"), "{:?}", plan.refused);
+    }
+}
+
+#[test]
+fn a_foreign_route_for_the_prefix_is_left_alone_and_reported() {
+    let plan = plan_for(&[("10.200.0.0/16", Some("gth0"))], &[route("10.200.0.0/16", 0, via("203.0.113.9"))]);
+    assert_eq!(plan.routes, []);
+    assert!(plan.refused[0].why.contains("not by us"), "{:?}", plan.refused);
+}
+
+#[test]
+fn a_foreign_route_with_a_worse_metric_stays_behind_ours_and_behind_unreachable() {
+    let plan = plan_for(&[("10.200.0.0/16", None)], &[route("10.200.0.0/16", 100, via("203.0.113.9"))]);
+    assert_eq!(plan.routes, [unreachable("10.200.0.0/16")]);
+}
+
+#[test]
+fn the_longest_prefix_and_then_the_lowest_metric_is_the_path() {
+    let routes = [
+        route("0.0.0.0/0", 0, via("203.0.113.1")),
+        route("198.51.100.0/24", 9, via("203.0.113.2")),
+        route("198.51.100.0/24", 5, via("203.0.113.3")),
+    ];
+    let path = path_to(ip("198.51.100.11"), routes.iter().map(|r| &r.route));
+    assert_eq!(path.map(|r| &r.target), Some(&via("203.0.113.3")));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_failover_is_one_replacement_and_nothing_is_removed() {
+    let kernel = Fake::with([default_route()]);
+    let table = Table::new(kernel);
+    table.reconcile(&wanted(&[("10.200.0.0/16", Some("gth0"))])).await.unwrap();
+    table.kernel().log.borrow_mut().clear();
+    table.reconcile(&wanted(&[("10.200.0.0/16", Some("gth1"))])).await.unwrap();
+    assert_eq!(*table.kernel().log.borrow(), [Done::Installed(into("10.200.0.0/16", GTH1))]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn stale_routes_of_a_killed_daemon_go_after_the_new_ones_are_there_and_foreign_ones_stay() {
+    let stale = KernelRoute { route: unreachable("10.99.0.0/16"), protocol: PROTOCOL };
+    let table = Table::new(Fake::with([default_route(), stale]));
+    table.reconcile(&wanted(&[("10.200.0.0/16", None)])).await.unwrap();
+    assert_eq!(
+        *table.kernel().log.borrow(),
+        [Done::Installed(unreachable("10.200.0.0/16")), Done::Withdrawn(unreachable("10.99.0.0/16"))]
+    );
+    table.reconcile(&Wanted::default()).await.unwrap();
+    assert_eq!(*table.kernel().routes.borrow(), [default_route()]);
+}
+
+/// A kernel in memory that notes what is asked of it.
+struct Fake {
+    routes: RefCell<Vec<KernelRoute>>,
+    log: RefCell<Vec<Done>>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Done {
+    Installed(Route),
+    Withdrawn(Route),
+}
+
+impl Fake {
+    fn with<const N: usize>(routes: [KernelRoute; N]) -> Self {
+        Self { routes: RefCell::new(routes.into()), log: RefCell::default() }
+    }
+}
+
+impl Kernel for Fake {
+    async fn links(&self) -> Result<Vec<Link>, RouteError> {
+        Ok(links())
+    }
+
+    async fn routes(&self) -> Result<Vec<KernelRoute>, RouteError> {
+        Ok(self.routes.borrow().clone())
+    }
+
+    async fn install(&self, route: &Route) -> Result<(), RouteError> {
+        let mut routes = self.routes.borrow_mut();
+        routes.retain(|old| old.route.key() != route.key());
+        routes.push(KernelRoute { route: route.clone(), protocol: PROTOCOL });
+        self.log.borrow_mut().push(Done::Installed(route.clone()));
+        Ok(())
+    }
+
+    async fn withdraw(&self, route: &Route) -> Result<(), RouteError> {
+        self.routes.borrow_mut().retain(|old| old.route.key() != route.key());
+        self.log.borrow_mut().push(Done::Withdrawn(route.clone()));
+        Ok(())
+    }
+
+    async fn raise(&self, _: &str, _: Option<IpNet>) -> Result<(), RouteError> {
+        Ok(())
+    }
+
+    async fn set_mtu(&self, _: &str, _: u16) -> Result<(), RouteError> {
+        Ok(())
+    }
+}
+
+fn plan_for(remotes: &[(&str, Option<&str>)], foreign: &[KernelRoute]) -> Plan {
+    plan(&wanted(remotes), &links(), foreign)
+}
+
+fn wanted(remotes: &[(&str, Option<&str>)]) -> Wanted {
+    Wanted {
+        devices: vec!["gth0".into(), "gth1".into()],
+        peers: vec![ip("198.51.100.11")],
+        remotes: remotes
+            .iter()
+            .map(|(prefix, device)| Remote { prefix: net(prefix), device: device.map(str::to_owned) })
+            .collect(),
+        neighbours: vec![],
+    }
+}
+
+fn links() -> Vec<Link> {
+    [(UPLINK, "eth0"), (GTH0, "gth0"), (GTH1, "gth1")]
+        .map(|(index, name)| Link { index, name: name.into(), mtu: 1500 })
+        .into()
+}
+
+fn default_route() -> KernelRoute {
+    route("0.0.0.0/0", 100, via("203.0.113.1"))
+}
+
+fn route(prefix: &str, metric: u32, target: Target) -> KernelRoute {
+    KernelRoute { route: Route { prefix: net(prefix), metric, target }, protocol: 3 }
+}
+
+fn unreachable(prefix: &str) -> Route {
+    Route { prefix: net(prefix), metric: FALLBACK_METRIC, target: Target::Unreachable }
+}
+
+fn into(prefix: &str, index: u32) -> Route {
+    Route { prefix: net(prefix), metric: METRIC, target: Target::Link { index, gateway: None } }
+}
+
+fn via(gateway: &str) -> Target {
+    Target::Link { index: UPLINK, gateway: Some(ip(gateway)) }
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
