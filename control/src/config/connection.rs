@@ -108,8 +108,8 @@ const REMOTE_REMEDY: &str = "write the prefixes behind the cloud: remote = [\"10
 
 /// From what every IPv4 host takes (RFC 791) to a jumbo frame.
 const MTU: RangeInclusive<u64> = 576..=9000;
-/// From one word of the window to what 64 cores reorder.
-const REPLAY: RangeInclusive<u64> = 32..=65_536;
+/// What the data plane takes: from one word of the window to what a cloud's many cores reorder.
+const REPLAY: RangeInclusive<u64> = 32..=8192;
 /// Shorter than a rekey takes makes no sense, longer than a day no safe key.
 const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
 const DPD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
