@@ -1,0 +1,92 @@
+//! The configuration files of both sides: what an operator would write.
+
+use core::fmt::Write as _;
+
+use zeroize::Zeroizing;
+
+use super::network::{CLOUD_NETWORK, GATEWAY_NETWORK, WIRES};
+
+/// Pre-shared keys for the two tunnels, made for this run.
+pub(super) struct Keys([Zeroizing<String>; 2]);
+
+impl Keys {
+    /// Fresh ones from the operating system.
+    pub(super) fn generate() -> anyhow::Result<Self> {
+        Ok(Self([key()?, key()?]))
+    }
+}
+
+/// The gateway's file: one connection to AWS.
+pub(super) fn gateway(keys: &Keys) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(format!(
+        "[gateway]\nadvertise = [\"{GATEWAY_NETWORK}\"]\n\n\
+         [connection.{CONNECTION}]\ncloud = \"aws\"\nrouting = \"static\"\nremote = [\"{CLOUD_NETWORK}\"]\n\
+         dpd_interval = \"{DPD_INTERVAL}\"\n"
+    ));
+    for (wire, key) in WIRES.iter().zip(&keys.0) {
+        tunnel(&mut text, wire.tunnel, wire.cloud, wire.gateway_inside, key);
+    }
+    text
+}
+
+/// The cloud's file: the same connection from its other end, waiting to be called.
+pub(super) fn cloud(keys: &Keys) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(format!(
+        "[gateway]\nadvertise = [\"{CLOUD_NETWORK}\"]\n\n\
+         [connection.{CONNECTION}]\ncloud = \"aws\"\nmode = \"responder\"\nrouting = \"static\"\n\
+         remote = [\"{GATEWAY_NETWORK}\"]\ndpd_interval = \"{DPD_INTERVAL}\"\n"
+    ));
+    for (wire, key) in WIRES.iter().zip(&keys.0) {
+        tunnel(&mut text, wire.tunnel, wire.gateway, wire.cloud_inside, key);
+    }
+    text
+}
+
+fn tunnel(text: &mut String, name: &str, peer: std::net::Ipv4Addr, inside: std::net::Ipv4Addr, key: &str) {
+    let written = write!(
+        text,
+        "\n[[connection.{CONNECTION}.tunnel]]\nname = \"{name}\"\npeer = \"{peer}\"\ninside = \"{inside}/30\"\n\
+         psk = \"{key}\"\n"
+    );
+    debug_assert!(written.is_ok(), "writing into a string cannot fail");
+}
+
+fn key() -> anyhow::Result<Zeroizing<String>> {
+    let mut octets = Zeroizing::new([0; KEY_LEN]);
+    getrandom::fill(octets.as_mut_slice())?;
+    let mut text = Zeroizing::new(String::with_capacity(2 * KEY_LEN));
+    for octet in octets.iter() {
+        write!(text, "{octet:02x}")?;
+    }
+    Ok(text)
+}
+
+/// Name of the connection, on both sides.
+pub(super) const CONNECTION: &str = "demo";
+/// How long a peer may be silent: what decides when a tunnel is given up.
+pub(super) const DPD_INTERVAL: &str = "1s";
+/// Octets of a pre-shared key, twice as many characters.
+const KEY_LEN: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_files_hold_and_name_each_other() {
+        let keys = Keys::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let load = |text: &str| {
+            let file = folder.path().join("gotthard.toml");
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            crate::config::load(&file).unwrap().config
+        };
+        let (gateway, cloud) = (load(&gateway(&keys)), load(&cloud(&keys)));
+        for ((_, ours), (_, theirs)) in gateway.tunnels().zip(cloud.tunnels()) {
+            assert_eq!((ours.peer_inside, &ours.psk), (theirs.inside.map(|net| net.addr()), &theirs.psk));
+            assert_eq!(theirs.peer_inside, ours.inside.map(|net| net.addr()));
+        }
+        assert_ne!(gateway.connections[0].tunnels[0].psk, gateway.connections[0].tunnels[1].psk);
+    }
+}

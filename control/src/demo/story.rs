@@ -1,0 +1,130 @@
+//! The demonstration's course: tunnels up, a stream through one, a failover to the other, the end.
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use anyhow::{Context, ensure};
+
+use super::network::{CLOUD_HOST, GATEWAY_HOST, Network, WIRES};
+use super::probes::{self, Probes};
+use super::report::{Figures, Narrator};
+use super::settings::{CONNECTION, DPD_INTERVAL};
+use super::stage::Stage;
+use super::stream::{self, Rate};
+use crate::api::messages::Target;
+use crate::api::status::{Status, TunnelState, TunnelStatus};
+
+/// Plays it from beginning to end, and tells what was measured.
+pub(super) async fn play(stage: &mut Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
+    narrator.introduce(&WIRES)?;
+    let network = stage.connect().await.context("connecting the two sides")?;
+    narrator.step("gateway and cloud have their network namespaces, with two links between them")?;
+    stage.start_daemons().await?;
+    narrator.step("both sides run: the gateway calls, the cloud answers")?;
+
+    let status = bring_up(stage).await?;
+    for tunnel in tunnels(&status) {
+        narrator.step(&format!("tunnel {} is up to {}", tunnel.name, tunnel.peer))?;
+    }
+    let seconds = stream::DURATION.as_secs();
+    narrator.step(&format!("one TCP stream through tunnel {FIRST}, measured for {seconds} s ..."))?;
+    let rate = stream_through_first(stage, &status).await?;
+
+    narrator.step(&format!(
+        "1000 UDP probes a second through tunnel {FIRST}; its link is cut, and nobody is told ..."
+    ))?;
+    let probes = fail_over(stage, &network).await?;
+    narrator.step(&format!("the probes are answered again, through tunnel {SECOND}"))?;
+
+    network.mend(&WIRES[0]).await.context("mending the link")?;
+    let (gateway, _) = stage.daemons()?;
+    gateway.until("tunnel 1 is up again", RECOVERY_TIME, all_up).await?;
+    narrator.step(&format!("the link is mended, and tunnel {FIRST} is up again by itself"))?;
+
+    stage.end_daemons().await?;
+    narrator.step("SIGTERM: the SAs are deleted, no device and no route is left")?;
+    let figures = Figures { rate, probes, dpd_interval: DPD_INTERVAL };
+    narrator.table(tunnels(&status), &figures)
+}
+
+/// Waits for both tunnels, with the traffic of both directions in the first.
+async fn bring_up(stage: &mut Stage) -> anyhow::Result<Status> {
+    let (gateway, cloud) = stage.daemons()?;
+    let ours = gateway.until("both tunnels up", SETUP_TIME, all_up).await?;
+    let theirs = cloud.until("both tunnels up", SETUP_TIME, all_up).await?;
+    if carries(&ours, FIRST) && carries(&theirs, FIRST) {
+        return Ok(ours);
+    }
+    // The first tunnel that is up takes the traffic, and either may be: both sides go to the one when the other leaves.
+    gateway.down(second()).await?;
+    gateway.until("the traffic in tunnel 1", SETUP_TIME, |status| carries(status, FIRST)).await?;
+    cloud.until("the traffic in tunnel 1", SETUP_TIME, |status| carries(status, FIRST)).await?;
+    gateway.up(second()).await?;
+    cloud.until("both tunnels up", SETUP_TIME, all_up).await?;
+    gateway.until("both tunnels up", SETUP_TIME, all_up).await
+}
+
+/// Sends one stream, and sees in the counters that it went through the first tunnel.
+async fn stream_through_first(stage: &mut Stage, before: &Status) -> anyhow::Result<Rate> {
+    let (from, to) = ends(stage);
+    let rate = stream::measure(from, to).await?;
+    let sent = |status: &Status| tunnel(status, FIRST).map_or(0, |tunnel| tunnel.esp.tx_bytes);
+    let wanted = sent(before).saturating_add(rate.octets);
+    let (gateway, _) = stage.daemons()?;
+    gateway.until("the stream in the counters of tunnel 1", COUNT_TIME, |now| sent(now) >= wanted).await?;
+    Ok(rate)
+}
+
+/// Cuts the first tunnel under the probes, and waits until the second carries them.
+async fn fail_over(stage: &mut Stage, network: &Network) -> anyhow::Result<probes::Outcome> {
+    let (from, to) = ends(stage);
+    let mut probes = Probes::start(from, to).await?;
+    probes.next_answer(ANSWER_TIME).await.context("before the cut")?;
+    // A second of undisturbed answers, as the measure of what the gap stands out from.
+    tokio::time::sleep(BASELINE).await;
+    let cut = probes.elapsed();
+    network.cut(&WIRES[0]).await.context("cutting the link")?;
+    let (gateway, _) = stage.daemons()?;
+    gateway.until("the traffic in tunnel 2", FAILOVER_TIME, |status| carries(status, SECOND)).await?;
+    probes.next_answer(FAILOVER_TIME).await.context("after the cut")?;
+    tokio::time::sleep(BASELINE).await;
+    let outcome = probes.finish(cut).await?;
+    ensure!(outcome.lost > 0, "no probe was lost, so the link was not cut");
+    Ok(outcome)
+}
+
+/// Where traffic starts and where it goes.
+fn ends(stage: &Stage) -> ((&super::host::Host, IpAddr), (&super::host::Host, IpAddr)) {
+    ((&stage.gateway, GATEWAY_HOST.into()), (&stage.cloud, CLOUD_HOST.into()))
+}
+
+fn second() -> Target {
+    Target { connection: CONNECTION.to_owned(), tunnel: Some(SECOND.to_owned()) }
+}
+
+fn tunnels(status: &Status) -> &[TunnelStatus] {
+    status.connections.first().map(|connection| connection.tunnels.as_slice()).unwrap_or_default()
+}
+
+fn tunnel<'s>(status: &'s Status, name: &str) -> Option<&'s TunnelStatus> {
+    tunnels(status).iter().find(|tunnel| tunnel.name == name)
+}
+
+fn all_up(status: &Status) -> bool {
+    !tunnels(status).is_empty() && tunnels(status).iter().all(|tunnel| tunnel.state == TunnelState::Up)
+}
+
+fn carries(status: &Status, name: &str) -> bool {
+    tunnel(status, name).is_some_and(|tunnel| tunnel.active && tunnel.state == TunnelState::Up)
+}
+
+const FIRST: &str = WIRES[0].tunnel;
+const SECOND: &str = WIRES[1].tunnel;
+
+const SETUP_TIME: Duration = Duration::from_secs(10);
+const COUNT_TIME: Duration = Duration::from_secs(5);
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+/// Twice what liveness needs: a second of silence, then 3.75 s of requests without an answer.
+const FAILOVER_TIME: Duration = Duration::from_secs(10);
+const RECOVERY_TIME: Duration = Duration::from_secs(10);
+const BASELINE: Duration = Duration::from_millis(500);
