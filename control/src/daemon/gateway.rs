@@ -1,26 +1,22 @@
 //! The tunnels of a gateway with their devices, SAs and routes: what the daemon's loop changes.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 
+use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
-use gotthard_ike::{Event, Install, Time, Transmit};
-use ipnet::IpNet;
-use tracing::{debug, error, info, warn};
+use tracing::{error, warn};
 
-use super::peer::peer_config;
 use super::record::{Device, Record};
 use crate::config::Config;
-use crate::config::model::{Connection, Gateway as GatewayConfig, Local, Routing, Tunnel as TunnelConfig};
-use crate::failover;
-use crate::ike_driver::{Clock, IkeDriver, Outlet, source_for};
-use crate::install::{DataPlane, OUTER_MTU};
+use crate::config::model::{Connection, Gateway as GatewayConfig, Local, Tunnel as TunnelConfig};
+use crate::ike_driver::{Clock, IkeDriver};
+use crate::install::DataPlane;
+use crate::routes::Table;
 use crate::routes::netlink::Netlink;
-use crate::routes::plan::{self, Refused, Remote, Wanted};
-use crate::routes::{Kernel, PROTOCOL, Table, Target};
-use crate::tunnels::{Action, Admin, Change, Phase};
+use crate::routes::plan::{Refused, Wanted};
+use crate::tunnels::{Action, Admin, Phase};
 
-/// The tunnels of a gateway.
+/// The tunnels of a gateway. Its other parts: [`super::provision`], [`super::routing`], [`super::outlet`].
 pub(super) struct Gateway {
     pub(super) config: Config,
     pub(super) records: BTreeMap<PeerId, Record>,
@@ -30,14 +26,16 @@ pub(super) struct Gateway {
     pub(super) refused: Vec<Refused>,
     /// How many routes each device has.
     pub(super) installed: BTreeMap<String, u64>,
-    data: DataPlane,
-    table: Table<Netlink>,
-    next_id: u32,
-    /// What is to be asked of the endpoint when its outputs are drained.
-    orders: Vec<(PeerId, Action)>,
+    /// Why the kernel's routes are not those that are wanted.
+    pub(super) route_error: Option<String>,
     /// Routes may have to change.
-    unsettled: bool,
-    clock: Clock,
+    pub(super) unsettled: bool,
+    pub(super) data: DataPlane,
+    pub(super) table: Table<Netlink>,
+    pub(super) clock: Clock,
+    /// What is to be asked of the endpoint when its outputs are drained.
+    pub(super) orders: Vec<(PeerId, Action)>,
+    next_id: u32,
 }
 
 impl Gateway {
@@ -52,12 +50,13 @@ impl Gateway {
             active: BTreeMap::new(),
             refused: Vec::new(),
             installed: BTreeMap::new(),
+            route_error: None,
+            unsettled: true,
             data,
             table: Table::new(netlink),
-            next_id: 0,
-            orders: Vec::new(),
-            unsettled: true,
             clock,
+            orders: Vec::new(),
+            next_id: 0,
         }
     }
 
@@ -70,11 +69,15 @@ impl Gateway {
         };
         let gone: Vec<PeerId> = self.records.values().filter(|r| !stays(r)).map(|r| r.id).collect();
         let mut difference = Difference { removed: gone.len(), ..Difference::default() };
+        let mut history = BTreeMap::new();
         for id in gone {
             driver.endpoint().remove_peer(now, id);
-            // The Deletes leave before the device goes; where packets still come, the unreachable routes take them.
+            // The Deletes leave and the traffic moves before the device goes.
             driver.drain(self).await;
-            self.remove(id).await;
+            self.route().await;
+            if let Some(record) = self.remove(id).await {
+                history.insert((record.connection.name.clone(), record.tunnel.name.clone()), record);
+            }
         }
         for (connection, tunnel) in config.tunnels() {
             if self.records.values().any(|record| same_name(record, connection, tunnel)) {
@@ -84,22 +87,16 @@ impl Gateway {
             difference.added += 1;
             self.next_id += 1;
             let id = PeerId(self.next_id);
-            self.records.insert(id, Record::new(id, connection, tunnel, now));
+            let mut record = Record::new(id, connection, tunnel, now);
+            if let Some(before) = history.get(&(connection.name.clone(), tunnel.name.clone())) {
+                record.continues(before);
+            }
+            self.records.insert(id, record);
         }
         self.config = config;
         self.unsettled = true;
         self.provide(driver).await;
         difference
-    }
-
-    /// Makes devices that are missing and peers that the endpoint does not know, where their time has come.
-    pub(super) async fn provide(&mut self, driver: &mut IkeDriver) {
-        let now = driver.now();
-        let ids: Vec<PeerId> = self.records.keys().copied().collect();
-        for id in ids {
-            self.provide_device(id, now).await;
-            self.provide_peer(id, driver);
-        }
     }
 
     /// Carries out what is due and what was ordered, until there is nothing left to do now.
@@ -199,92 +196,15 @@ impl Gateway {
         self.records.values().filter_map(|record| record.state.next()).min()
     }
 
-    async fn remove(&mut self, id: PeerId) {
-        let Some(record) = self.records.remove(&id) else { return };
+    async fn remove(&mut self, id: PeerId) -> Option<Record> {
+        let record = self.records.remove(&id)?;
         self.active.retain(|_, active| *active != id);
         if let Err(error) = self.data.remove_tunnel(id).await
             && record.device == Device::Ready
         {
             record.span().in_scope(|| error!(%error, "the device is left behind"));
         }
-    }
-
-    async fn provide_device(&mut self, id: PeerId, now: Time) {
-        let Some(record) = self.records.get(&id) else { return };
-        if !matches!(record.device, Device::Missing { retry, .. } if retry <= now) {
-            return;
-        }
-        let outer_mtu = self.outer_mtu(record).await;
-        let device = match self.make_device(record, outer_mtu).await {
-            Ok(()) => Device::Ready,
-            Err(why) => {
-                record.span().in_scope(|| error!(why, "no device {}", record.tunnel.interface));
-                Device::Missing { why, retry: now + DEVICE_RETRY }
-            }
-        };
-        if let Some(record) = self.records.get_mut(&id) {
-            record.device = device;
-            record.outer_mtu = outer_mtu;
-            self.unsettled = true;
-        }
-    }
-
-    async fn make_device(&self, record: &Record, outer_mtu: u16) -> Result<(), String> {
-        let (name, cap) = (record.tunnel.interface.as_str(), record.connection.mtu);
-        let kernel = self.table.kernel();
-        self.data.add_tunnel(record.id, name, cap, outer_mtu).await.map_err(|error| error.to_string())?;
-        let prepared = async {
-            kernel.set_mtu(name, cap).await?;
-            kernel.raise(name, record.tunnel.inside).await
-        };
-        if let Err(error) = prepared.await {
-            drop(self.data.remove_tunnel(record.id).await);
-            return Err(error.to_string());
-        }
-        Ok(())
-    }
-
-    /// The MTU of our own link towards the peer, where it is smaller than what every path has.
-    async fn outer_mtu(&self, record: &Record) -> u16 {
-        let kernel = self.table.kernel();
-        let (Ok(links), Ok(routes)) = (kernel.links().await, kernel.routes().await) else { return OUTER_MTU };
-        let outer = routes.iter().filter(|r| r.protocol != PROTOCOL).map(|r| &r.route);
-        let link = match plan::path_to(record.tunnel.peer, outer).map(|route| &route.target) {
-            Some(Target::Link { index, .. }) => links.iter().find(|link| link.index == *index),
-            _ => None,
-        };
-        link.and_then(|link| u16::try_from(link.mtu).ok()).unwrap_or(OUTER_MTU).min(OUTER_MTU)
-    }
-
-    /// Tells the endpoint of the peer, once our outer address towards it is known and listens.
-    fn provide_peer(&mut self, id: PeerId, driver: &mut IkeDriver) {
-        let configured = self.config.gateway.local;
-        let Some(record) = self.records.get_mut(&id) else { return };
-        if record.local.is_some() || record.state.phase() == Phase::AdminDown {
-            return;
-        }
-        let found = match configured {
-            Local::Address(address) => Ok(address),
-            Local::Auto => source_for(record.tunnel.peer),
-        };
-        match found.and_then(|local| driver.listen(local).map(|()| local)) {
-            Ok(local) => {
-                let config = peer_config(&record.connection, &record.tunnel, local);
-                driver.endpoint().add_peer(id, config);
-                record.local = Some(local);
-                record.no_path = None;
-                if record.state.phase() == Phase::Connecting {
-                    self.orders.push((id, Action::Initiate));
-                }
-            }
-            Err(error) => {
-                let why = format!("no outer address of ours towards {}: {error}", record.tunnel.peer);
-                if record.no_path.as_ref() != Some(&why) {
-                    record.span().in_scope(|| warn!("{why}"));
-                }
-                record.no_path = Some(why);
-            }
-        }
+        Some(record)
     }
 
     fn carry_out(&mut self, id: PeerId, action: Action, driver: &mut IkeDriver) {
@@ -296,156 +216,6 @@ impl Gateway {
                 self.provide_peer(id, driver);
                 driver.endpoint().initiate(now, id);
             }
-        }
-    }
-
-    /// With `local = "auto"` the kernel may have another source address for this attempt than for the last.
-    fn notice_new_address(&mut self, id: PeerId) {
-        if self.config.gateway.local != Local::Auto {
-            return;
-        }
-        if let Some(record) = self.records.get_mut(&id)
-            && source_for(record.tunnel.peer).ok() != record.local
-        {
-            record.local = None;
-        }
-    }
-
-    /// Decides which tunnels carry the traffic and brings the kernel's routes in line.
-    async fn route(&mut self) {
-        if !core::mem::take(&mut self.unsettled) {
-            return;
-        }
-        self.decide();
-        let wanted = self.wanted();
-        match self.table.reconcile(&wanted).await {
-            Ok(outcome) => {
-                for refused in outcome.refused.iter().filter(|refused| !self.refused.contains(refused)) {
-                    warn!(prefix = %refused.prefix, why = refused.why, "not routed");
-                }
-                self.refused = outcome.refused;
-                self.installed = wanted.devices.into_iter().map(|device| (device, 0)).collect();
-                for remote in wanted.remotes {
-                    let routed = !self.refused.iter().any(|refused| refused.prefix == remote.prefix);
-                    if let Some(count) = remote.device.and_then(|device| self.installed.get_mut(&device)) {
-                        *count += u64::from(routed);
-                    }
-                }
-            }
-            Err(error) => {
-                error!(%error, "the routes are not as they should be");
-                // The next housekeeping tries again.
-                self.unsettled = true;
-            }
-        }
-    }
-
-    fn decide(&mut self) {
-        for connection in &self.config.connections {
-            let ids: Vec<PeerId> = connection
-                .tunnels
-                .iter()
-                .filter_map(|tunnel| {
-                    self.records.values().find(|r| same_name(r, connection, tunnel)).map(|r| r.id)
-                })
-                .collect();
-            let health: Vec<_> =
-                ids.iter().filter_map(|id| self.records.get(id)).map(Record::health).collect();
-            let before = self.active.get(&connection.name).copied();
-            let index = before.and_then(|id| ids.iter().position(|other| *other == id));
-            let after = failover::decide(&health, index).and_then(|index| ids.get(index).copied());
-            if before == after {
-                continue;
-            }
-            let name = |id: Option<PeerId>| {
-                id.and_then(|id| self.records.get(&id)).map_or("none", |record| record.tunnel.name.as_str())
-            };
-            info!(connection = %connection.name, from = name(before), to = name(after), "traffic moves");
-            match after {
-                Some(id) => self.active.insert(connection.name.clone(), id),
-                None => self.active.remove(&connection.name),
-            };
-        }
-        let known = &self.config.connections;
-        self.active.retain(|name, _| known.iter().any(|connection| connection.name == *name));
-    }
-
-    fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::default();
-        for record in self.records.values() {
-            wanted.devices.push(record.tunnel.interface.clone());
-            wanted.peers.push(record.tunnel.peer);
-            if let Some(neighbour) = record.tunnel.peer_inside
-                && !record.tunnel.inside.is_some_and(|net| net.contains(&neighbour))
-            {
-                wanted.neighbours.push((neighbour, record.tunnel.interface.clone()));
-            }
-        }
-        for connection in self.config.connections.iter().filter(|c| c.routing == Routing::Static) {
-            let active = self.active.get(&connection.name).and_then(|id| self.records.get(id));
-            let device = active.map(|record| record.tunnel.interface.clone());
-            let remote = |prefix: &IpNet| Remote { prefix: prefix.trunc(), device: device.clone() };
-            wanted.remotes.extend(connection.remote.iter().map(remote));
-        }
-        wanted
-    }
-
-    async fn tunnel_up(&mut self, id: PeerId) {
-        let Some(record) = self.records.get_mut(&id) else { return };
-        record.mtu = record.negotiated_mtu();
-        let Some(mtu) = record.mtu else { return };
-        let interface = record.tunnel.interface.clone();
-        if let Err(error) = self.table.kernel().set_mtu(&interface, mtu).await {
-            warn!(%error, "packets that do not fit are answered with ICMP instead");
-        }
-    }
-}
-
-impl Outlet for Gateway {
-    async fn install(&mut self, install: Install) {
-        let id = match &install {
-            Install::Inbound(sa) | Install::Outbound(sa) => sa.peer,
-            Install::RemoveInbound { peer, .. }
-            | Install::RemoveOutbound { peer, .. }
-            | Install::Path { peer, .. } => *peer,
-        };
-        let adds = matches!(install, Install::Inbound(_) | Install::Outbound(_));
-        let Some(record) = self.records.get_mut(&id) else { return };
-        let result = self.data.install(install, record.connection.replay_window).await;
-        let Some(record) = self.records.get_mut(&id) else { return };
-        match result {
-            Ok(()) if adds => record.no_sa = None,
-            Ok(()) => {}
-            Err(refused) if adds => {
-                record.span().in_scope(|| error!(%refused, "the packet path refuses the SA"));
-                record.no_sa = Some(refused.to_string());
-            }
-            // What is to be removed may have gone with its device.
-            Err(refused) => {
-                record.span().in_scope(|| debug!(%refused, "nothing to change in the packet path"))
-            }
-        }
-    }
-
-    async fn transmit(&mut self, transmit: Transmit) {
-        // What is not sent is lost on the way as far as the exchange is concerned, and sent again.
-        if let Err(refused) = self.data.send_ike(transmit).await {
-            debug!(%refused, "an IKE message was not sent");
-        }
-    }
-
-    async fn event(&mut self, event: Event) {
-        let id = peer_of(&event);
-        let now = self.clock.now();
-        let Some(record) = self.records.get_mut(&id) else { return };
-        let change = record.state.on_event(now, &event);
-        if let Event::ChildUp { .. } = event {
-            self.tunnel_up(id).await;
-        }
-        let Some(record) = self.records.get(&id) else { return };
-        if let Some(change) = change {
-            record.log(&change);
-            self.unsettled |= !matches!(change, Change::Failed(_));
         }
     }
 }
@@ -461,20 +231,7 @@ pub(super) struct Difference {
     pub(super) kept: usize,
 }
 
-fn same_name(record: &Record, connection: &Connection, tunnel: &TunnelConfig) -> bool {
+/// Whether a record is of this tunnel, by name.
+pub(super) fn same_name(record: &Record, connection: &Connection, tunnel: &TunnelConfig) -> bool {
     record.connection.name == connection.name && record.tunnel.name == tunnel.name
 }
-
-const fn peer_of(event: &Event) -> PeerId {
-    match event {
-        Event::IkeUp { peer, .. }
-        | Event::IkeRekeyed { peer, .. }
-        | Event::IkeDown { peer, .. }
-        | Event::ChildUp { peer, .. }
-        | Event::ChildDown { peer, .. }
-        | Event::Failed { peer, .. } => *peer,
-    }
-}
-
-/// A device that could not be made is tried again after this time.
-const DEVICE_RETRY: Duration = Duration::from_secs(5);

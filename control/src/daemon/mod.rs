@@ -5,8 +5,11 @@
 //! here.
 
 mod gateway;
+mod outlet;
 mod peer;
+mod provision;
 mod record;
+mod routing;
 mod status;
 
 use core::time::Duration;
@@ -64,6 +67,7 @@ struct Daemon {
     notices: mpsc::Receiver<Notice>,
     calls: mpsc::Receiver<Call>,
     housekeeping: Interval,
+    houses_kept: u32,
 }
 
 impl Daemon {
@@ -78,7 +82,7 @@ impl Daemon {
         let gateway = Gateway::new(data, Netlink::open()?, clock);
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok((Self { options, driver, gateway, datagrams, notices, calls, housekeeping }, call))
+        Ok((Self { options, driver, gateway, datagrams, notices, calls, housekeeping, houses_kept: 0 }, call))
     }
 
     /// The loop. Ends on a signal, or when the packet path is lost.
@@ -151,6 +155,9 @@ impl Daemon {
             self.driver.endpoint().traffic_seen(now, id);
         }
         self.gateway.provide(&mut self.driver).await;
+        // Routes that somebody else removed, or an uplink that changed, are put right.
+        self.houses_kept = self.houses_kept.wrapping_add(1);
+        self.gateway.unsettled |= self.houses_kept.is_multiple_of(ROUTES_EVERY);
     }
 
     async fn answer(&mut self, call: Call) {
@@ -288,5 +295,7 @@ const INBOX: usize = 1024;
 const CALLS: usize = 64;
 /// Counters, missing devices and unknown peers are looked at this often; no timer sleeps longer.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Every so many times the kernel's routes are compared with those that are wanted.
+const ROUTES_EVERY: u32 = 10;
 /// How long the peers have to answer our Deletes.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -65,6 +65,12 @@ impl Record {
         }
     }
 
+    /// Goes on counting where an earlier configuration of the tunnel ended.
+    pub(super) fn continues(&mut self, earlier: &Self) {
+        self.before = earlier.traffic();
+        self.state.continues(&earlier.state);
+    }
+
     /// True if this is the tunnel that the configuration describes, in everything that concerns its SAs and device.
     pub(super) fn is(&self, connection: &Connection, tunnel: &TunnelConfig) -> bool {
         self.connection == settings(connection) && self.tunnel == *tunnel

@@ -162,6 +162,14 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
     if connection.routing != Routing::Static {
         return None;
     }
+    if let Some(why) = &gateway.route_error {
+        return Some(link(
+            Link::Routes,
+            "GTH-ROUTE-02",
+            why,
+            "see that nothing else changes the routes of our devices",
+        ));
+    }
     let refused = gateway.refused.iter().find(|refused| connection.remote.contains(&refused.prefix))?;
     Some(link(
         Link::Routes,

@@ -178,9 +178,8 @@ fn parse_route(message: &RouteMessage) -> Option<KernelRoute> {
         {
             // The first of several paths stands for them: a host route needs one that works.
             link = Some(hop.interface_index);
-            gateway = hop.attributes.iter().find_map(|a| match a {
-                RouteAttribute::Gateway(address) => ip(address),
-                _ => None,
+            gateway = hop.attributes.iter().find_map(|attribute| {
+                if let RouteAttribute::Gateway(address) = attribute { ip(address) } else { None }
             });
         }
     }
@@ -195,10 +194,12 @@ fn parse_route(message: &RouteMessage) -> Option<KernelRoute> {
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
-        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
-        _ => None,
+    if let RouteAddress::Inet(v4) = address {
+        Some(IpAddr::V4(*v4))
+    } else if let RouteAddress::Inet6(v6) = address {
+        Some(IpAddr::V6(*v6))
+    } else {
+        None
     }
 }
 
@@ -214,9 +215,10 @@ async fn collect<T>(stream: impl Stream<Item = Result<T, Error>>) -> Result<Vec<
 fn refused(what: &str) -> impl FnOnce(Error) -> RouteError {
     let what = what.to_owned();
     move |error| {
-        let why = match error {
-            Error::NetlinkError(error) => error.to_io().to_string(),
-            other => other.to_string(),
+        let why = if let Error::NetlinkError(error) = &error {
+            error.to_io().to_string()
+        } else {
+            error.to_string()
         };
         RouteError::Kernel { what, why }
     }

@@ -39,7 +39,7 @@ impl Backoff {
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;
         let part = u32::try_from(self.seed % 256).unwrap_or(0);
-        full - full / 4 * part / 256
+        full.saturating_sub(full / 4 * part / 256)
     }
 }
 

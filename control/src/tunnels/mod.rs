@@ -205,6 +205,12 @@ impl Tunnel {
         }
     }
 
+    /// Goes on counting where an earlier configuration of the tunnel ended.
+    pub const fn continues(&mut self, earlier: &Self) {
+        self.ike_rekeys = earlier.ike_rekeys;
+        self.child_rekeys = earlier.child_rekeys;
+    }
+
     /// When [`Self::poll`] is due.
     pub const fn next(&self) -> Option<Time> {
         self.next
@@ -316,4 +322,4 @@ impl Tunnel {
 /// A tunnel that was up for so long starts from the shortest wait when it falls.
 const SETTLED: Duration = Duration::from_secs(15);
 /// An attempt that has not ended is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_mins(1);

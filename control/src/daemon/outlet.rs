@@ -1,0 +1,82 @@
+//! What the IKE endpoint wants done, done: SAs into the packet path, messages out, events into the tunnels.
+
+use gotthard_ike::config::PeerId;
+use gotthard_ike::{Event, Install, Transmit};
+use tracing::{debug, error, warn};
+
+use super::gateway::Gateway;
+use crate::ike_driver::Outlet;
+use crate::routes::Kernel;
+use crate::tunnels::Change;
+
+impl Outlet for Gateway {
+    async fn install(&mut self, install: Install) {
+        let id = match &install {
+            Install::Inbound(sa) | Install::Outbound(sa) => sa.peer,
+            Install::RemoveInbound { peer, .. }
+            | Install::RemoveOutbound { peer, .. }
+            | Install::Path { peer, .. } => *peer,
+        };
+        let adds = matches!(install, Install::Inbound(_) | Install::Outbound(_));
+        let Some(record) = self.records.get_mut(&id) else { return };
+        let result = self.data.install(install, record.connection.replay_window).await;
+        let Some(record) = self.records.get_mut(&id) else { return };
+        match result {
+            Ok(()) if adds => record.no_sa = None,
+            Ok(()) => {}
+            Err(refused) if adds => {
+                record.span().in_scope(|| error!(%refused, "the packet path refuses the SA"));
+                record.no_sa = Some(refused.to_string());
+            }
+            // What is to be removed may have gone with its device.
+            Err(refused) => {
+                record.span().in_scope(|| debug!(%refused, "nothing to change in the packet path"));
+            }
+        }
+    }
+
+    async fn transmit(&mut self, transmit: Transmit) {
+        // What is not sent is lost on the way as far as the exchange is concerned, and sent again.
+        if let Err(refused) = self.data.send_ike(transmit).await {
+            debug!(%refused, "an IKE message was not sent");
+        }
+    }
+
+    async fn event(&mut self, event: Event) {
+        let id = peer_of(&event);
+        let now = self.clock.now();
+        let Some(record) = self.records.get_mut(&id) else { return };
+        let change = record.state.on_event(now, &event);
+        if let Event::ChildUp { .. } = event {
+            self.tunnel_up(id).await;
+        }
+        let Some(record) = self.records.get(&id) else { return };
+        if let Some(change) = change {
+            record.log(&change);
+            self.unsettled |= !matches!(change, Change::Failed(_));
+        }
+    }
+}
+
+impl Gateway {
+    async fn tunnel_up(&mut self, id: PeerId) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        record.mtu = record.negotiated_mtu();
+        let Some(mtu) = record.mtu else { return };
+        let interface = record.tunnel.interface.clone();
+        if let Err(error) = self.table.kernel().set_mtu(&interface, mtu).await {
+            warn!(%error, "packets that do not fit are answered with ICMP instead");
+        }
+    }
+}
+
+const fn peer_of(event: &Event) -> PeerId {
+    match event {
+        Event::IkeUp { peer, .. }
+        | Event::IkeRekeyed { peer, .. }
+        | Event::IkeDown { peer, .. }
+        | Event::ChildUp { peer, .. }
+        | Event::ChildDown { peer, .. }
+        | Event::Failed { peer, .. } => *peer,
+    }
+}

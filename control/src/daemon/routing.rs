@@ -1,0 +1,102 @@
+//! Which tunnel of each connection carries its traffic, and the routes that say so to the kernel.
+
+use gotthard_ike::config::PeerId;
+use ipnet::IpNet;
+use tracing::{error, info, warn};
+
+use super::gateway::{Gateway, same_name};
+use super::record::Record;
+use crate::config::model::Routing;
+use crate::failover;
+use crate::routes::plan::{Remote, Wanted};
+use crate::routes::{Outcome, RouteError};
+
+impl Gateway {
+    /// Decides which tunnels carry the traffic and brings the kernel's routes in line.
+    pub(super) async fn route(&mut self) {
+        if !core::mem::take(&mut self.unsettled) {
+            return;
+        }
+        self.decide();
+        let wanted = self.wanted();
+        match self.table.reconcile(&wanted).await {
+            Ok(outcome) => self.take_outcome(outcome, wanted),
+            Err(error) => self.take_route_error(&error),
+        }
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome, wanted: Wanted) {
+        for refused in outcome.refused.iter().filter(|refused| !self.refused.contains(refused)) {
+            warn!(prefix = %refused.prefix, why = refused.why, "not routed");
+        }
+        self.route_error = None;
+        self.refused = outcome.refused;
+        self.installed = wanted.devices.into_iter().map(|device| (device, 0)).collect();
+        for remote in wanted.remotes {
+            let routed = !self.refused.iter().any(|refused| refused.prefix == remote.prefix);
+            if let Some(count) = remote.device.and_then(|device| self.installed.get_mut(&device)) {
+                *count += u64::from(routed);
+            }
+        }
+    }
+
+    /// The next settling tries again. Said once: settling is as frequent as whoever sends us datagrams likes.
+    fn take_route_error(&mut self, error: &RouteError) {
+        let error = error.to_string();
+        if self.route_error.as_ref() != Some(&error) {
+            error!(error, "the routes are not as they should be");
+        }
+        self.route_error = Some(error);
+        self.unsettled = true;
+    }
+
+    fn decide(&mut self) {
+        for connection in &self.config.connections {
+            let ids: Vec<PeerId> = connection
+                .tunnels
+                .iter()
+                .filter_map(|tunnel| {
+                    self.records.values().find(|r| same_name(r, connection, tunnel)).map(|r| r.id)
+                })
+                .collect();
+            let health: Vec<_> =
+                ids.iter().filter_map(|id| self.records.get(id)).map(Record::health).collect();
+            let before = self.active.get(&connection.name).copied();
+            let index = before.and_then(|id| ids.iter().position(|other| *other == id));
+            let after = failover::decide(&health, index).and_then(|index| ids.get(index).copied());
+            if before == after {
+                continue;
+            }
+            let name = |id: Option<PeerId>| {
+                id.and_then(|id| self.records.get(&id)).map_or("none", |record| record.tunnel.name.as_str())
+            };
+            info!(connection = %connection.name, from = name(before), to = name(after), "traffic moves");
+            match after {
+                Some(id) => self.active.insert(connection.name.clone(), id),
+                None => self.active.remove(&connection.name),
+            };
+        }
+        let known = &self.config.connections;
+        self.active.retain(|name, _| known.iter().any(|connection| connection.name == *name));
+    }
+
+    fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        for record in self.records.values() {
+            wanted.devices.push(record.tunnel.interface.clone());
+            wanted.peers.push(record.tunnel.peer);
+            if let Some(neighbour) = record.tunnel.peer_inside
+                && !record.tunnel.inside.is_some_and(|net| net.contains(&neighbour))
+            {
+                wanted.neighbours.push((neighbour, record.tunnel.interface.clone()));
+            }
+        }
+        for connection in self.config.connections.iter().filter(|c| c.routing == Routing::Static) {
+            let active = self.active.get(&connection.name).and_then(|id| self.records.get(id));
+            let device = active.map(|record| record.tunnel.interface.clone());
+            let remote = |prefix: &IpNet| Remote { prefix: prefix.trunc(), device: device.clone() };
+            wanted.remotes.extend(connection.remote.iter().map(remote));
+        }
+        wanted
+    }
+}
