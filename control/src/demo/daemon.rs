@@ -146,10 +146,11 @@ impl Daemon {
 /// The broken links of a status, each with its remedy.
 fn broken(status: &Status) -> String {
     let tunnels = status.connections.iter().flat_map(|connection| &connection.tunnels);
-    let links = tunnels.filter_map(|tunnel| Some((tunnel, tunnel.broken.as_ref()?)));
-    links
-        .map(|(tunnel, link)| format!("; tunnel {}: {}: {}", tunnel.name, link.message, link.remedy))
-        .collect()
+    tunnels
+        .filter_map(|tunnel| Some((&tunnel.name, tunnel.broken.as_ref()?)))
+        .fold(String::new(), |all, (name, link)| {
+            all + "; tunnel " + name + ": " + &link.message + ": " + &link.remedy
+        })
 }
 
 /// A new file that only we may read.

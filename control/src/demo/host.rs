@@ -63,6 +63,8 @@ fn live(ready: &Sender<io::Result<File>>, inbox: &Receiver<Job>) {
     // Where nobody waits for the answer there will be no jobs either.
     drop(ready.send(entered));
     if inside {
-        inbox.iter().for_each(|job| job());
+        for job in inbox {
+            job();
+        }
     }
 }

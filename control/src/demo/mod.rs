@@ -22,13 +22,13 @@ use anyhow::{Context, anyhow, bail};
 use gotthard_dataplane::netns;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::report::Narrator;
+use self::report::Steps;
 use self::stage::Stage;
 
 /// Runs the demonstration. For a process that has one thread still.
 pub fn run() -> anyhow::Result<ExitCode> {
     require_tun()?;
-    netns::isolate().map_err(not_permitted)?;
+    netns::isolate().map_err(|error| not_permitted(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(perform());
     // Threads that still wait for a packet hold up nobody.
@@ -40,10 +40,10 @@ async fn perform() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut narrator = Narrator::start();
+    let steps = Steps::start();
     let mut stage = Stage::build()?;
     let result = tokio::select! {
-        result = story::play(&mut stage, &mut narrator) => result,
+        result = story::play(&mut stage, steps) => result,
         _ = interrupt.recv() => Err(anyhow!("interrupted; everything is cleaned up")),
         _ = terminate.recv() => Err(anyhow!("terminated; everything is cleaned up")),
         _ = hang_up.recv() => Err(anyhow!("the terminal is gone; everything is cleaned up")),
@@ -68,7 +68,7 @@ fn require_tun() -> anyhow::Result<()> {
     }
 }
 
-fn not_permitted(error: io::Error) -> anyhow::Error {
+fn not_permitted(error: &io::Error) -> anyhow::Error {
     anyhow!(
         "the demonstration needs network namespaces of its own, and the kernel refuses them ({error}): run it as root \
          (sudo gotthard demo; in a container: --privileged), or permit user namespaces to ordinary users \

@@ -150,9 +150,8 @@ fn receive(
                 answers.push(Answer { number, at: start.elapsed() });
                 tell.send_replace(number);
             }
-            Ok(_) => {}
             Err(_) if progress.no_more.load(Ordering::Relaxed) => return answers,
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What the demonstration tells: its steps as they happen, and a table of what was measured.
 
-use core::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Instant;
 
@@ -9,10 +8,22 @@ use super::probes::Outcome;
 use super::stream::Rate;
 use crate::api::status::TunnelStatus;
 
-/// Tells on standard output, with the time since the start.
-#[derive(Debug)]
-pub(super) struct Narrator {
+/// Tells the steps on standard output, with the time since the start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
     start: Instant,
+}
+
+impl Steps {
+    /// The start is now.
+    pub(super) fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Something has happened, or begins.
+    pub(super) fn tell(self, text: &str) -> io::Result<()> {
+        say(&format!("  [{:4.1} s] {text}\n", self.start.elapsed().as_secs_f64()))
+    }
 }
 
 /// What was measured.
@@ -26,26 +37,14 @@ pub(super) struct Figures {
     pub(super) dpd_interval: &'static str,
 }
 
-impl Narrator {
-    /// The start is now.
-    pub(super) fn start() -> Self {
-        Self { start: Instant::now() }
-    }
+/// Tells what is going to be seen.
+pub(super) fn introduce(wires: &[Wire; 2]) -> io::Result<()> {
+    say(&introduction(wires))
+}
 
-    /// What is going to be seen.
-    pub(super) fn introduce(&self, wires: &[Wire; 2]) -> io::Result<()> {
-        say(&introduction(wires))
-    }
-
-    /// Something has happened, or begins.
-    pub(super) fn step(&self, text: &str) -> io::Result<()> {
-        say(&format!("  [{:4.1} s] {text}\n", self.start.elapsed().as_secs_f64()))
-    }
-
-    /// The end of it.
-    pub(super) fn table(&self, tunnels: &[TunnelStatus], figures: &Figures) -> anyhow::Result<()> {
-        Ok(say(&format!("\n{}\n{}", tunnel_table(tunnels), figure_table(figures)))?)
-    }
+/// Tells what was seen.
+pub(super) fn conclude(tunnels: &[TunnelStatus], figures: &Figures) -> io::Result<()> {
+    say(&format!("\n{}\n{}", tunnel_table(tunnels), figure_table(figures)))
 }
 
 /// Whole and at once, so that it is seen when it happens.
@@ -56,15 +55,18 @@ fn say(text: &str) -> io::Result<()> {
 }
 
 fn introduction([first, second]: &[Wire; 2]) -> String {
-    let line = |wire: &Wire| format!("{:>13} ── tunnel {} ── {:<14}", wire.gateway, wire.tunnel, wire.cloud);
-    let (host, far) = (format!("{GATEWAY_HOST}"), format!("{CLOUD_HOST}"));
-    let mut text = "Gotthard: two IPsec tunnels between a gateway and a cloud, both on this machine, in network namespaces\n\
-         of their own. Nothing of this machine's network is touched, and nothing is left behind.\n\n"
-        .to_owned();
-    // Writing into a string cannot fail.
-    let _ = writeln!(text, "  {host:9} ── gateway ─┬─ {} ─┬─ cloud ── {far}", line(first));
-    let _ = writeln!(text, "  {:9}            └─ {} ─┘\n", "", line(second));
-    text
+    let line = |wire: &Wire| {
+        let (near, far) = (format!("{} ", wire.gateway), format!(" {}", wire.cloud));
+        format!("{near:─<13}── tunnel {} ──{far:─>14}", wire.tunnel)
+    };
+    format!(
+        "Gotthard: two IPsec tunnels between a gateway and a cloud, both on this machine, in network namespaces\n\
+         of their own. Nothing of this machine's network is touched, and nothing is left behind.\n\n  \
+         {GATEWAY_HOST} ── gateway ─┬─ {} ─┬─ cloud ── {CLOUD_HOST}\n{:24}└─ {} ─┘\n\n",
+        line(first),
+        "",
+        line(second),
+    )
 }
 
 fn tunnel_table(tunnels: &[TunnelStatus]) -> String {
@@ -78,7 +80,8 @@ fn tunnel_table(tunnels: &[TunnelStatus]) -> String {
         };
         vec![tunnel.name.clone(), tunnel.peer.to_string(), or_none(&tunnel.ike.suite), esp, mtu]
     };
-    aligned(core::iter::once(head).chain(tunnels.iter().map(row)).collect())
+    let rows: Vec<_> = core::iter::once(head).chain(tunnels.iter().map(row)).collect();
+    aligned(&rows)
 }
 
 fn figure_table(figures: &Figures) -> String {
@@ -94,27 +97,30 @@ fn figure_table(figures: &Figures) -> String {
         row([
             "failover gap",
             &format!("{} ms", probes.gap.as_millis()),
-            &format!("IKE liveness with dpd_interval = {dpd_interval} decides; AWS itself waits 30 s or more"),
+            &format!(
+                "IKE liveness with dpd_interval = {dpd_interval} decides; AWS itself waits 30 s or more"
+            ),
         ]),
         row(["packets lost", &format!("{} of {}", probes.lost, probes.sent), "1000 a second were sent"]),
     ];
     if cfg!(debug_assertions) {
-        rows.push(row(["", "", "a debug build: cargo run --release -- demo is many times as fast"]));
+        rows.push(row(["", "", "this is a debug build; cargo run --release -- demo is faster"]));
     }
-    aligned(rows)
+    aligned(&rows)
 }
 
 /// Columns as wide as their widest cell, two blanks between them, two before.
-fn aligned(rows: Vec<Vec<String>>) -> String {
+fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in &rows {
-        let cells: String = row.iter().zip(&widths).map(|(cell, width)| format!("  {cell:width$}")).collect();
-        text.push_str(cells.trim_end());
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(format!("  {}", cells.join("  ")).trim_end());
         text.push('\n');
     }
     text
@@ -156,7 +162,7 @@ mod tests {
     fn columns_are_aligned_and_no_line_ends_in_blanks() {
         let rows = [vec!["A", "BB", "C"], vec!["aaa", "b", "c"], vec!["a", "b", ""]];
         let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect()).to_vec();
-        assert_eq!(aligned(rows), "  A    BB  C\n  aaa  b   c\n  a    b\n");
+        assert_eq!(aligned(&rows), "  A    BB  C\n  aaa  b   c\n  a    b\n");
     }
 
     #[test]
@@ -173,15 +179,20 @@ mod tests {
     }
 
     #[test]
-    fn the_introduction_is_aligned() {
+    fn the_wires_of_the_introduction_join_at_both_ends() {
         let text = introduction(&WIRES);
-        let column = |line: &str, c: char| line.chars().position(|other| other == c);
-        let lines: Vec<&str> = text.lines().collect();
-        let [.., above, below, _] = lines[..] else { panic!("{text}") };
-        assert_eq!(column(above, '┬'), column(below, '└'), "{text}");
-        assert_eq!(
-            above.chars().rev().position(|c| c == '┬'),
-            below.chars().rev().position(|c| c == '┘').map(|n| n + 22)
-        );
+        let joints = |sought: [char; 2]| -> Vec<Vec<usize>> {
+            let columns = |line: &str| -> Vec<usize> {
+                line.chars()
+                    .enumerate()
+                    .filter(|(_, c)| sought.contains(c))
+                    .map(|(column, _)| column)
+                    .collect()
+            };
+            text.lines().map(columns).filter(|columns| !columns.is_empty()).collect()
+        };
+        let (above, below) = (joints(['┬', '┬']), joints(['└', '┘']));
+        assert_eq!(above, below, "{text}");
+        assert_eq!(above.first().map(Vec::len), Some(2), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 
 use super::network::{CLOUD_HOST, GATEWAY_HOST, Network, WIRES};
 use super::probes::{self, Probes};
-use super::report::{Figures, Narrator};
+use super::report::{self, Figures, Steps};
 use super::settings::{CONNECTION, DPD_INTERVAL};
 use super::stage::Stage;
 use super::stream::{self, Rate};
@@ -15,36 +15,36 @@ use crate::api::messages::Target;
 use crate::api::status::{Status, TunnelState, TunnelStatus};
 
 /// Plays it from beginning to end, and tells what was measured.
-pub(super) async fn play(stage: &mut Stage, narrator: &mut Narrator) -> anyhow::Result<()> {
-    narrator.introduce(&WIRES)?;
+pub(super) async fn play(stage: &mut Stage, steps: Steps) -> anyhow::Result<()> {
+    report::introduce(&WIRES)?;
     let network = stage.connect().await.context("connecting the two sides")?;
-    narrator.step("gateway and cloud have their network namespaces, with two links between them")?;
+    steps.tell("gateway and cloud have their network namespaces, with two links between them")?;
     stage.start_daemons().await?;
-    narrator.step("both sides run: the gateway calls, the cloud answers")?;
+    steps.tell("both sides run: the gateway calls, the cloud answers")?;
 
     let status = bring_up(stage).await?;
     for tunnel in tunnels(&status) {
-        narrator.step(&format!("tunnel {} is up to {}", tunnel.name, tunnel.peer))?;
+        steps.tell(&format!("tunnel {} is up to {}", tunnel.name, tunnel.peer))?;
     }
     let seconds = stream::DURATION.as_secs();
-    narrator.step(&format!("one TCP stream through tunnel {FIRST}, measured for {seconds} s ..."))?;
+    steps.tell(&format!("one TCP stream through tunnel {FIRST}, measured for {seconds} s ..."))?;
     let rate = stream_through_first(stage, &status).await?;
 
-    narrator.step(&format!(
+    steps.tell(&format!(
         "1000 UDP probes a second through tunnel {FIRST}; its link is cut, and nobody is told ..."
     ))?;
     let probes = fail_over(stage, &network).await?;
-    narrator.step(&format!("the probes are answered again, through tunnel {SECOND}"))?;
+    steps.tell(&format!("the probes are answered again, through tunnel {SECOND}"))?;
 
     network.mend(&WIRES[0]).await.context("mending the link")?;
     let (gateway, _) = stage.daemons()?;
     gateway.until("tunnel 1 is up again", RECOVERY_TIME, all_up).await?;
-    narrator.step(&format!("the link is mended, and tunnel {FIRST} is up again by itself"))?;
+    steps.tell(&format!("the link is mended, and tunnel {FIRST} is up again by itself"))?;
 
     stage.end_daemons().await?;
-    narrator.step("SIGTERM: the SAs are deleted, no device and no route is left")?;
+    steps.tell("SIGTERM: the SAs are deleted, no device and no route is left")?;
     let figures = Figures { rate, probes, dpd_interval: DPD_INTERVAL };
-    narrator.table(tunnels(&status), &figures)
+    Ok(report::conclude(tunnels(&status), &figures)?)
 }
 
 /// Waits for both tunnels, with the traffic of both directions in the first.
