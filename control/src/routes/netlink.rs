@@ -80,7 +80,7 @@ impl Kernel for Netlink {
 
     async fn raise(&self, device: &str, address: Option<IpNet>) -> Result<(), RouteError> {
         let index = self.index_of(device).await?;
-        accept_from_other_tunnels(device);
+        set_sysctls(device);
         if let Some(net) = address {
             let request = self.handle.address().add(index, net.addr(), net.prefix_len()).replace();
             request.execute().await.map_err(refused(&format!("giving {device} the address {net}")))?;
@@ -96,12 +96,18 @@ impl Kernel for Netlink {
     }
 }
 
-/// Loose reverse-path filter (RFC 3704 §2.4) on a device of ours: the cloud may answer on either tunnel.
-fn accept_from_other_tunnels(device: &str) {
-    let file = Path::new("/proc/sys/net/ipv4/conf").join(device).join("rp_filter");
-    if let Err(error) = std::fs::write(&file, "2") {
-        // Only matters where the host's default is strict; the operator may have made /proc/sys read-only on purpose.
-        debug!(file = %file.display(), %error, "the reverse-path filter stays as it is");
+/// The sysctls of a TUN device of ours.
+///
+/// The reverse-path filter is loose (RFC 3704 §2.4): the cloud may answer on either tunnel. There is no link-local
+/// address: its neighbour discovery would be packets that no tunnel carries.
+fn set_sysctls(device: &str) {
+    for (file, value) in [("ipv4/conf", "rp_filter", "2"), ("ipv6/conf", "addr_gen_mode", "1")]
+        .map(|(family, name, value)| (Path::new("/proc/sys/net").join(family).join(device).join(name), value))
+    {
+        if let Err(error) = std::fs::write(&file, value) {
+            // Matters only where the host's defaults are strict; /proc/sys may be read-only on purpose.
+            debug!(file = %file.display(), %error, "a sysctl stays as it is");
+        }
     }
 }
 

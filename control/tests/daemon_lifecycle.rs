@@ -1,0 +1,162 @@
+//! Whole daemons in network namespaces: up, over, reloaded, ended, killed. Needs root.
+
+mod daemon_support;
+
+use daemon_support::{PSK2, World, gateway, permitted};
+use rustix::process::Signal;
+
+#[test]
+fn two_tunnels_come_up_and_sigterm_leaves_nothing_behind() {
+    if !permitted("two_tunnels_come_up_and_sigterm_leaves_nothing_behind") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    let before = world.network("gateway");
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+
+    let tunnel = daemon.wait_up(0);
+    daemon.wait_up(1);
+    assert_eq!(tunnel["esp"]["mtu"], 1438);
+    assert_eq!(tunnel["esp"]["mss"], 1398);
+    assert!(world.ip("gateway", "-brief link show dev gth0").contains("gth0"));
+    assert!(world.ip("gateway", "link show dev gth0").contains("mtu 1438"));
+    assert!(world.ping());
+    assert!(!world.log("gateway").contains("psk.of.tunnel"), "no secret in the log");
+
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait(), "exit code 0");
+    assert_eq!(world.network("gateway"), before);
+}
+
+#[test]
+fn the_peers_are_told_of_the_end() {
+    if !permitted("the_peers_are_told_of_the_end") {
+        return;
+    }
+    let world = World::new();
+    let [cloud, _other] = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait());
+    let tunnel = cloud.wait_for(0, "the Delete", |tunnel| tunnel["state"] == "down");
+    assert_eq!(tunnel["broken"]["code"], "GTH-IKE-10", "deleted by the peer, not found silent");
+}
+
+#[test]
+fn traffic_moves_when_its_endpoint_falls_silent_and_the_endpoint_is_found_again() {
+    if !permitted("traffic_moves_when_its_endpoint_falls_silent_and_the_endpoint_is_found_again") {
+        return;
+    }
+    let world = World::new();
+    let clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.wait_up(1);
+    let active = usize::from(daemon.tunnel(1)["active"] == true);
+
+    clouds[active].signal(Signal::STOP);
+    daemon.wait_for(1 - active, "the move", |tunnel| tunnel["active"] == true);
+    assert!(world.ping());
+
+    clouds[active].signal(Signal::CONT);
+    daemon.wait_up(active);
+    assert_eq!(daemon.tunnel(1 - active)["active"], true, "what works is left alone");
+}
+
+#[test]
+fn a_killed_daemon_leaks_nothing_and_its_successor_cleans_up() {
+    if !permitted("a_killed_daemon_leaks_nothing_and_its_successor_cleans_up") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    // A way out in clear for whatever the tunnels do not take.
+    world.ip("gateway", "route add default via 203.0.113.18");
+    let before = world.network("gateway");
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.signal(Signal::KILL);
+    assert!(!daemon.wait());
+
+    assert_eq!(world.ip("gateway", "-brief link show type tun"), "", "the devices died with it");
+    assert_eq!(world.ip("gateway", "route show proto 71").trim(), "unreachable 10.200.0.0/16 metric 72");
+    assert!(!world.ping(), "not in a tunnel, and not in clear");
+
+    let daemon = world.start("gateway", &gateway("10.201.0.0/16", PSK2));
+    daemon.wait_up(0);
+    assert!(!world.ip("gateway", "route").contains("10.200.0.0"), "the stale route is gone");
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait());
+    assert_eq!(world.network("gateway"), before);
+}
+
+#[test]
+fn with_every_tunnel_down_inner_packets_stay_in() {
+    if !permitted("with_every_tunnel_down_inner_packets_stay_in") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    world.ip("gateway", "route add default via 203.0.113.18");
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.command(&["down", "aws"]);
+    for index in [0, 1] {
+        daemon.wait_for(index, "admin-down", |tunnel| tunnel["state"] == "admin-down");
+    }
+    assert_eq!(
+        world.ip("gateway", "route show 10.200.0.0/16").trim(),
+        "unreachable 10.200.0.0/16 proto 71 metric 72"
+    );
+    assert!(!world.ping());
+
+    daemon.command(&["up", "aws"]);
+    daemon.wait_up(0);
+    assert!(world.ping());
+}
+
+#[test]
+fn a_reload_keeps_every_sa_of_an_untouched_tunnel() {
+    if !permitted("a_reload_keeps_every_sa_of_an_untouched_tunnel") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    let (first, second) = (daemon.wait_up(0), daemon.wait_up(1));
+
+    daemon.rewrite(&gateway("10.200.0.0/16", "not.what.the.peer.has"));
+    assert!(daemon.command(&["reload"]).contains("1 tunnel(s) untouched"));
+    let refused = daemon.wait_for(1, "the refusal", |tunnel| !tunnel["broken"].is_null());
+    assert_eq!(refused["broken"]["code"], "GTH-IKE-06");
+    assert_eq!(daemon.tunnel(0)["ike"]["spi_i"], first["ike"]["spi_i"]);
+
+    daemon.rewrite(&gateway("10.200.0.0/16", PSK2));
+    daemon.signal(Signal::HUP);
+    assert_ne!(daemon.wait_up(1)["ike"]["spi_i"], second["ike"]["spi_i"]);
+    assert_eq!(daemon.tunnel(0)["ike"]["spi_i"], first["ike"]["spi_i"]);
+
+    daemon.rewrite("nonsense = 1");
+    daemon.command(&["reload"]);
+    assert_eq!(daemon.tunnel(0)["ike"]["spi_i"], first["ike"]["spi_i"], "a bad file changes nothing");
+}
+
+#[test]
+fn a_prefix_that_would_draw_in_the_way_to_its_own_peer_is_refused() {
+    if !permitted("a_prefix_that_would_draw_in_the_way_to_its_own_peer_is_refused") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("203.0.113.0/24", PSK2));
+    daemon.wait_up(0);
+    // Its connected network is more specific than the remote prefix.
+    assert_eq!(world.ip("gateway", "route show 203.0.113.18/32"), "");
+    daemon.rewrite(&gateway("203.0.113.16/28", PSK2));
+    daemon.command(&["reload"]);
+    let broken = daemon.wait_for(0, "the refusal", |tunnel| !tunnel["broken"].is_null());
+    assert_eq!(broken["broken"]["code"], "GTH-ROUTE-01", "{broken:#}");
+    assert_eq!(broken["state"], "up");
+}
