@@ -155,9 +155,17 @@ impl Endpoint {
         self.means.outputs.pop_front().unwrap_or_else(|| Output::Timeout { at: self.timers.next() })
     }
 
-    /// True when no IKE SA is left, not even one whose Delete awaits its answer: a gateway that ends may exit.
+    /// True when no state is left of any IKE SA.
     pub fn is_idle(&self) -> bool {
         self.table.is_empty()
+    }
+
+    /// True when no peer has to be told anything more, and no Delete awaits its answer: a gateway that ends may exit.
+    ///
+    /// An IKE SA that has ended may still be kept, to answer a request again; one of a peer that has yet to authenticate
+    /// is the peer's affair.
+    pub fn has_told_all(&self) -> bool {
+        self.table.slots().all(Slot::is_over)
     }
 
     /// Datagrams dropped without an answer, by reason.

@@ -33,6 +33,15 @@ impl Slot {
         }
     }
 
+    /// It has nothing more to tell the peer on its own account.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::InitSent(_) | Self::AuthSent(_) => false,
+            Self::HalfOpen(_) => true,
+            Self::Established(sa) => sa.is_ended(),
+        }
+    }
+
     /// Whose it is; a half-open one is nobody's before it is authenticated.
     fn owner(&self) -> Option<PeerId> {
         match self {
@@ -186,6 +195,10 @@ impl Table {
     /// One more half-open SA of this address is within the bounds.
     pub(super) fn admits_half_open(&self, address: IpAddr) -> bool {
         self.half_open.admits(address)
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.values()
     }
 
     pub(super) fn is_empty(&self) -> bool {

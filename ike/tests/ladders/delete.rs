@@ -20,11 +20,13 @@ use crate::support::scripted::{SPI, Scripted};
 fn terminate_deletes_the_sas_at_both_ends() {
     let mut pair = Pair::established();
     pair.a.endpoint.terminate(pair.now(), PEER);
+    assert!(!pair.a.endpoint.has_told_all(), "the Delete has yet to be answered");
     pair.run_for(Duration::from_secs(1));
     assert_eq!(pair.a.down(), Some(&Failure::Administrative));
     assert_eq!(pair.b.down(), Some(&Failure::PeerDeleted { what: Sa::Ike }));
     pair.assert_down();
     assert!(pair.a.endpoint.is_idle(), "the Delete was answered");
+    assert!(pair.b.endpoint.has_told_all(), "who answered a Delete may exit");
     pair.run_for(Duration::from_mins(1));
     assert!(pair.b.endpoint.is_idle(), "what answered the Delete lingers for a time only");
 }
