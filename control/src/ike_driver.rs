@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use gotthard_ike::crypto::Random;
 use gotthard_ike::{Endpoint, Event, Install, Output, Time, Transmit};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tracing::{debug, error};
@@ -117,7 +117,7 @@ impl IkeDriver {
 
     /// True when nothing is left to be told to any peer.
     pub fn is_idle(&self) -> bool {
-        self.endpoint.is_idle()
+        self.endpoint.has_told_all()
     }
 
     fn send(&self, transmit: &Transmit) {
@@ -125,8 +125,11 @@ impl IkeDriver {
             debug!(local = %transmit.local, "no socket to send from");
             return;
         };
-        // A datagram that is not taken is one lost on the way: the exchange sends it again.
-        if let Err(error) = listener.socket.try_send_to(&transmit.payload, transmit.remote) {
+        // Past tokio's notion of readiness: it calls a socket unwritable until the first turn of the event loop, and the
+        // first IKE_SA_INIT leaves before. A datagram that is not taken is one lost on the way: the exchange sends it
+        // again.
+        let socket = SockRef::from(&*listener.socket);
+        if let Err(error) = socket.send_to(&transmit.payload, &transmit.remote.into()) {
             debug!(remote = %transmit.remote, %error, "an IKE message was not sent");
         }
     }

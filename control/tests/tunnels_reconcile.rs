@@ -139,6 +139,18 @@ fn a_renewed_tunnel_ends_and_starts_in_one_step() {
     assert_eq!(tunnel.renew(at(5)), [], "once");
 }
 
+#[test]
+fn a_tunnel_that_was_taken_down_stays_down_under_a_new_configuration() {
+    let mut before = established(at(0));
+    before.on_event(at(1), &child_up(true));
+    before.set_admin(at(5), Admin::Down);
+    let mut after = Tunnel::new(Mode::Initiator, at(9), 2);
+    after.continues(&before);
+    assert_eq!((after.phase(), after.since(), after.next()), (Phase::AdminDown, at(5), None));
+    assert_eq!(after.child_rekeys(), 1);
+    assert_eq!(after.set_admin(at(10), Admin::Up), [Action::Initiate]);
+}
+
 fn established(now: Time) -> Tunnel {
     let mut tunnel = Tunnel::new(Mode::Initiator, now, 5);
     tunnel.poll(now);

@@ -1,5 +1,6 @@
 //! The tunnels of a gateway with their devices, SAs and routes: what the daemon's loop changes.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use gotthard_ike::Time;
@@ -137,14 +138,12 @@ impl Gateway {
     }
 
     /// An outbound SA comes to its end, and the packet path has said so: the tunnel is built anew.
-    pub(super) fn renew(&mut self, id: PeerId, now: Time) {
-        let Some(record) = self.records.get_mut(&id) else { return };
-        record
-            .span()
-            .in_scope(|| warn!("the outbound SA nears its last sequence number: building the tunnel anew"));
-        let actions = record.state.renew(now);
-        self.orders.extend(actions.into_iter().map(|action| (id, action)));
-        self.unsettled = true;
+    pub(super) fn outbound_ends(&mut self, id: PeerId, now: Time) {
+        let Some(record) = self.records.get(&id) else { return };
+        record.span().in_scope(|| {
+            warn!("the outbound SA nears its last sequence number: building the tunnel anew");
+        });
+        self.renew(id, now);
     }
 
     /// A device failed: it is made again, and its tunnel built anew.
@@ -157,16 +156,15 @@ impl Gateway {
         self.renew(id, now);
     }
 
-    /// Reads the counters; returns the tunnels on which authentic packets arrived since the last time.
-    pub(super) async fn count(&mut self) -> Vec<PeerId> {
+    /// Reads the counters; returns the tunnels on which authentic packets arrived since the last time, and how long ago
+    /// the latest did.
+    pub(super) async fn count(&mut self) -> Vec<(PeerId, Duration)> {
         let mut arrived = Vec::new();
         for (id, traffic) in self.data.traffic().await {
-            if self
-                .records
-                .get_mut(&id)
-                .is_some_and(|record| record.device == Device::Ready && record.count(traffic))
-            {
-                arrived.push(id);
+            let age = traffic.last_rx_age.unwrap_or_default();
+            let Some(record) = self.records.get_mut(&id) else { continue };
+            if record.device == Device::Ready && record.count(traffic) {
+                arrived.push((id, age));
             }
         }
         arrived
@@ -194,6 +192,13 @@ impl Gateway {
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
         self.records.values().filter_map(|record| record.state.next()).min()
+    }
+
+    fn renew(&mut self, id: PeerId, now: Time) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        let actions = record.state.renew(now);
+        self.orders.extend(actions.into_iter().map(|action| (id, action)));
+        self.unsettled = true;
     }
 
     async fn remove(&mut self, id: PeerId) -> Option<Record> {

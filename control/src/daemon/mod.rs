@@ -135,7 +135,7 @@ impl Daemon {
         let now = self.driver.now();
         match notice {
             Notice::Ike { local, remote, payload } => self.receive(&Datagram { local, remote, payload }),
-            Notice::SoftLimit(id) | Notice::HardLimit(id) => self.gateway.renew(id, now),
+            Notice::SoftLimit(id) | Notice::HardLimit(id) => self.gateway.outbound_ends(id, now),
             Notice::Broken { peer: Some(id), why } => {
                 self.gateway.device_failed(id, why, now).await;
                 self.gateway.provide(&mut self.driver).await;
@@ -150,23 +150,25 @@ impl Daemon {
     }
 
     async fn keep_house(&mut self) {
-        let now = self.driver.now();
-        for id in self.gateway.count().await {
-            self.driver.endpoint().traffic_seen(now, id);
-        }
+        self.count().await;
         self.gateway.provide(&mut self.driver).await;
         // Routes that somebody else removed, or an uplink that changed, are put right.
         self.houses_kept = self.houses_kept.wrapping_add(1);
         self.gateway.unsettled |= self.houses_kept.is_multiple_of(ROUTES_EVERY);
     }
 
+    /// Reads the counters, and tells the endpoint which peers have shown themselves alive and when.
+    async fn count(&mut self) {
+        for (id, age) in self.gateway.count().await {
+            let seen = self.driver.now().since_epoch().saturating_sub(age);
+            self.driver.endpoint().traffic_seen(Time::from_epoch(seen), id);
+        }
+    }
+
     async fn answer(&mut self, call: Call) {
         let response = match call.request {
             Request::Status { connection } => {
-                for id in self.gateway.count().await {
-                    let now = self.driver.now();
-                    self.driver.endpoint().traffic_seen(now, id);
-                }
+                self.count().await;
                 match status::status(&self.gateway, self.driver.now(), connection.as_deref()) {
                     Some(status) => Response::Status(status),
                     None => unknown(&connection.unwrap_or_default()),

@@ -65,7 +65,7 @@ impl Record {
         }
     }
 
-    /// Goes on counting where an earlier configuration of the tunnel ended.
+    /// Takes the place of the tunnel that an earlier configuration described.
     pub(super) fn continues(&mut self, earlier: &Self) {
         self.before = earlier.traffic();
         self.state.continues(&earlier.state);
@@ -153,12 +153,36 @@ fn family(prefix: &IpNet) -> IpNet {
     }
 }
 
-/// Text that a peer had a hand in, on one line.
+/// Text that a peer had a hand in, on one line. Quotes and backslashes stay: whoever prints the text quotes it.
 pub(super) fn escaped(text: impl Display) -> String {
-    text.to_string().escape_debug().to_string()
+    let mut line = String::new();
+    for c in text.to_string().chars() {
+        match c {
+            '\'' | '"' | '\\' => line.push(c),
+            c => line.extend(c.escape_debug()),
+        }
+    }
+    line
 }
 
 /// Tells the tunnels of one gateway apart; two gateways need not differ.
 fn seed(id: PeerId) -> u64 {
     0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(id.0).wrapping_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_says_stays_on_one_line_and_moves_no_cursor() {
+        assert_eq!(escaped("a\nb\x1b[2J\u{202e} \"c\" it's"), "a\\nb\\u{1b}[2J\\u{202e} \"c\" it's");
+    }
+
+    #[test]
+    fn of_a_connections_prefixes_only_the_families_concern_its_tunnels() {
+        for (prefix, expected) in [("10.200.0.0/16", "0.0.0.0/0"), ("fd00::/8", "::/0")] {
+            assert_eq!(family(&prefix.parse().expect("a prefix")).to_string(), expected);
+        }
+    }
 }

@@ -16,7 +16,7 @@ impl Backoff {
         Self { failures: 0, seed: seed | 1 }
     }
 
-    /// Time to wait before the next attempt. Doubles with every call, up to [`LONGEST`].
+    /// Time to wait before the next attempt. Doubles with every call, up to 15 s.
     pub fn step(&mut self) -> Duration {
         let full = FIRST.saturating_mul(1 << self.failures.min(MAX_DOUBLINGS)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);

@@ -205,10 +205,16 @@ impl Tunnel {
         }
     }
 
-    /// Goes on counting where an earlier configuration of the tunnel ended.
+    /// Takes the place of the tunnel that an earlier configuration described: counts on, and stays down if that was the
+    /// operator's word.
     pub const fn continues(&mut self, earlier: &Self) {
         self.ike_rekeys = earlier.ike_rekeys;
         self.child_rekeys = earlier.child_rekeys;
+        if matches!(earlier.phase, Phase::AdminDown) {
+            self.phase = Phase::AdminDown;
+            self.since = earlier.since;
+            self.next = None;
+        }
     }
 
     /// When [`Self::poll`] is due.
