@@ -28,6 +28,21 @@ fn with_every_tunnel_down_the_prefix_is_unreachable() {
 }
 
 #[test]
+fn what_is_inside_a_tunnel_is_unreachable_without_its_device() {
+    let wanted = Wanted {
+        insides: vec![net("169.254.10.0/30")],
+        neighbours: vec![(ip("10.1.1.1"), "gth0".into())],
+        ..wanted(&[])
+    };
+    let connected = route("169.254.10.0/30", 0, Target::Link { index: GTH0, gateway: None });
+    let routes = plan(&wanted, &links(), &[default_route(), connected]).routes;
+    assert_eq!(
+        routes,
+        [unreachable("169.254.10.0/30"), unreachable("10.1.1.1/32"), into("10.1.1.1/32", GTH0)]
+    );
+}
+
+#[test]
 fn the_outer_path_to_a_peer_is_pinned_where_a_prefix_covers_it() {
     let plan = plan_for(&[("0.0.0.0/0", Some("gth0"))], &[route("0.0.0.0/0", 100, via("203.0.113.1"))]);
     assert_eq!(plan.refused, []);
@@ -171,6 +186,7 @@ fn wanted(remotes: &[(&str, Option<&str>)]) -> Wanted {
             .map(|(prefix, device)| Remote { prefix: net(prefix), device: device.map(str::to_owned) })
             .collect(),
         neighbours: vec![],
+        insides: vec![],
     }
 }
 

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use tracing::{error, info, warn};
 
 use super::gateway::{Gateway, same_name};
-use super::record::Record;
+use super::record::{Device, Record};
 use crate::config::model::Routing;
 use crate::failover;
 use crate::routes::plan::{Remote, Wanted};
@@ -83,8 +83,13 @@ impl Gateway {
     fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::default();
         for record in self.records.values() {
-            wanted.devices.push(record.tunnel.interface.clone());
             wanted.peers.push(record.tunnel.peer);
+            wanted.insides.extend(record.tunnel.inside.map(|net| net.trunc()));
+            if record.device != Device::Ready {
+                // The name may be that of somebody else's link.
+                continue;
+            }
+            wanted.devices.push(record.tunnel.interface.clone());
             if let Some(neighbour) = record.tunnel.peer_inside
                 && !record.tunnel.inside.is_some_and(|net| net.contains(&neighbour))
             {

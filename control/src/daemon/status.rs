@@ -140,6 +140,9 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
     if let Some(why) = &record.no_path {
         return Some(link(Link::Ike, "GTH-NET-01", why, "give the host that address or a route to the peer"));
     }
+    if let Device::Missing { why, .. } = &record.device {
+        return Some(link(Link::Esp, "GTH-ESP-01", why, DEVICE_REMEDY));
+    }
     if record.state.phase() != Phase::Up {
         return record.state.failure().map(|failure| BrokenLink {
             link: if record.state.ike().is_some() { Link::Esp } else { Link::Ike },
@@ -147,14 +150,6 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
             message: escaped(failure),
             remedy: failure.remedy().to_owned(),
         });
-    }
-    if let Device::Missing { why, .. } = &record.device {
-        return Some(link(
-            Link::Esp,
-            "GTH-ESP-01",
-            why,
-            "see that /dev/net/tun exists and that we may use it",
-        ));
     }
     if let Some(why) = &record.no_sa {
         return Some(link(Link::Esp, "GTH-ESP-02", why, "report it with the log"));
@@ -182,3 +177,6 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
 fn link(link: Link, code: &str, message: &str, remedy: &str) -> BrokenLink {
     BrokenLink { link, code: code.to_owned(), message: message.to_owned(), remedy: remedy.to_owned() }
 }
+
+const DEVICE_REMEDY: &str =
+    "see that /dev/net/tun exists, that we may use it, and that no other link has the name of `interface`";

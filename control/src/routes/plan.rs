@@ -17,6 +17,8 @@ pub struct Wanted {
     pub remotes: Vec<Remote>,
     /// Inside addresses of peers that are on no connected network of their device.
     pub neighbours: Vec<(IpAddr, String)>,
+    /// Networks inside the tunnels. The kernel routes them to the devices while these are there.
+    pub insides: Vec<IpNet>,
 }
 
 /// A prefix behind a peer.
@@ -49,7 +51,8 @@ pub struct Refused {
 /// Plans our routes beside those of others.
 ///
 /// First come host routes to the peers whose outer path a prefix would take over, then the `unreachable` routes, then
-/// those into tunnels: at no moment does an inner packet leave in clear, or an outer one turn into its own tunnel.
+/// those into tunnels: at no moment does an inner packet leave in clear, or an outer one turn into its own tunnel. The
+/// `unreachable` ones outlive a daemon that is killed, and its devices; so the networks inside the tunnels need them too.
 pub fn plan(wanted: &Wanted, links: &[Link], foreign: &[KernelRoute]) -> Plan {
     let index_of = |name: &str| links.iter().find(|link| link.name == name).map(|link| link.index);
     let devices: Vec<u32> = wanted.devices.iter().filter_map(|name| index_of(name)).collect();
@@ -75,6 +78,12 @@ pub fn plan(wanted: &Wanted, links: &[Link], foreign: &[KernelRoute]) -> Plan {
         push_new(&mut fallbacks, unreachable(remote.prefix));
         if let Some(index) = remote.device.as_deref().and_then(index_of) {
             push_new(&mut tunnels, through(remote.prefix, index));
+        }
+    }
+    let neighbours = wanted.neighbours.iter().map(|(address, _)| IpNet::from(*address));
+    for fallback in wanted.insides.iter().copied().chain(neighbours).map(unreachable) {
+        if !foreign.iter().any(|other| other.route.key() == fallback.key()) {
+            push_new(&mut fallbacks, fallback);
         }
     }
     for (address, device) in &wanted.neighbours {
