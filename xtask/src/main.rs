@@ -1,7 +1,11 @@
 //! The project's own commands, as `cargo xtask COMMAND`.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks on its standard streams")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks on its standard streams"
+)]
 
 mod fuzz;
 mod packages;

@@ -37,7 +37,8 @@ pub(crate) fn install() -> Result<()> {
 }
 
 fn installed(name: &str) -> bool {
-    let query = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", name]).output();
+    let query =
+        Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", name]).output();
     query.is_ok_and(|output| output.stdout == b"installed")
 }
 

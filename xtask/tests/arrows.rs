@@ -5,11 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which of our crates a crate may depend on (development dependencies apart).
-const CRATES: [(&str, &[&str]); 3] = [
-    ("ike", &[]),
-    ("dataplane", &[]),
-    ("control", &["gotthard-ike", "gotthard-dataplane"]),
-];
+const CRATES: [(&str, &[&str]); 3] =
+    [("ike", &[]), ("dataplane", &[]), ("control", &["gotthard-ike", "gotthard-dataplane"])];
 
 /// `(crate, module, the modules of the same crate that it must not name)`.
 const FORBIDDEN: [(&str, &str, &[&str]); 17] = [
@@ -107,7 +104,9 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// The file without its comments.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).expect("a source file");
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).fold(String::new(), |all, line| all + line + "\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .fold(String::new(), |all, line| all + line + "\n")
 }
 
 /// The top modules in `crate::NAME` and in `crate::{NAME, …}`.
