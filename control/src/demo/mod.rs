@@ -69,8 +69,13 @@ fn require_tun() -> anyhow::Result<()> {
 }
 
 fn not_permitted(error: &io::Error) -> anyhow::Error {
+    // ENOSPC is the kernel's word for a limit on namespaces that is reached, and has nothing to do with space.
+    let why = match error.kind() {
+        io::ErrorKind::StorageFull => "their number is limited".to_owned(),
+        _ => error.to_string(),
+    };
     anyhow!(
-        "the demonstration needs network namespaces of its own, and the kernel refuses them ({error}): run it as root \
+        "the demonstration needs network namespaces of its own, and the kernel refuses them ({why}): run it as root \
          (sudo gotthard demo; in a container: --privileged), or permit user namespaces to ordinary users \
          (user.max_user_namespaces > 0, kernel.unprivileged_userns_clone = 1, \
          kernel.apparmor_restrict_unprivileged_userns = 0, each where the kernel has it)"

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, ensure};
 
+use super::host::Host;
 use super::network::{CLOUD_HOST, GATEWAY_HOST, Network, WIRES};
 use super::probes::{self, Probes};
 use super::report::{self, Figures, Steps};
@@ -80,7 +81,7 @@ async fn fail_over(stage: &mut Stage, network: &Network) -> anyhow::Result<probe
     let (from, to) = ends(stage);
     let mut probes = Probes::start(from, to).await?;
     probes.next_answer(ANSWER_TIME).await.context("before the cut")?;
-    // A second of undisturbed answers, as the measure of what the gap stands out from.
+    // Undisturbed answers before and after, from which the gap stands out.
     tokio::time::sleep(BASELINE).await;
     let cut = probes.elapsed();
     network.cut(&WIRES[0]).await.context("cutting the link")?;
@@ -94,7 +95,7 @@ async fn fail_over(stage: &mut Stage, network: &Network) -> anyhow::Result<probe
 }
 
 /// Where traffic starts and where it goes.
-fn ends(stage: &Stage) -> ((&super::host::Host, IpAddr), (&super::host::Host, IpAddr)) {
+fn ends(stage: &Stage) -> ((&Host, IpAddr), (&Host, IpAddr)) {
     ((&stage.gateway, GATEWAY_HOST.into()), (&stage.cloud, CLOUD_HOST.into()))
 }
 
@@ -124,7 +125,7 @@ const SECOND: &str = WIRES[1].tunnel;
 const SETUP_TIME: Duration = Duration::from_secs(10);
 const COUNT_TIME: Duration = Duration::from_secs(5);
 const ANSWER_TIME: Duration = Duration::from_secs(2);
-/// Twice what liveness needs: a second of silence, then 3.75 s of requests without an answer.
-const FAILOVER_TIME: Duration = Duration::from_secs(10);
+/// Twice what liveness needs at this interval: silence for up to 2 s, then 3.75 s of requests without an answer.
+const FAILOVER_TIME: Duration = Duration::from_secs(12);
 const RECOVERY_TIME: Duration = Duration::from_secs(10);
 const BASELINE: Duration = Duration::from_millis(500);
