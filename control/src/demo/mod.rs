@@ -70,9 +70,10 @@ fn require_tun() -> anyhow::Result<()> {
 
 fn not_permitted(error: &io::Error) -> anyhow::Error {
     // ENOSPC is the kernel's word for a limit on namespaces that is reached, and has nothing to do with space.
-    let why = match error.kind() {
-        io::ErrorKind::StorageFull => "their number is limited".to_owned(),
-        _ => error.to_string(),
+    let why = if error.kind() == io::ErrorKind::StorageFull {
+        "their number is limited".to_owned()
+    } else {
+        error.to_string()
     };
     anyhow!(
         "the demonstration needs network namespaces of its own, and the kernel refuses them ({why}): run it as root \

@@ -1,10 +1,11 @@
 //! The configuration files of both sides: what an operator would write.
 
 use core::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use zeroize::Zeroizing;
 
-use super::network::{CLOUD_NETWORK, GATEWAY_NETWORK, WIRES};
+use super::network::{CLOUD_NETWORK, GATEWAY_NETWORK, WIRES, Wire};
 
 /// Pre-shared keys for the two tunnels, made for this run.
 pub(super) struct Keys([Zeroizing<String>; 2]);
@@ -18,37 +19,39 @@ impl Keys {
 
 /// The gateway's file: one connection to AWS.
 pub(super) fn gateway(keys: &Keys) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(format!(
-        "[gateway]\nadvertise = [\"{GATEWAY_NETWORK}\"]\n\n\
-         [connection.{CONNECTION}]\ncloud = \"aws\"\nrouting = \"static\"\nremote = [\"{CLOUD_NETWORK}\"]\n\
-         dpd_interval = \"{DPD_INTERVAL}\"\n"
-    ));
-    for (wire, key) in WIRES.iter().zip(&keys.0) {
-        tunnel(&mut text, wire.tunnel, wire.cloud, wire.gateway_inside, key);
-    }
-    text
+    file("initiator", GATEWAY_NETWORK, CLOUD_NETWORK, keys, |wire| (wire.cloud, wire.gateway_inside))
 }
 
 /// The cloud's file: the same connection from its other end, waiting to be called.
 pub(super) fn cloud(keys: &Keys) -> Zeroizing<String> {
+    file("responder", CLOUD_NETWORK, GATEWAY_NETWORK, keys, |wire| (wire.gateway, wire.cloud_inside))
+}
+
+/// A file with both tunnels; `end` gives a wire's outer address of the peer and our inside address.
+fn file(
+    mode: &str,
+    ours: &str,
+    theirs: &str,
+    keys: &Keys,
+    end: impl Fn(&Wire) -> (Ipv4Addr, Ipv4Addr),
+) -> Zeroizing<String> {
     let mut text = Zeroizing::new(format!(
-        "[gateway]\nadvertise = [\"{CLOUD_NETWORK}\"]\n\n\
-         [connection.{CONNECTION}]\ncloud = \"aws\"\nmode = \"responder\"\nrouting = \"static\"\n\
-         remote = [\"{GATEWAY_NETWORK}\"]\ndpd_interval = \"{DPD_INTERVAL}\"\n"
+        "[gateway]\nadvertise = [\"{ours}\"]\n\n\
+         [connection.{CONNECTION}]\ncloud = \"aws\"\nmode = \"{mode}\"\nrouting = \"static\"\n\
+         remote = [\"{theirs}\"]\ndpd_interval = \"{DPD_INTERVAL}\"\n"
     ));
     for (wire, key) in WIRES.iter().zip(&keys.0) {
-        tunnel(&mut text, wire.tunnel, wire.gateway, wire.cloud_inside, key);
+        let (peer, inside) = end(wire);
+        text.push_str(&tunnel(wire.tunnel, peer, inside, key));
     }
     text
 }
 
-fn tunnel(text: &mut String, name: &str, peer: std::net::Ipv4Addr, inside: std::net::Ipv4Addr, key: &str) {
-    let written = write!(
-        text,
+fn tunnel(name: &str, peer: Ipv4Addr, inside: Ipv4Addr, key: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!(
         "\n[[connection.{CONNECTION}.tunnel]]\nname = \"{name}\"\npeer = \"{peer}\"\ninside = \"{inside}/30\"\n\
          psk = \"{key}\"\n"
-    );
-    debug_assert!(written.is_ok(), "writing into a string cannot fail");
+    ))
 }
 
 fn key() -> anyhow::Result<Zeroizing<String>> {
