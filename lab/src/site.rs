@@ -71,8 +71,10 @@ impl Site {
         ])
     }
 
-    /// Captures the gateway's outside link.
+    /// Captures the gateway's outside link. The gateway's batches are taken apart before it, so that the capture shows
+    /// packets as a wire would carry them; a veth pair hands them over whole.
     pub fn capture(&self, run: &Run) -> Result<Capture> {
+        self.gateway.output("ethtool", &["-K", OUTSIDE, "tx-udp-segmentation", "off"])?;
         Capture::start(run, &self.gateway, OUTSIDE, "outside")
     }
 

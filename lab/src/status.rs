@@ -116,6 +116,14 @@ impl Status {
         self.connections.iter().flat_map(|connection| &connection.tunnels)
     }
 
+    /// The place in the file of the one tunnel that routes point into. Which of two equal tunnels that is, is decided
+    /// by which is up first.
+    pub fn active(&self) -> Result<usize> {
+        let active: Vec<_> = self.tunnels().zip(0..).filter(|(tunnel, _)| tunnel.active).collect();
+        ensure!(active.len() == 1, "{} tunnels are active", active.len());
+        active.first().map(|(_, index)| *index).context("active tunnel")
+    }
+
     /// The tunnel at this place in the file.
     pub fn tunnel(&self, index: usize) -> Result<&Tunnel> {
         self.tunnels().nth(index).with_context(|| format!("tunnel {index}"))

@@ -29,6 +29,10 @@ pub fn ping(host: &Netns, to: IpAddr, count: u32, size: Option<usize>) -> Result
     }
     let output = command.arg(to.to_string()).output()?;
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    // A packet that the host's own routes refuse is not sent at all, and ping gives up.
+    if ["No route to host", "Network is unreachable"].iter().any(|refusal| text.contains(refusal)) {
+        return Ok((Ping { sent: 0, received: 0 }, text));
+    }
     let counted = |what: &str| {
         let words = text.lines().find(|line| line.contains("packets transmitted"))?;
         let part = words.split(", ").find(|part| part.contains(what))?;
@@ -42,7 +46,7 @@ pub fn ping(host: &Netns, to: IpAddr, count: u32, size: Option<usize>) -> Result
 /// Pings and fails unless every request is answered.
 pub fn expect_ping(host: &Netns, to: IpAddr) -> Result<()> {
     let (seen, text) = ping(host, to, 5, None)?;
-    if seen.received != seen.sent {
+    if seen.sent == 0 || seen.received != seen.sent {
         bail!("ping from {}: {text}", host.name());
     }
     Ok(())

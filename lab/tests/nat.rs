@@ -35,7 +35,7 @@ fn both_tunnels_come_up_and_carry_traffic_through_a_nat(run: &Run) -> Result<()>
         let stream = Stream {
             client: &site.lan,
             from: LAN_HOST,
-            server: &site.endpoints[0],
+            server: &site.endpoints[status.active()?],
             to: CLOUD_HOST,
             direction,
             seconds: 1,

@@ -19,23 +19,17 @@ fn the_peer_rekeys_child_and_ike_sa_and_no_packet_is_lost(run: &Run) -> Result<(
     let aws = site.aws(run)?;
     let capture = site.capture(run)?;
     let gateway = Gotthard::start(run, &site.gateway, "gotthard", &Config::aws(run.suite))?;
-    let status = gateway.await_up(SOON)?;
-    ensure!(status.tunnel(0)?.active, "the first tunnel is not the one in use");
+    let active = gateway.await_up(SOON)?.active()?;
+    let end = Rekeyed { gateway: &gateway, peer: &aws[active], index: active };
+    let endpoint = &site.endpoints[active];
     expect_ping(&site.lan, CLOUD_HOST)?;
-    let up =
-        Flow::start(&site.lan, (LAN_HOST, 7001).into(), &[&site.endpoints[0]], (CLOUD_HOST, 7001).into())?;
-    let down =
-        Flow::start(&site.endpoints[0], (CLOUD_HOST, 7002).into(), &[&site.lan], (LAN_HOST, 7002).into())?;
+    let up = Flow::start(&site.lan, (LAN_HOST, 7001).into(), &[endpoint], (CLOUD_HOST, 7001).into())?;
+    let down = Flow::start(endpoint, (CLOUD_HOST, 7002).into(), &[&site.lan], (LAN_HOST, 7002).into())?;
 
-    child_is_rekeyed(&gateway, &aws[0], 1)?;
-    let before = ike_sa(&gateway)?;
-    aws[0].rekey_ike("tun1")?;
-    gateway.await_status(SOON, "the IKE SA to be rekeyed", |status| {
-        first(status, |tunnel| tunnel.ike.rekeys == 1)
-    })?;
-    ensure!(ike_sa(&gateway)? != before, "the same SPIs after a rekey of the IKE SA");
-    child_is_rekeyed(&gateway, &aws[0], 2)?;
-    child_is_rekeyed(&gateway, &aws[0], 3)?;
+    end.rekey_child(1)?;
+    end.rekey_ike(1)?;
+    end.rekey_child(2)?;
+    end.rekey_child(3)?;
 
     for (flow, direction) in [(up, "to the cloud"), (down, "from the cloud")] {
         let report = flow.finish()?;
@@ -47,38 +41,48 @@ fn the_peer_rekeys_child_and_ike_sa_and_no_packet_is_lost(run: &Run) -> Result<(
         ));
         report.expect_whole(direction)?;
     }
-    ensure!(gateway.status()?.tunnel(0)?.is_up());
+    ensure!(end.tunnel()?.is_up());
     capture.expect_no_inner_packet()?;
     Ok(())
 }
 
-/// Has the peer rekey the child and waits until both ends have the new one alone.
-fn child_is_rekeyed(gateway: &Gotthard, peer: &Charon, count: u64) -> Result<()> {
-    let old = spi(peer)?;
-    peer.rekey_child("tun1-c")?;
-    wait::until_true(SOON, "the peer to have the new child alone", || {
-        let sas = peer.sas()?;
-        let children = sas.values("spi-in").count();
-        Ok(children == 1 && sas.installed() == 1 && spi(peer)? != old)
-    })?;
-    gateway.await_status(SOON, "the rekey to be counted", |status| {
-        first(status, |tunnel| tunnel.esp.rekeys == count)
-    })?;
-    Ok(())
+/// A tunnel whose peer rekeys it.
+struct Rekeyed<'a> {
+    gateway: &'a Gotthard,
+    peer: &'a Charon,
+    index: usize,
 }
 
-fn spi(peer: &Charon) -> Result<Option<String>> {
-    Ok(peer.sas()?.values("spi-in").last().map(str::to_owned))
-}
+impl Rekeyed<'_> {
+    /// Has the peer rekey the child and waits until both ends have the new one alone.
+    fn rekey_child(&self, count: u64) -> Result<()> {
+        let old = self.spi()?;
+        self.peer.rekey_child(&format!("tun{}-c", self.index + 1))?;
+        // strongSwan keeps the old inbound SA for 5 s (delete_rekeyed_delay).
+        wait::until_true(SOON, "the peer to have the new child alone", || {
+            let sas = self.peer.sas()?;
+            Ok(sas.values("spi-in").count() == 1 && sas.installed() == 1 && self.spi()? != old)
+        })?;
+        wait::until_true(SOON, "the rekey to be counted", || Ok(self.tunnel()?.esp.rekeys == count))
+    }
 
-fn ike_sa(gateway: &Gotthard) -> Result<[Option<String>; 2]> {
-    let status = gateway.status()?;
-    let ike = &status.tunnel(0)?.ike;
-    Ok([ike.spi_i.clone(), ike.spi_r.clone()])
-}
+    /// Has the peer rekey the IKE SA.
+    fn rekey_ike(&self, count: u64) -> Result<()> {
+        let old = self.tunnel()?.ike;
+        self.peer.rekey_ike(&format!("tun{}", self.index + 1))?;
+        wait::until_true(SOON, "the rekey to be counted", || Ok(self.tunnel()?.ike.rekeys == count))?;
+        let new = self.tunnel()?.ike;
+        ensure!(new.spi_i != old.spi_i && new.spi_r != old.spi_r, "{old:?}, {new:?}");
+        Ok(())
+    }
 
-fn first(status: &gotthard_lab::status::Status, holds: impl Fn(&Tunnel) -> bool) -> bool {
-    status.tunnels().next().is_some_and(holds)
+    fn spi(&self) -> Result<Option<String>> {
+        Ok(self.peer.sas()?.values("spi-in").last().map(str::to_owned))
+    }
+
+    fn tunnel(&self) -> Result<Tunnel> {
+        Ok(self.gateway.status()?.tunnel(self.index)?.clone())
+    }
 }
 
 const SOON: Duration = Duration::from_secs(10);

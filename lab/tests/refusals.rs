@@ -5,9 +5,10 @@ use core::time::Duration;
 use anyhow::{Result, ensure};
 use gotthard_lab::gotthard::Config;
 use gotthard_lab::site::{Site, inside_of};
+use gotthard_lab::status::Tunnel;
 use gotthard_lab::strongswan::{Charon, Connection, posture};
 use gotthard_lab::traffic::expect_ping;
-use gotthard_lab::{Gotthard, Run, scenarios, wait};
+use gotthard_lab::{Gotthard, Run, scenarios};
 
 scenarios!(
     a_wrong_psk_is_named_and_the_other_tunnel_is_up,
@@ -23,12 +24,13 @@ fn a_wrong_psk_is_named_and_the_other_tunnel_is_up(run: &Run) -> Result<()> {
     let mut config = Config::aws(run.suite);
     "notTheKeyOfTunnelOne_0123456789".clone_into(&mut config.tunnels[0].psk);
     let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
-    let told = await_trouble(&gateway, 0)?;
-    ensure!(says(&told, &["AUTHENTICATION_FAILED", "psk"]), "status says: {told}");
+    let told = await_trouble(&gateway, "GTH-IKE-06")?;
     gateway.await_status(SOON, "tunnel 2 to be up", |status| {
-        status.tunnels().nth(1).is_some_and(gotthard_lab::status::Tunnel::is_up)
+        status.tunnels().nth(1).is_some_and(Tunnel::is_up)
     })?;
-    ensure!(says(&gateway.process.log(), &["AUTHENTICATION_FAILED", "psk"]), "the log does not say it");
+    for text in [told, gateway.process.log()] {
+        ensure!(says(&text, &["authentication failed", "198.51.100.11", "pre-shared key"]), "{text}");
+    }
     ensure!(!gateway.process.log().contains("notTheKey"), "the key is in the log");
     expect_ping(&site.gateway, inside_of(1))?;
     capture.expect_no_inner_packet()?;
@@ -41,9 +43,20 @@ fn no_common_ike_proposal_is_explained_when_the_peer_answers(run: &Run) -> Resul
     let _peer = peer(run, &site, FOREIGN_IKE, run.suite.esp())?;
     let capture = site.capture(run)?;
     let gateway = Gotthard::start(run, &site.gateway, "gotthard", &one_tunnel(run))?;
-    let told = await_trouble(&gateway, 0)?;
+    let told = await_trouble(&gateway, "GTH-IKE-01")?;
     for text in [told, gateway.process.log()] {
-        ensure!(says(&text, &["NO_PROPOSAL_CHOSEN", run.suite.ike()]), "{text}");
+        ensure!(
+            says(
+                &text,
+                &[
+                    &ours(run.suite.ike()),
+                    "theirs: not said by the peer",
+                    "allow one of our suites",
+                    "`suites`"
+                ]
+            ),
+            "{text}"
+        );
     }
     capture.expect_no_inner_packet()?;
     Ok(())
@@ -57,9 +70,15 @@ fn no_common_ike_proposal_is_explained_when_the_peer_asks(run: &Run) -> Result<(
     gateway.await_running(SOON)?;
     let peer = peer(run, &site, FOREIGN_IKE, run.suite.esp())?;
     ensure!(peer.initiate("tun-c").is_err(), "strongSwan got a tunnel");
-    let told = await_trouble(&gateway, 0)?;
+    let told = await_trouble(&gateway, "GTH-IKE-01")?;
     for text in [told, gateway.process.log()] {
-        ensure!(says(&text, &[run.suite.ike(), FOREIGN_IKE]), "{text}");
+        ensure!(
+            says(
+                &text,
+                &[&ours(run.suite.ike()), &theirs(FOREIGN_IKE), "allow one of our suites", "`suites`"]
+            ),
+            "{text}"
+        );
     }
     capture.expect_no_inner_packet()?;
     Ok(())
@@ -70,22 +89,33 @@ fn no_common_esp_proposal_is_explained(run: &Run) -> Result<()> {
     let _peer = peer(run, &site, run.suite.ike(), FOREIGN_ESP)?;
     let capture = site.capture(run)?;
     let gateway = Gotthard::start(run, &site.gateway, "gotthard", &one_tunnel(run))?;
-    let told = await_trouble(&gateway, 0)?;
+    let told = await_trouble(&gateway, "GTH-IKE-02")?;
     for text in [told, gateway.process.log()] {
-        ensure!(says(&text, &["NO_PROPOSAL_CHOSEN", run.suite.esp_name()]), "{text}");
+        ensure!(
+            says(
+                &text,
+                &[&ours(run.suite.esp()), "theirs: not said by the peer", "allow one of our suites", "`esp`"]
+            ),
+            "{text}"
+        );
     }
     capture.expect_no_inner_packet()?;
     Ok(())
 }
 
-/// The broken link of a tunnel, once it is known.
-fn await_trouble(gateway: &Gotthard, index: usize) -> Result<String> {
-    gateway.await_running(SOON)?;
-    wait::until(SOON, "a broken link with its reason", || {
-        let told = gateway.status()?.tunnel(index)?.trouble();
-        Ok(Some(told).filter(|told| told.contains("NO_PROPOSAL") || told.contains("AUTHENTICATION")))
-    })
-    .map_err(|error| error.context(gateway.ask(&["status", "--output", "json"]).unwrap_or_default()))
+/// The broken link of tunnel 1, once it is the one with this code.
+fn await_trouble(gateway: &Gotthard, code: &str) -> Result<String> {
+    let has_code = |tunnel: &Tunnel| tunnel.broken.as_ref().is_some_and(|broken| broken.code == code);
+    let status = gateway.await_status(SOON, code, |status| status.tunnels().next().is_some_and(has_code))?;
+    Ok(status.tunnel(0)?.trouble())
+}
+
+fn ours(suite: &str) -> String {
+    format!("ours: {suite}")
+}
+
+fn theirs(suite: &str) -> String {
+    format!("theirs: {suite}")
 }
 
 /// True if the text has all words, in whatever case.
