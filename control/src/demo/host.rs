@@ -26,11 +26,11 @@ impl Host {
         let (jobs, inbox) = mpsc::channel();
         let (ready, entered) = mpsc::channel();
         let runtime = Handle::current();
-        let live = move || {
+        let life = move || {
             let _inside = runtime.enter();
             live(&ready, &inbox);
         };
-        thread::Builder::new().name(name.to_owned()).spawn(live)?;
+        thread::Builder::new().name(name.to_owned()).spawn(life)?;
         let namespace = entered.recv().context("the host's thread is gone")?;
         Ok(Self {
             jobs,
@@ -57,6 +57,7 @@ impl Host {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Enters the namespace, says so or why not, and does jobs until nobody can ask for more.
 fn live(ready: &Sender<io::Result<File>>, inbox: &Receiver<Job>) {
     let entered = netns::enter_new().and_then(|()| File::open("/proc/thread-self/ns/net"));
     let inside = entered.is_ok();
