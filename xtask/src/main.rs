@@ -24,7 +24,8 @@ usage: cargo xtask COMMAND
   packages          install the Debian packages of the lab";
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1).collect()) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("xtask: {error:#}");
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Vec<String>) -> Result<ExitCode> {
+fn run(args: &[String]) -> Result<ExitCode> {
     std::env::set_current_dir(steps::root()).context("the workspace's folder")?;
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {

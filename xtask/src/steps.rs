@@ -23,6 +23,8 @@ enum Outcome {
     Skipped(String),
 }
 
+type Step = fn() -> Result<Outcome>;
+
 struct Row {
     name: &'static str,
     outcome: Outcome,
@@ -36,7 +38,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs every step and reports; success if none failed.
 pub(crate) fn test() -> ExitCode {
-    let steps: [(&'static str, fn() -> Result<Outcome>); 9] = [
+    let steps: [(&'static str, Step); 9] = [
         ("packages", install_packages),
         ("fmt", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -52,7 +54,7 @@ pub(crate) fn test() -> ExitCode {
     report(&rows)
 }
 
-fn run(name: &'static str, step: fn() -> Result<Outcome>) -> Row {
+fn run(name: &'static str, step: Step) -> Row {
     println!("\n==> {name}");
     let start = Instant::now();
     let outcome = step().unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
