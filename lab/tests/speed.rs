@@ -143,7 +143,7 @@ fn median(rates: &[f64]) -> f64 {
 const OUTER: [&str; 2] = ["203.0.113.10", "203.0.113.11"];
 const INSIDE: [&str; 2] = ["169.254.10.2", "169.254.10.1"];
 const PSK: &str = "exampleTunnelOne_0123456789.abcd";
-const ROUNDS: usize = 3;
-const SECONDS: u32 = 3;
+const ROUNDS: usize = 5;
+const SECONDS: u32 = 2;
 const GIGA: f64 = 1e9;
 const UP: Duration = Duration::from_secs(10);
