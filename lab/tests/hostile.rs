@@ -16,7 +16,7 @@ use gotthard_lab::site::{Site, inside_of};
 use gotthard_lab::status::{Status, Tunnel};
 use gotthard_lab::strongswan::{Charon, posture};
 use gotthard_lab::traffic::expect_ping;
-use gotthard_lab::{Gotthard, Run, scenarios};
+use gotthard_lab::{Gotthard, Run, scenarios, wait};
 
 scenarios!(
     lengths_that_lie_change_nothing,
@@ -52,9 +52,9 @@ fn messages_out_of_state_change_nothing(run: &Run) -> Result<()> {
     })
 }
 
-/// H20.
+/// H20. An SPI of 0 is the non-ESP marker: what follows reads as IKE, and now and then as IKE of a later version.
 fn malformed_esp_changes_nothing(run: &Run) -> Result<()> {
-    attack(run, &[], |dice, seen| {
+    attack(run, &[INVALID_MAJOR_VERSION], |dice, seen| {
         let known = (dice.below(2) == 0).then_some(seen.esp_spi);
         (4500, esp::malformed(dice, known))
     })
@@ -78,8 +78,9 @@ struct Seen {
 /// Runs one kind of attack at a gateway with both tunnels up. `due`: notifies that a configured peer's first request
 /// may be answered with.
 fn attack(run: &Run, due: &[u16], mut draw: impl FnMut(&mut Dice, &Seen) -> (u16, Vec<u8>)) -> Result<()> {
-    let seed = u64::from(std::process::id());
-    say(&format!("lab: hostile, {}: seed {seed}", run.suite.word()));
+    let given = std::env::var("GOTTHARD_LAB_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
+    say(&format!("lab: hostile, {}: GOTTHARD_LAB_SEED={seed}", run.suite.word()));
     let mut dice = Dice::new(seed);
     let site = Site::new()?;
     let aws = silent_aws(run, &site)?;
@@ -87,7 +88,7 @@ fn attack(run: &Run, due: &[u16], mut draw: impl FnMut(&mut Dice, &Seen) -> (u16
     // No message of either end's own while the attack runs: what the gateway sends is an answer to it.
     let config = Config { log: "info", ..Config::aws(run.suite) }.with("dpd_interval = \"10m\"");
     let mut gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
-    gateway.await_up(Duration::from_secs(5))?;
+    gateway.await_up(SOON)?;
     expect_ping(&site.gateway, inside_of(0))?;
     let seen = watch(&first.finish()?, &gateway.status()?)?;
 
@@ -104,7 +105,10 @@ fn attack(run: &Run, due: &[u16], mut draw: impl FnMut(&mut Dice, &Seen) -> (u16
     ensure!(gateway.process.is_running()?, "the daemon has ended");
     let grown = gateway.process.resident_kib()?.saturating_sub(before.1);
     ensure!(grown <= 1024, "{grown} KiB more after {PACKETS} packets");
-    ensure!(gateway.process.descriptors()? == before.2, "file descriptors are left open");
+    // The daemon closes the connection of the last question in its own time.
+    wait::until_true(SOON, "the file descriptors to be as many as before", || {
+        Ok(gateway.process.descriptors()? <= before.2)
+    })?;
     ensure!(receive_errors(&site)? == refused, "the kernel dropped part of the attack: it was not all seen");
     let logged = gateway.process.log().lines().count().saturating_sub(lines);
     ensure!(logged as u64 <= 10 * (seconds + 2), "{logged} lines in {seconds} s of log");
@@ -113,7 +117,7 @@ fn attack(run: &Run, due: &[u16], mut draw: impl FnMut(&mut Dice, &Seen) -> (u16
     }
     no_answer(&capture.finish()?, due)?;
     for (index, endpoint) in aws.iter().enumerate() {
-        endpoint.await_established(Duration::from_secs(5))?;
+        endpoint.await_established(SOON)?;
         expect_ping(&site.gateway, inside_of(index))?;
     }
     Ok(())
@@ -237,7 +241,9 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 66);
 
 /// Notify types of RFC 7296 §3.10.1.
 const UNSUPPORTED_CRITICAL_PAYLOAD: u16 = 1;
+const INVALID_MAJOR_VERSION: u16 = 5;
 const INVALID_SYNTAX: u16 = 7;
+const SOON: Duration = Duration::from_secs(5);
 const PACKETS: usize = 10_000;
 const WARM_UP: usize = 2_000;
 const BURST: usize = 20;
