@@ -13,6 +13,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::process::command;
+
 /// A test host. Its name holds our process id, so that test processes do not collide.
 #[derive(Debug)]
 pub struct Netns {
@@ -24,7 +26,7 @@ impl Netns {
     pub fn new(role: &str) -> Result<Self> {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{serial}-{role}", std::process::id());
-        output(Command::new("ip").args(["netns", "add", &name]))?;
+        output(command("ip").args(["netns", "add", &name]))?;
         let host = Self { name };
         // Without duplicate address detection an address is there from the start, and a comparison of before and after
         // does not depend on when it ended.
@@ -75,7 +77,7 @@ impl Netns {
 
     /// The standard output of `ip …`.
     pub fn ip_output(&self, words: &str) -> Result<String> {
-        output(Command::new("ip").args(["-n", &self.name]).args(words.split(' ').filter(|w| !w.is_empty())))
+        output(command("ip").args(["-n", &self.name]).args(words.split(' ').filter(|w| !w.is_empty())))
     }
 
     /// Runs a program to its end in this host and returns its standard output; fails where it fails.
@@ -85,7 +87,7 @@ impl Netns {
 
     /// A command that runs in this host and dies with the thread that started it.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = command("setpriv");
         command.args(["--pdeathsig", "KILL", "ip", "netns", "exec", &self.name, program]);
         command
     }
@@ -128,7 +130,7 @@ impl Drop for Netns {
 
 /// Removes namespaces whose test process is gone: it was killed before it could.
 pub fn remove_leftovers() -> Result<()> {
-    let listed = output(Command::new("ip").args(["netns", "list"]))?;
+    let listed = output(command("ip").args(["netns", "list"]))?;
     for name in listed.lines().filter_map(|line| line.split(' ').next()) {
         let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         let Some(pid) = owner.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else { continue };
@@ -141,12 +143,12 @@ pub fn remove_leftovers() -> Result<()> {
 
 /// Ends the processes that still run in the namespace, which is ours alone, and removes it.
 fn remove(name: &str) {
-    if let Ok(pids) = output(Command::new("ip").args(["netns", "pids", name])) {
+    if let Ok(pids) = output(command("ip").args(["netns", "pids", name])) {
         for pid in pids.lines().filter_map(|pid| pid.trim().parse().ok()).filter_map(Pid::from_raw) {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
-    let _ = output(Command::new("ip").args(["netns", "del", name]));
+    let _ = output(command("ip").args(["netns", "del", name]));
 }
 
 /// Runs a command to its end and returns its standard output; an error holds the command and what it said.

@@ -1,6 +1,7 @@
 //! A peer or the gateway as a child process in a host: its log in a file, ended when dropped.
 
 use core::time::Duration;
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -93,6 +94,20 @@ impl Process {
     pub fn descriptors(&self) -> Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
     }
+}
+
+/// A command that is found where administrators' programs are, whatever the caller's `PATH`.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("PATH", search_path());
+    command
+}
+
+/// `PATH` and the folders that it lacks for a root by `su`.
+pub(crate) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
+    path
 }
 
 impl Drop for Process {

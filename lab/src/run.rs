@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::Suite;
+use crate::{Suite, process};
 
 /// What a scenario's test returns.
 pub type Outcome = Result<()>;
@@ -61,9 +61,7 @@ fn obstacle() -> Option<String> {
 }
 
 fn in_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let standard = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(standard).any(|dir| dir.join(program).exists())
+    std::env::split_paths(&process::search_path()).any(|dir| dir.join(program).exists())
 }
 
 fn skip(why: &str) -> Result<()> {
@@ -71,7 +69,7 @@ fn skip(why: &str) -> Result<()> {
     say(&line);
     if let Some(file) = std::env::var_os(SKIPPED_FILE) {
         let mut file = OpenOptions::new().append(true).create(true).open(file)?;
-        writeln!(file, "{line}")?;
+        file.write_all(format!("{line}\n").as_bytes())?;
     }
     Ok(())
 }
@@ -101,7 +99,7 @@ fn show_logs(dir: &Path) {
 
 /// Prints a figure or a remark to standard error itself: the test runner captures what the print macros write.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// The file that collects what could not run.

@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::process::command;
 use crate::{Netns, Process, Run, netns, wait};
 
 pub mod posture;
@@ -113,7 +113,7 @@ impl Charon {
     }
 
     fn swanctl(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new("swanctl");
+        let mut command = command("swanctl");
         command.args(args).env("STRONGSWAN_CONF", self.dir.join("strongswan.conf"));
         command.env("SWANCTL_DIR", &self.dir);
         netns::output(&mut command)
@@ -200,7 +200,7 @@ impl Connection {
 }
 
 fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path) -> Result<Process> {
-    let mut command = host.command("/usr/sbin/charon-systemd");
+    let mut command = host.command("charon-systemd");
     command.env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
     Process::spawn(&mut command, &format!("{name}-stdout"), logs)
 }
