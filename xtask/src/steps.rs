@@ -44,7 +44,7 @@ pub(crate) fn test() -> ExitCode {
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
         ("doc", doc),
         ("deny", deny),
-        ("tests", || cargo(&["test", "--workspace", "--exclude", "gotthard-lab"])),
+        ("tests", || cargo(&["test", "--no-fail-fast", "--workspace", "--exclude", "gotthard-lab"])),
         ("demo", || cargo(&["run", "--release", "--", "demo"])),
         ("scenarios", scenarios),
         ("fuzz", || fuzz::run(FUZZ_SECONDS).map(|()| Outcome::Passed)),
@@ -124,7 +124,8 @@ fn deny() -> Result<Outcome> {
 fn scenarios() -> Result<Outcome> {
     cargo(&["build", "--release", "--package", "gotthard"])?;
     let mut command = Command::new("cargo");
-    command.args(["test", "--release", "--package", "gotthard-lab", "--", "--test-threads=1", "--nocapture"]);
+    command.args(["test", "--no-fail-fast", "--release", "--package", "gotthard-lab"]);
+    command.args(["--", "--test-threads=1", "--nocapture"]);
     command.env("GOTTHARD_BIN", root().join("target/release/gotthard"));
     command.env("GOTTHARD_SKIPPED", root().join(SKIPPED));
     succeed(command)
