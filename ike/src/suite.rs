@@ -34,11 +34,6 @@ impl Cipher {
         self.algorithm.0 != EncryptionAlgorithm::AES_CBC.0
     }
 
-    /// Key length attribute of its transform; ChaCha20-Poly1305 has one length and no attribute (RFC 7634 §4).
-    pub fn key_length_attribute(self) -> Option<u16> {
-        (self.algorithm != EncryptionAlgorithm::CHACHA20_POLY1305).then_some(self.key_bits)
-    }
-
     /// Octets of the key, without the salt.
     pub const fn key_len(self) -> usize {
         self.key_bits as usize / 8
@@ -47,16 +42,6 @@ impl Cipher {
     /// Octets of the salt that KEYMAT carries behind an AEAD's key.
     pub const fn salt_len(self) -> usize {
         if self.is_aead() { 4 } else { 0 }
-    }
-
-    /// Octets of the IV on the wire.
-    pub const fn iv_len(self) -> usize {
-        if self.is_aead() { 8 } else { 16 }
-    }
-
-    /// The plaintext is padded to a multiple of this many octets inside IKE (RFC 7296 §3.14, RFC 5282 §3).
-    pub const fn block_len(self) -> usize {
-        if self.is_aead() { 1 } else { 16 }
     }
 
     fn keyword(self) -> &'static str {
