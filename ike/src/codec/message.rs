@@ -33,6 +33,11 @@ impl<'a> Message<'a> {
         Ok(Self { header, payloads })
     }
 
+    /// True if the last payload is SK or SKF.
+    pub fn is_protected(&self) -> bool {
+        matches!(self.payloads.last(), Some(Payload::Encrypted(_) | Payload::EncryptedFragment(_)))
+    }
+
     /// Finds payloads by what they are.
     pub fn select(&self) -> Select<'_, 'a> {
         Select(&self.payloads)

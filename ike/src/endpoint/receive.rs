@@ -9,7 +9,6 @@ use crate::codec::DecodeError;
 use crate::codec::header::Header;
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::message::Message;
-use crate::codec::payload::Payload;
 use crate::error::{Failure, Refusal};
 use crate::event::Event;
 use crate::exchange::auth::{AuthReply, Verdict};
@@ -98,7 +97,7 @@ impl Endpoint {
     ) -> Result<(), Refusal> {
         let header = &message.header;
         // Our own request, reflected, has our SPI.
-        if !is_first_request(header) || self.table.contains(header.spi_i) || has_protected(message) {
+        if !is_first_request(header) || self.table.contains(header.spi_i) || message.is_protected() {
             return Err(Refusal::Unexpected);
         }
         let first = FirstRequest::new(path.remote, header.spi_i, datagram);
@@ -144,7 +143,7 @@ impl Endpoint {
         let is_reply = header.exchange == ExchangeType::IKE_SA_INIT
             && header.flags.response
             && header.message_id == 0
-            && !has_protected(message);
+            && !message.is_protected();
         let Some(Slot::InitSent(sent)) = self.table.slot(spi) else { return Err(Refusal::Unexpected) };
         if !is_reply {
             return Err(Refusal::Unexpected);
@@ -194,7 +193,7 @@ impl Endpoint {
         if header.message_id != AUTH_MESSAGE_ID {
             return Err(Refusal::MessageId);
         }
-        if let (false, Some(notify)) = (has_protected(message), message.select().error()) {
+        if let (false, Some(notify)) = (message.is_protected(), message.select().error()) {
             sent.hint(notify.kind);
         }
         let part = sent.channel.open(message, datagram)?;
@@ -239,7 +238,7 @@ impl Endpoint {
         let is_request = header.exchange == ExchangeType::IKE_AUTH
             && !header.flags.response
             && half_open.channel.is_from_peer(header)
-            && has_protected(message);
+            && message.is_protected();
         if !is_request {
             return Err(Refusal::Unexpected);
         }
@@ -316,10 +315,6 @@ fn is_first_request(header: &Header) -> bool {
         && header.spi_i != 0
         && header.spi_r == 0
         && header.message_id == 0
-}
-
-fn has_protected(message: &Message<'_>) -> bool {
-    matches!(message.payloads.last(), Some(Payload::Encrypted(_) | Payload::EncryptedFragment(_)))
 }
 
 const MAJOR_VERSION: u8 = 2;

@@ -21,7 +21,7 @@ pub(crate) fn handle(
     path: Path,
     cx: &mut Cx<'_>,
 ) -> Result<Option<Box<IkeSa>>, Refusal> {
-    if !is_protected(message) {
+    if !message.is_protected() {
         // Nobody can prove who wrote it: at most we ask the peer (RFC 7296 §2.21.4).
         if path == sa.path {
             sa.hint(cx.now);
@@ -162,10 +162,6 @@ fn refuse(sa: &mut IkeSa, id: u32, exchange: ExchangeType, error: DecodeError, c
         let stage = if create { Stage::CreateChild } else { Stage::Informational };
         sa.end(invalid(stage, error), cx);
     }
-}
-
-fn is_protected(message: &Message<'_>) -> bool {
-    matches!(message.payloads.last(), Some(Payload::Encrypted(_) | Payload::EncryptedFragment(_)))
 }
 
 fn invalid(exchange: Stage, error: DecodeError) -> Failure {
