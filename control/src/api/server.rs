@@ -144,13 +144,7 @@ async fn up(
     Extension(peer): Extension<Peer>,
     body: Body<Target>,
 ) -> HttpResponse {
-    match body {
-        Ok(Json(target)) => {
-            info!(uid = peer.uid, %target, "asked for up");
-            ask(&calls, Request::Up(target)).await
-        }
-        Err(error) => bad_request(&error),
-    }
+    administer(&calls, &peer, body, "up", Request::Up).await
 }
 
 async fn down(
@@ -158,10 +152,20 @@ async fn down(
     Extension(peer): Extension<Peer>,
     body: Body<Target>,
 ) -> HttpResponse {
+    administer(&calls, &peer, body, "down", Request::Down).await
+}
+
+async fn administer(
+    calls: &mpsc::Sender<Call>,
+    peer: &Peer,
+    body: Body<Target>,
+    wish: &str,
+    request: fn(Target) -> Request,
+) -> HttpResponse {
     match body {
         Ok(Json(target)) => {
-            info!(uid = peer.uid, %target, "asked for down");
-            ask(&calls, Request::Down(target)).await
+            info!(uid = peer.uid, %target, "asked for {wish}");
+            ask(calls, request(target)).await
         }
         Err(error) => bad_request(&error),
     }
