@@ -14,6 +14,7 @@ use anyhow::Result;
 
 use crate::capture::Capture;
 use crate::strongswan::{Charon, posture};
+use crate::traffic::{Direction, Stream};
 use crate::{Netns, Run, nat};
 
 /// The hosts.
@@ -76,6 +77,19 @@ impl Site {
     pub fn capture(&self, run: &Run) -> Result<Capture> {
         self.gateway.output("ethtool", &["-K", OUTSIDE, "tx-udp-segmentation", "off"])?;
         Capture::start(run, &self.gateway, OUTSIDE, "outside")
+    }
+
+    /// One second of a stream between the LAN's host and the cloud's behind this endpoint: the one that the routes lead to.
+    pub fn lan_stream(&self, endpoint: usize, direction: Direction) -> Stream<'_> {
+        Stream {
+            client: &self.lan,
+            from: LAN_HOST,
+            server: &self.endpoints[endpoint],
+            to: CLOUD_HOST,
+            direction,
+            seconds: 1,
+            cap_mbit: Some(50),
+        }
     }
 
     /// The hosts, the LAN and the bridge of endpoints; the path between gateway and router is left to the caller.

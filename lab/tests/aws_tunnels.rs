@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use gotthard_lab::gotthard::Config;
-use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site, inside_of};
+use gotthard_lab::site::{CLOUD_HOST, Site, inside_of};
 use gotthard_lab::status::{Status, Tunnel};
 use gotthard_lab::traffic::{Direction, Stream, expect_ping};
 use gotthard_lab::{Gotthard, Run, scenarios};
@@ -29,9 +29,7 @@ fn both_tunnels_are_up_within_five_seconds_and_each_carries_traffic_both_ways(ru
         }
     }
     expect_ping(&site.lan, CLOUD_HOST)?;
-    let active = status.active()?;
-    Stream { client: &site.lan, from: LAN_HOST, to: CLOUD_HOST, ..stream(&site, active, Direction::Up) }
-        .run(run)?;
+    site.lan_stream(status.active()?, Direction::Up).run(run)?;
     counters_have_grown(&gateway.status()?)?;
     capture.expect_no_inner_packet()?;
     Ok(())

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use gotthard_lab::gotthard::Config;
-use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site, inside_of};
+use gotthard_lab::site::{CLOUD_HOST, Site, inside_of};
 use gotthard_lab::strongswan::{Charon, Connection, posture};
-use gotthard_lab::traffic::{Direction, Stream, expect_ping};
+use gotthard_lab::traffic::{Direction, expect_ping};
 use gotthard_lab::{Gotthard, Run, scenarios};
 
 scenarios!(strongswan_initiates_and_traffic_crosses_both_ways);
@@ -31,16 +31,7 @@ fn strongswan_initiates_and_traffic_crosses_both_ways(run: &Run) -> Result<()> {
     }
     expect_ping(&site.lan, CLOUD_HOST)?;
     for direction in [Direction::Up, Direction::Down] {
-        let stream = Stream {
-            client: &site.lan,
-            from: LAN_HOST,
-            server: &site.endpoints[status.active()?],
-            to: CLOUD_HOST,
-            direction,
-            seconds: 1,
-            cap_mbit: Some(50),
-        };
-        stream.run(run)?;
+        site.lan_stream(status.active()?, direction).run(run)?;
     }
     capture.expect_no_inner_packet()?;
     Ok(())
