@@ -11,6 +11,34 @@ use crate::drop_reason::DropReason;
 use crate::sa::SpecError;
 use crate::sa::spec::Keys;
 
+/// Most packets of one [`Sealer::seal_batch`] or [`Opener::open_batch`].
+pub const BATCH: usize = 64;
+
+/// A whole ESP packet before a [`Sealer`] or an [`Opener`].
+#[derive(Debug)]
+pub struct Numbered<'p> {
+    /// The whole sequence number, whose low half the header holds.
+    pub seq: u64,
+    /// Header, IV, ciphertext and ICV.
+    pub octets: &'p mut [u8],
+    /// What became of it.
+    pub result: Result<(), DropReason>,
+}
+
+impl<'p> Numbered<'p> {
+    /// The packet `seq`, to be sealed or opened.
+    #[inline]
+    pub fn new(seq: u64, octets: &'p mut [u8]) -> Self {
+        Self { seq, octets, result: Ok(()) }
+    }
+}
+
+impl Default for Numbered<'_> {
+    fn default() -> Self {
+        Self::new(0, &mut [])
+    }
+}
+
 /// Seals packets; shared by the workers of an outbound SA.
 pub enum Sealer {
     /// AES-GCM or ChaCha20-Poly1305.
@@ -46,6 +74,14 @@ impl Sealer {
             Self::Cbc(cbc) => cbc.seal(seq, packet),
         }
     }
+
+    /// [`Self::seal`] for each of `packets`, at most [`BATCH`] of them.
+    #[inline]
+    pub fn seal_batch(&self, packets: &mut [Numbered<'_>]) {
+        for packet in packets {
+            packet.result = self.seal(packet.seq, packet.octets);
+        }
+    }
 }
 
 /// Opens packets; shared by the workers of an inbound SA.
@@ -72,6 +108,14 @@ impl Opener {
         match self {
             Self::Aead(aead) => aead.open(seq, packet),
             Self::Cbc(cbc) => cbc.open(seq, packet),
+        }
+    }
+
+    /// [`Self::open`] for each of `packets`, at most [`BATCH`] of them. One that fails says nothing of the others.
+    #[inline]
+    pub fn open_batch(&self, packets: &mut [Numbered<'_>]) {
+        for packet in packets {
+            packet.result = self.open(packet.seq, packet.octets);
         }
     }
 }

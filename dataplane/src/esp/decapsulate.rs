@@ -6,6 +6,7 @@
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use super::cipher::{BATCH, Numbered};
 use super::ecn::{self, Ecn};
 use super::header::EspHeader;
 use super::trailer;
@@ -38,17 +39,118 @@ pub fn decapsulate(
     pkt: &mut Packet<'_>,
     outer: OuterInfo,
 ) -> Result<Inner, DropReason> {
-    let header = EspHeader::parse(pkt.as_slice()).ok_or(DropReason::Runt)?;
-    let seq = window.infer(header.seq)?;
-    window.check(seq)?;
+    let seq = number(window, pkt)?;
     open(sa, seq, pkt)?; // nothing below is trusted before this line
     window.mark(seq)?;
     unwrap(sa, pkt, outer)
 }
 
+/// One packet of a batch: goes in as an ESP packet, comes out as its inner packet where `result` says so.
+#[derive(Debug)]
+pub struct Opening<'p> {
+    /// The packet; after an error its content is undefined.
+    pub packet: Packet<'p>,
+    /// What its outer header says.
+    pub outer: OuterInfo,
+    /// What was inside.
+    pub result: Result<Inner, DropReason>,
+}
+
+impl<'p> Opening<'p> {
+    /// An ESP packet that is to be opened.
+    pub fn new(packet: Packet<'p>, outer: OuterInfo) -> Self {
+        Self { packet, outer, result: Err(DropReason::Runt) }
+    }
+}
+
+impl Default for Opening<'_> {
+    /// No packet.
+    fn default() -> Self {
+        Self::new(Packet::new(&mut [], 0..0), OuterInfo::default())
+    }
+}
+
+/// [`decapsulate`] for a batch of one SA's packets, in their order.
+///
+/// The numbers are inferred from the window as it is before the batch and marked in it when all ICVs are known, so that
+/// of a packet that the batch holds twice the second is refused. A loop over [`decapsulate`] decides the same, but where
+/// an ESN advances by nearly 2^32 within the batch.
+pub fn decapsulate_batch(sa: &InboundSa, window: &mut ReplayWindow, packets: &mut [Opening<'_>]) {
+    for packets in packets.chunks_mut(BATCH) {
+        let mut opened = [Err(DropReason::Runt); BATCH];
+        open_batch(sa, window, packets, &mut opened);
+        for (opening, opened) in packets.iter_mut().zip(opened) {
+            opening.result = match opened {
+                Ok(seq) => commit(sa, window, seq, opening),
+                // What the packets before it have made a replay is counted as that.
+                Err(reason) => Err(number(window, &opening.packet).err().unwrap_or(reason)),
+            };
+        }
+    }
+}
+
+/// Opens what the window admits; leaves in `opened` each packet's number, or why it was not opened.
+fn open_batch(
+    sa: &InboundSa,
+    window: &ReplayWindow,
+    packets: &mut [Opening<'_>],
+    opened: &mut [Result<u64, DropReason>; BATCH],
+) {
+    let mut numbered: [Numbered<'_>; BATCH] = core::array::from_fn(|_| Numbered::default());
+    let mut places = [0; BATCH];
+    let mut count = 0_usize;
+    let mut slots = numbered.iter_mut().zip(&mut places);
+    for ((place, opening), opened) in packets.iter_mut().enumerate().zip(&mut *opened) {
+        *opened =
+            number(window, &opening.packet).and_then(|seq| check_len(sa, &opening.packet).map(|()| seq));
+        let Ok(seq) = *opened else { continue };
+        let Some((slot, origin)) = slots.next() else { break };
+        *slot = Numbered::new(seq, opening.packet.as_mut_slice());
+        *origin = place;
+        count = count.saturating_add(1);
+    }
+    let numbered = numbered.get_mut(..count).unwrap_or_default();
+    sa.opener().open_batch(numbered);
+    for (packet, place) in numbered.iter().zip(places) {
+        if let (Err(reason), Some(opened)) = (packet.result, opened.get_mut(place)) {
+            *opened = Err(reason);
+        }
+    }
+}
+
+/// Enters an opened packet into the window, and brings out what is inside.
+#[inline]
+fn commit(
+    sa: &InboundSa,
+    window: &mut ReplayWindow,
+    seq: u64,
+    opening: &mut Opening<'_>,
+) -> Result<Inner, DropReason> {
+    window.mark(seq)?;
+    strip_header(sa, &mut opening.packet)?;
+    unwrap(sa, &mut opening.packet, opening.outer)
+}
+
+/// The whole number of a packet that the window admits.
+#[inline]
+fn number(window: &ReplayWindow, pkt: &Packet<'_>) -> Result<u64, DropReason> {
+    let header = EspHeader::parse(pkt.as_slice()).ok_or(DropReason::Runt)?;
+    let seq = window.infer(header.seq)?;
+    window.check(seq)?;
+    Ok(seq)
+}
+
 /// Verifies and decrypts `pkt`, and leaves payload, padding and trailer.
 #[inline]
 pub fn open(sa: &InboundSa, seq: u64, pkt: &mut Packet<'_>) -> Result<(), DropReason> {
+    check_len(sa, pkt)?;
+    sa.opener().open(seq, pkt.as_mut_slice())?;
+    strip_header(sa, pkt)
+}
+
+/// Whether there are header, IV, whole blocks of ciphertext and ICV.
+#[inline]
+fn check_len(sa: &InboundSa, pkt: &Packet<'_>) -> Result<(), DropReason> {
     let transform = sa.transform();
     let frame = transform.header_len().saturating_add(transform.icv_len());
     let ciphertext_len = pkt.len().checked_sub(frame).filter(|len| *len > 0).ok_or(DropReason::Runt)?;
@@ -56,9 +158,16 @@ pub fn open(sa: &InboundSa, seq: u64, pkt: &mut Packet<'_>) -> Result<(), DropRe
     if ciphertext_len & transform.block_len().wrapping_sub(1) != 0 {
         return Err(DropReason::Misaligned);
     }
-    sa.opener().open(seq, pkt.as_mut_slice())?;
+    Ok(())
+}
+
+/// Takes header, IV and ICV off an opened packet.
+#[inline]
+fn strip_header(sa: &InboundSa, pkt: &mut Packet<'_>) -> Result<(), DropReason> {
+    let transform = sa.transform();
+    let ciphertext_end = pkt.len().checked_sub(transform.icv_len()).ok_or(DropReason::Runt)?;
+    pkt.truncate(ciphertext_end);
     pkt.pull_front(transform.header_len()).ok_or(DropReason::Runt)?;
-    pkt.truncate(ciphertext_len);
     Ok(())
 }
 

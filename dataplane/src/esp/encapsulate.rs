@@ -2,12 +2,14 @@
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use super::cipher::{BATCH, Numbered};
 use super::header::{self, EspHeader};
 use super::trailer;
 use crate::drop_reason::DropReason;
 use crate::packet::Packet;
 use crate::packet::ip::IpVersion;
 use crate::sa::outbound::OutboundSa;
+use crate::sa::sequence::Sequences;
 
 /// Seals `pkt`: in comes an inner packet, out goes header, IV, ciphertext and ICV.
 ///
@@ -19,9 +21,45 @@ pub fn encapsulate(sa: &OutboundSa, seq: u64, pkt: &mut Packet<'_>) -> Result<()
     seal(sa, seq, pkt, |iv| sa.sealer().write_iv(seq, iv))
 }
 
+/// [`encapsulate`] for a batch: `packets` take the numbers of `sequences`, in order, of which there must be as many.
+///
+/// All are sealed or none may leave: after an error the content of every packet is undefined.
+pub fn encapsulate_batch(
+    sa: &OutboundSa,
+    sequences: Sequences,
+    packets: &mut [Packet<'_>],
+) -> Result<(), DropReason> {
+    let mut sequences = sequences;
+    for packets in packets.chunks_mut(BATCH) {
+        let mut numbered: [Numbered<'_>; BATCH] = core::array::from_fn(|_| Numbered::default());
+        let count = packets.len();
+        for (slot, pkt) in numbered.iter_mut().zip(packets) {
+            let seq = sequences.next().ok_or(DropReason::SequenceExhausted)?;
+            wrap(sa, seq, pkt, |iv| sa.sealer().write_iv(seq, iv))?;
+            *slot = Numbered::new(seq, pkt.as_mut_slice());
+        }
+        let numbered = numbered.get_mut(..count).unwrap_or_default();
+        sa.sealer().seal_batch(numbered);
+        numbered.iter().try_for_each(|packet| packet.result)?;
+    }
+    Ok(())
+}
+
 /// [`encapsulate`] with a chosen IV, as published packets need it.
 #[inline]
 pub(super) fn seal(
+    sa: &OutboundSa,
+    seq: u64,
+    pkt: &mut Packet<'_>,
+    write_iv: impl FnOnce(&mut [u8]),
+) -> Result<(), DropReason> {
+    wrap(sa, seq, pkt, write_iv)?;
+    sa.sealer().seal(seq, pkt.as_mut_slice())
+}
+
+/// Writes all that surrounds the inner packet, but for the ICV.
+#[inline]
+fn wrap(
     sa: &OutboundSa,
     seq: u64,
     pkt: &mut Packet<'_>,
@@ -39,6 +77,5 @@ pub(super) fn seal(
     let (header, iv) = before.split_first_chunk_mut().ok_or(DropReason::NoRoom)?;
     *header = EspHeader { spi: sa.spi(), seq: header::low_half(seq) }.to_bytes();
     write_iv(iv);
-
-    sa.sealer().seal(seq, pkt.as_mut_slice())
+    Ok(())
 }
