@@ -81,6 +81,8 @@ drop_reasons! {
     // From the TUN device.
     /// The tunnel has no outbound SA.
     NoOutboundSa, "no_sa", "The tunnel was not up.";
+    /// The virtio header asks for a cut or a checksum that the packet does not bear out.
+    Offload, "offload", "The host left the packet to be cut or its checksum to be completed, in a way that does not fit the packet.";
     /// Larger than the SA's inner MTU; answered with ICMP where that is permitted.
     TooBig, "too_big", "The packet is larger than the tunnel's MTU; the sender was told.";
     /// The addresses lie outside what was negotiated, on the way out.

@@ -13,6 +13,7 @@ mod message;
 pub mod mss;
 pub mod mtu;
 pub mod natt;
+pub mod offload;
 pub mod packet;
 pub mod pool;
 mod rate;

@@ -8,6 +8,12 @@ pub fn add(sum: u32, data: &[u8]) -> u32 {
     u32::from(fold64(total))
 }
 
+/// Copies `from` to `to`, which is as long, and returns the sum of what was copied.
+pub fn copy(to: &mut [u8], from: &[u8]) -> u32 {
+    to.copy_from_slice(from);
+    add(0, from)
+}
+
 /// The checksum of what was summed.
 pub fn finish(sum: u32) -> u16 {
     !fold64(u64::from(sum))

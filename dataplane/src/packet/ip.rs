@@ -101,6 +101,8 @@ pub struct UpperLayer {
     pub protocol: u8,
     /// Where it begins in the packet; never beyond its end.
     pub offset: usize,
+    /// Whether the packet is a fragment, the first included, so that the upper layer goes on elsewhere.
+    pub fragment: bool,
     /// Whether the packet is a fragment other than the first, so that no upper-layer header is here.
     pub later_fragment: bool,
 }
@@ -111,15 +113,20 @@ impl UpperLayer {
         match header.version {
             IpVersion::V4 => {
                 let word = u16::from_be_bytes(packet.get(6..)?.first_chunk().copied()?);
-                let later_fragment = word & 0x1fff != 0;
-                Some(Self { protocol: header.protocol, offset: header.header_len, later_fragment })
+                Some(Self {
+                    protocol: header.protocol,
+                    offset: header.header_len,
+                    fragment: word & 0x3fff != 0,
+                    later_fragment: word & 0x1fff != 0,
+                })
             }
             IpVersion::V6 => Self::find_v6(packet, header),
         }
     }
 
     fn find_v6(packet: &[u8], header: &IpHeader) -> Option<Self> {
-        let mut at = Self { protocol: header.protocol, offset: header.header_len, later_fragment: false };
+        let (protocol, offset) = (header.protocol, header.header_len);
+        let mut at = Self { protocol, offset, fragment: false, later_fragment: false };
         for _ in 0..MAX_EXTENSION_HEADERS {
             let length = match at.protocol {
                 HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => {
@@ -129,6 +136,7 @@ impl UpperLayer {
                 FRAGMENT => {
                     let place = at.offset.checked_add(2)?;
                     let word = u16::from_be_bytes(packet.get(place..)?.first_chunk().copied()?);
+                    at.fragment |= word & 0xfff9 != 0;
                     at.later_fragment |= word & 0xfff8 != 0;
                     8
                 }
@@ -146,6 +154,8 @@ impl UpperLayer {
 
 /// TCP (RFC 9293).
 pub const TCP: u8 = 6;
+/// UDP (RFC 768).
+pub const UDP: u8 = 17;
 /// ICMP (RFC 792).
 pub const ICMP: u8 = 1;
 /// ICMPv6 (RFC 4443).
@@ -189,7 +199,7 @@ mod tests {
         v6.extend([FRAGMENT, 0, 0, 0, 0, 0, 0, 0]);
         v6.extend([TCP, 0, 0, 1, 0, 0, 0, 1]);
         let header = IpHeader::parse(&v6).unwrap();
-        let first = UpperLayer { protocol: TCP, offset: 56, later_fragment: false };
+        let first = UpperLayer { protocol: TCP, offset: 56, fragment: true, later_fragment: false };
         assert_eq!(UpperLayer::find(&v6, &header), Some(first));
         v6[51] = 9; // offset 1
         assert_eq!(UpperLayer::find(&v6, &header).map(|u| u.later_fragment), Some(true));
