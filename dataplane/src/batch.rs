@@ -1,6 +1,6 @@
 //! The send buffer of one batch: sealed packets back to back, so that the kernel can send runs of them with one call.
 //!
-//! A packet is read (or split) to the place where it will leave from, behind room for its ESP header and IV, and is sealed
+//! A packet is split (or copied) to the place where it will leave from, behind room for its ESP header and IV, and is sealed
 //! there. Packets of equal size form a run: the shape that `UDP_SEGMENT` takes.
 
 use std::ops::Range;
@@ -53,7 +53,7 @@ pub struct Batch {
 impl Batch {
     /// An empty batch.
     pub fn new() -> Self {
-        Self { bytes: vec![0; OCTETS + ROOM].into(), segments: Vec::with_capacity(PACKETS), used: 0 }
+        Self { bytes: vec![0; OCTETS].into(), segments: Vec::with_capacity(PACKETS), used: 0 }
     }
 
     /// Forgets all packets.
@@ -62,9 +62,10 @@ impl Batch {
         self.used = 0;
     }
 
-    /// Where the next inner packet goes, `head` octets behind the last packet: room for the longest IP packet.
-    pub fn space(&mut self, head: usize) -> &mut [u8] {
-        self.bytes.get_mut(self.used + head..).unwrap_or_default()
+    /// Where the next inner packet of `len` octets goes, `head` octets behind the last packet; empty without the room.
+    pub fn space(&mut self, head: usize, len: usize) -> &mut [u8] {
+        let start = self.used + head;
+        self.bytes.get_mut(start..start + len).unwrap_or_default()
     }
 
     /// Adds the packet whose inner part of `inner_len` octets was put into [`Self::space`], and which will have `len` octets
@@ -133,9 +134,6 @@ fn run_length(segments: &[Segment], longest: usize) -> usize {
     equal + usize::from(closes)
 }
 
-/// Room behind the last packet's place for the longest IP packet and any header before it.
-const ROOM: usize = 65_536 + 256;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +141,7 @@ mod tests {
     fn batch(sizes: &[(usize, u8)]) -> Batch {
         let mut batch = Batch::new();
         for (index, (len, tos)) in (0..).zip(sizes) {
-            batch.space(0)[..*len].fill(index);
+            batch.space(0, *len).fill(index);
             batch.push(*len, *len, *tos);
         }
         batch
@@ -190,6 +188,7 @@ mod tests {
         assert!(!batch.has_room(1));
         batch.truncate(1);
         assert!(batch.has_room(100));
-        assert!(batch.space(64).len() >= 65_535);
+        assert_eq!(batch.space(64, 1000).len(), 1000);
+        assert!(batch.space(64, OCTETS).is_empty());
     }
 }

@@ -16,7 +16,6 @@ pub use crate::worker::mailbox::ReplyTo;
 /// TUN devices and sockets belong to the network namespace of the thread that starts it and adds tunnels.
 pub struct Handle {
     registry: Mutex<Registry>,
-    backend: BackendChoice,
 }
 
 impl Handle {
@@ -25,7 +24,7 @@ impl Handle {
     pub fn start(options: &Options, notices: impl Fn(Notice) + Send + Sync + 'static) -> io::Result<Self> {
         let notices: Notices = Arc::new(notices);
         let registry = Mutex::new(Registry::start(options, &notices)?);
-        Ok(Self { registry, backend: options.backend })
+        Ok(Self { registry })
     }
 
     /// Carries out a command. `reply` is called once, when every worker has done its part: on this thread, or on one of
@@ -42,12 +41,23 @@ impl Handle {
         receiver.recv().unwrap_or_else(|_| Reply::Refused("the data plane gave no answer".into()))
     }
 
-    /// Which back end runs, as `status` shows it.
-    pub fn backend(&self) -> &'static str {
-        match self.backend {
-            BackendChoice::Auto | BackendChoice::Syscalls => "syscalls",
-        }
+    /// What runs, as `status` shows it.
+    pub fn report(&self) -> Report {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner).report()
     }
+}
+
+/// What runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The back end: "io_uring" or "syscalls".
+    pub backend: &'static str,
+    /// Number of worker threads.
+    pub workers: usize,
+    /// What the kernel does for many packets at once: "tso", "uso", "udp_segment", "udp_gro".
+    pub offloads: Vec<&'static str>,
+    /// What encrypts AES-CBC.
+    pub cbc: &'static str,
 }
 
 /// How the data plane runs.
@@ -59,13 +69,15 @@ pub struct Options {
     pub workers: usize,
     /// Which back end.
     pub backend: BackendChoice,
+    /// Whether super-packets are used where the kernel has them: TSO and USO on TUN devices, `UDP_SEGMENT`, `UDP_GRO`.
+    pub offloads: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let udp = any.map(|ip| SocketAddr::new(ip, 4500)).into();
-        Self { udp, workers: 1, backend: BackendChoice::Auto }
+        Self { udp, workers: 1, backend: BackendChoice::Auto, offloads: true }
     }
 }
 
@@ -75,6 +87,8 @@ pub enum BackendChoice {
     /// The fastest that the host permits.
     #[default]
     Auto,
+    /// io_uring; an error where the host has none.
+    IoUring,
     /// Plain system calls.
     Syscalls,
 }

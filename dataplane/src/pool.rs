@@ -1,12 +1,13 @@
-//! The receive buffers of one worker: allocated at start, handed round by value.
+//! The buffers of one worker, for what it reads and receives: allocated at start, handed round by value.
 //!
-//! A buffer is owned by exactly one of the pool, the back end and the datagram in work, so no two packets can share one,
+//! A buffer is owned by exactly one of the pool, the back end and the packets in work, so no two packets can share one,
 //! whatever the order in which an asynchronous back end completes.
 
-/// Octets that one datagram may have. Longer ones are cut by the kernel, and counted: jumbo frames (9001) fit.
-pub const BUFFER_LEN: usize = 9216 + CACHE_LINE;
+/// Octets of a buffer: the longest IP packet or UDP payload, and room for what a back end puts before it. A TUN read cuts
+/// silently what is longer.
+pub const BUFFER_LEN: usize = 65_536 + HEAD;
 
-/// One receive buffer.
+/// One buffer.
 #[derive(Debug)]
 pub struct Buffer(Box<[u8]>);
 
@@ -54,5 +55,6 @@ impl Pool {
     }
 }
 
-/// Keeps consecutive buffers from starting at the same set of the L1 cache.
-const CACHE_LINE: usize = 64;
+/// A virtio header, or the address and control data that a ring puts before a datagram. No multiple of a page, so that
+/// consecutive buffers do not start at the same set of the L1 cache.
+const HEAD: usize = 5 * 64;

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::handle::{Command, Notice, Options, ReplyTo};
-use crate::io::sockets::Sockets;
-use crate::io::syscalls::{Syscalls, TunQueue};
+use crate::handle::{BackendChoice, Command, Notice, Options, ReplyTo, Report};
+use crate::io::Offloads;
+use crate::io::sockets::{Socket, Sockets};
+use crate::io::syscalls::Syscalls;
+use crate::io::tun::TunQueue;
 use crate::natt;
 use crate::sa::inbound::InboundSa;
 use crate::sa::ledger::KeyLedger;
@@ -23,10 +25,21 @@ use crate::worker::{Notices, Sending, Worker, no_socket, wire};
 pub(crate) struct Registry {
     workers: Vec<Member>,
     sockets: Arc<Sockets>,
+    backend: Kind,
+    /// Whether super-packets are asked for.
+    offloads: bool,
+    /// What the last TUN device offered.
+    tun: Offloads,
     tunnels: BTreeMap<TunnelId, TunnelSpec>,
     /// Inbound SPIs, of all tunnels: a packet is known by its SPI alone (RFC 4301 §4.1).
     spis: BTreeMap<u32, TunnelId>,
     keys: KeyLedger,
+}
+
+/// The back end that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Syscalls,
 }
 
 /// One worker, and which sources it serves: a row of the table that maps sources to workers.
@@ -48,10 +61,13 @@ struct Role {
 impl Registry {
     /// Opens the sockets and starts the workers.
     pub(crate) fn start(options: &Options, notices: &Notices) -> io::Result<Self> {
-        let sockets = Arc::new(Sockets::open(&options.udp)?);
+        let sockets = Arc::new(Sockets::open(&options.udp, options.offloads)?);
         let mut registry = Self {
             workers: Vec::new(),
             sockets,
+            backend: Kind::choose(options.backend)?,
+            offloads: options.offloads,
+            tun: Offloads::default(),
             tunnels: BTreeMap::new(),
             spis: BTreeMap::new(),
             keys: KeyLedger::default(),
@@ -60,10 +76,26 @@ impl Registry {
         let cores = spare_cores(roles.len());
         for (index, role) in roles.into_iter().enumerate() {
             let core = cores.get(index).copied();
-            let member = Member::start(index, role, core, &registry.sockets, notices)?;
+            let member = Member::start(index, role, core, registry.backend, &registry.sockets, notices)?;
             registry.workers.push(member);
         }
         Ok(registry)
+    }
+
+    /// What runs.
+    pub(crate) fn report(&self) -> Report {
+        let backend = match self.backend {
+            Kind::Syscalls => "syscalls",
+        };
+        let udp = || self.sockets.iter().map(|(_, socket)| socket);
+        let all = [
+            ("tso", self.tun.tcp),
+            ("uso", self.tun.udp),
+            ("udp_segment", udp().any(Socket::segments)),
+            ("udp_gro", udp().any(Socket::coalesces)),
+        ];
+        let offloads = all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
+        Report { backend, workers: self.workers.len(), offloads, cbc: "one packet at a time" }
     }
 
     /// Carries out `command`; `reply` is called when every worker has done its part.
@@ -103,8 +135,9 @@ impl Registry {
             return Err(format!("tunnel {} exists", spec.id.0));
         }
         let readers: Vec<bool> = self.workers.iter().map(|w| w.role.tuns).collect();
-        let queues = TunQueue::create(&spec.interface, &readers)
+        let queues = TunQueue::create(&spec.interface, &readers, self.offloads)
             .map_err(|error| format!("TUN device {}: {error}", spec.interface))?;
+        self.tun = queues.first().map(TunQueue::offloads).unwrap_or_default();
         for (worker, queue) in self.workers.iter().zip(queues) {
             worker.mailbox.post(Order::AddTunnel(spec.clone(), queue), receipt);
         }
@@ -209,11 +242,21 @@ impl Drop for Registry {
     }
 }
 
+impl Kind {
+    fn choose(choice: BackendChoice) -> io::Result<Self> {
+        match choice {
+            BackendChoice::Auto | BackendChoice::Syscalls => Ok(Self::Syscalls),
+            BackendChoice::IoUring => Err(io::Error::new(io::ErrorKind::Unsupported, "no io_uring here")),
+        }
+    }
+}
+
 impl Member {
     fn start(
         index: usize,
         role: Role,
         core: Option<usize>,
+        backend: Kind,
         sockets: &Arc<Sockets>,
         notices: &Notices,
     ) -> io::Result<Self> {
@@ -226,9 +269,12 @@ impl Member {
             {
                 tracing::debug!(core, %error, "a worker runs on any core");
             }
-            match Syscalls::new(sockets, role.sockets, waker) {
-                Ok(backend) => Worker::new(backend, orders, notices).run(),
-                Err(error) => notices(broken(&error)),
+            let result = match backend {
+                Kind::Syscalls => Syscalls::new(sockets, role.sockets, waker)
+                    .map(|backend| Worker::new(backend, orders, Arc::clone(&notices)).run()),
+            };
+            if let Err(error) = result {
+                notices(broken(&error));
             }
         })?;
         Ok(Self { role, mailbox, thread: Some(thread) })

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::drop_reason::DropReason;
+use crate::io::Sent;
 
 /// What one worker counted for one tunnel. Only its worker writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,10 +29,12 @@ impl Counters {
         self.rx_bytes = self.rx_bytes.wrapping_add(bytes as u64);
     }
 
-    /// Counts an inner packet of `bytes` octets as sent.
-    pub fn sent(&mut self, bytes: usize) {
-        self.tx_packets = self.tx_packets.wrapping_add(1);
-        self.tx_bytes = self.tx_bytes.wrapping_add(bytes as u64);
+    /// Counts what became of a batch.
+    pub fn sent(&mut self, sent: &Sent) {
+        self.tx_packets = self.tx_packets.wrapping_add(sent.packets);
+        self.tx_bytes = self.tx_bytes.wrapping_add(sent.octets);
+        self.drops.add(DropReason::SendFull, sent.full);
+        self.drops.add(DropReason::SendFailed, sent.failed);
     }
 
     /// Counts a dropped packet.
@@ -131,7 +134,7 @@ mod tests {
         one.received(100);
         one.dropped(DropReason::Replay);
         let mut two = Counters::default();
-        two.sent(40);
+        two.sent(&Sent { packets: 1, octets: 40, ..Sent::default() });
         two.dropped(DropReason::Replay);
 
         let mut stats = TunnelStats::default();

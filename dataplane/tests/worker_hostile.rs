@@ -21,7 +21,7 @@ fn stranger(n: u32) -> SocketAddr {
 #[test]
 fn ten_thousand_packets_of_each_kind_are_counted_and_nothing_else() {
     let spi = |spi: u32| [&spi.to_be_bytes()[..], &[0; 60]].concat();
-    let long = vec![1; 20_000];
+    let long = vec![1; 70_000];
     let kinds: [(_, Vec<u8>, _); 8] = [
         (Udp, spi(0xdead_beef), DropReason::UnknownSpi),
         (Esp, spi(0xdead_beef), DropReason::UnknownSpi),

@@ -18,7 +18,8 @@ use std::time::Duration;
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::{Notice, Reply};
 use gotthard_dataplane::io::sockets::Sockets;
-use gotthard_dataplane::io::syscalls::{Syscalls, TunQueue};
+use gotthard_dataplane::io::syscalls::Syscalls;
+use gotthard_dataplane::io::tun::TunQueue;
 use gotthard_dataplane::natt;
 use gotthard_dataplane::sa::inbound::InboundSa;
 use gotthard_dataplane::sa::outbound::OutboundSa;
@@ -39,7 +40,7 @@ struct Running {
 
 impl Running {
     fn new(ip: &str) -> Self {
-        let sockets = Arc::new(Sockets::open(&[SocketAddr::new(ip.parse().unwrap(), 0)]).unwrap());
+        let sockets = Arc::new(Sockets::open(&[SocketAddr::new(ip.parse().unwrap(), 0)], true).unwrap());
         let address = sockets.iter().next().unwrap().1.local();
         let waker = Waker::new().unwrap();
         let (mailbox, orders) = Mailbox::new(waker.clone());

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Datagram, QueueId, Route, Sent, SocketId, Source, Wire};
+use super::{
+    Backend, Datagram, Frame, Offloads, Outcome, QueueId, Route, Sent, SocketId, Source, Wire, Writes,
+};
 use crate::batch::Batch;
 use crate::pool::{Buffer, Pool};
 use crate::sys::wake::Waker;
@@ -18,6 +19,7 @@ pub struct Channel {
     queues: Vec<Option<String>>,
     pool: Pool,
     batch: Option<Batch>,
+    outcomes: Vec<Outcome>,
 }
 
 /// The side of the test.
@@ -39,6 +41,7 @@ pub struct Departure {
 
 #[derive(Default)]
 struct Queues {
+    offloads: Offloads,
     tun_in: VecDeque<(String, Vec<u8>)>,
     tun_out: Vec<(String, Vec<u8>)>,
     net_in: VecDeque<Arriving>,
@@ -50,6 +53,7 @@ struct Arriving {
     remote: SocketAddr,
     local: IpAddr,
     tos: u8,
+    segment: Option<usize>,
     payload: Vec<u8>,
 }
 
@@ -65,6 +69,7 @@ impl Channel {
                 queues: Vec::new(),
                 pool: Pool::new(buffers),
                 batch: Some(Batch::new()),
+                outcomes: Vec::new(),
             },
             far,
         )
@@ -89,7 +94,18 @@ impl Far {
     /// A datagram arrives, on UDP or as protocol 50.
     pub fn net_sends(&self, wire: Wire, remote: SocketAddr, local: IpAddr, tos: u8, payload: &[u8]) {
         let payload = payload.to_vec();
-        self.queues().net_in.push_back(Arriving { wire, remote, local, tos, payload });
+        self.queues().net_in.push_back(Arriving { wire, remote, local, tos, segment: None, payload });
+    }
+
+    /// Several datagrams of `segment` octets each, the last may be shorter, arrive on UDP as one.
+    pub fn net_sends_coalesced(&self, remote: SocketAddr, local: IpAddr, segment: usize, payload: &[u8]) {
+        let (wire, payload, segment) = (Wire::Udp, payload.to_vec(), Some(segment));
+        self.queues().net_in.push_back(Arriving { wire, remote, local, tos: 0, segment, payload });
+    }
+
+    /// What TUN devices take and give from here on; a frame has a virtio header if these say so.
+    pub fn set_offloads(&self, offloads: Offloads) {
+        self.queues().offloads = offloads;
     }
 
     /// What the host received since the last call, with the name of the TUN device.
@@ -141,24 +157,22 @@ impl Backend for Channel {
         }
     }
 
-    fn read_tun(&mut self, queue: QueueId, space: &mut [u8]) -> io::Result<Option<usize>> {
+    fn offloads(&self, _queue: QueueId) -> Offloads {
+        self.far.queues().offloads
+    }
+
+    fn read_tun(&mut self, queue: QueueId) -> io::Result<Option<Frame>> {
         let name = self.name(queue)?;
         let mut queues = self.far.queues();
         let Some(index) = queues.tun_in.iter().position(|(tun, _)| tun == name) else { return Ok(None) };
-        let Some((_, packet)) = queues.tun_in.remove(index) else { return Ok(None) };
-        Ok(Some(copy(&packet, space)))
+        let Some(mut buffer) = self.pool.take() else { return Ok(None) };
+        let Some((_, frame)) = queues.tun_in.remove(index) else { return Ok(None) };
+        let octets = 0..copy(&frame, buffer.bytes_mut());
+        Ok(Some(Frame { buffer, octets }))
     }
 
-    fn write_tun(&mut self, queue: QueueId, buffer: Buffer, packet: Range<usize>) -> io::Result<()> {
-        let result = self.answer_tun(queue, buffer.bytes().get(packet).unwrap_or_default());
+    fn release(&mut self, buffer: Buffer) {
         self.pool.give(buffer);
-        result
-    }
-
-    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()> {
-        let name = self.name(queue)?.clone();
-        self.far.queues().tun_out.push((name, packet.to_vec()));
-        Ok(())
     }
 
     fn receive(&mut self, socket: SocketId, burst: &mut Vec<Datagram>) -> io::Result<()> {
@@ -172,6 +186,7 @@ impl Backend for Channel {
             burst.push(Datagram {
                 buffer,
                 payload: 0..len,
+                segment: arriving.segment.unwrap_or(len),
                 truncated: len < arriving.payload.len(),
                 remote: arriving.remote,
                 local: Some(arriving.local),
@@ -181,8 +196,32 @@ impl Backend for Channel {
         Ok(())
     }
 
-    fn release(&mut self, buffer: Buffer) {
-        self.pool.give(buffer);
+    fn deliver(&mut self, burst: &mut Vec<Datagram>, writes: &Writes) {
+        for write in writes.iter() {
+            let octets = write.pieces.iter().map(|piece| {
+                let datagram = burst.get(piece.datagram);
+                datagram.and_then(|d| d.buffer.bytes().get(piece.octets.clone())).unwrap_or_default()
+            });
+            let frame = octets.collect::<Vec<_>>().concat();
+            match self.name(write.queue).cloned() {
+                Ok(name) => self.far.queues().tun_out.push((name, frame)),
+                Err(_) => {
+                    let (queue, packets) = (write.queue, write.packets);
+                    self.outcomes.push(Outcome::NotWritten { queue, packets, full: false });
+                }
+            }
+        }
+        for datagram in burst.drain(..) {
+            self.pool.give(datagram.buffer);
+        }
+    }
+
+    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()> {
+        let name = self.name(queue)?.clone();
+        let mut queues = self.far.queues();
+        let header: &[u8] = if queues.offloads.header { &[0; 10] } else { &[] };
+        queues.tun_out.push((name, [header, packet].concat()));
+        Ok(())
     }
 
     fn batch(&mut self) -> Option<Batch> {
@@ -194,7 +233,7 @@ impl Backend for Channel {
         self.batch = Some(batch);
     }
 
-    fn send(&mut self, route: &Route, batch: Batch) -> Sent {
+    fn send(&mut self, queue: QueueId, route: &Route, batch: Batch) {
         let mut queues = self.far.queues();
         for run in batch.runs(crate::batch::PACKETS) {
             for packet in run.data.chunks(run.segment.map_or(run.data.len(), usize::from)) {
@@ -206,7 +245,11 @@ impl Backend for Channel {
         let octets = batch.segments().iter().map(|s| s.inner_len as u64).sum();
         let packets = batch.segments().len() as u64;
         self.put_back(batch);
-        Sent { packets, octets, ..Sent::default() }
+        self.outcomes.push(Outcome::Sent(queue, Sent { packets, octets, ..Sent::default() }));
+    }
+
+    fn outcomes(&mut self, into: &mut Vec<Outcome>) {
+        into.append(&mut self.outcomes);
     }
 
     fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()> {

@@ -5,15 +5,20 @@
 //! straight back. Nothing here knows what ESP is.
 
 pub mod channel;
+mod send;
 pub mod sockets;
 pub mod syscalls;
+pub mod tun;
+mod writes;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+pub use self::writes::{Piece, Write, Writes};
 use crate::batch::Batch;
 use crate::pool::Buffer;
+pub use crate::sys::tun::Offloads;
 
 /// Names a TUN queue of one back end: small numbers, reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +48,24 @@ pub enum Source {
     Socket(SocketId),
 }
 
-/// One datagram that arrived, in its own buffer.
+/// What one read of a TUN queue gave: a packet, or a super-packet that is to be cut into several.
+#[derive(Debug)]
+pub struct Frame {
+    /// Holds the octets.
+    pub buffer: Buffer,
+    /// Where in the buffer they are: the virtio header, where the queue has one, and the IP packet behind it.
+    pub octets: Range<usize>,
+}
+
+/// What one receive of a socket gave: a datagram, or several of one sender that the kernel put together (`UDP_GRO`).
 #[derive(Debug)]
 pub struct Datagram {
     /// Holds the octets.
     pub buffer: Buffer,
-    /// Where in the buffer the payload is: behind the UDP header, or behind the IP header for protocol 50.
+    /// Where in the buffer the payloads are, back to back: behind the UDP header, or behind the IP header for protocol 50.
     pub payload: Range<usize>,
+    /// Octets of each datagram's payload; the last may be shorter.
+    pub segment: usize,
     /// It was longer than the buffer.
     pub truncated: bool,
     /// The sender; the port is zero for protocol 50.
@@ -84,6 +100,22 @@ pub struct Sent {
     pub failed: u64,
 }
 
+/// What became of something that was handed over earlier, and which queue's tunnel it counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A batch left, or did not.
+    Sent(QueueId, Sent),
+    /// Packets that a TUN device did not take.
+    NotWritten {
+        /// The queue.
+        queue: QueueId,
+        /// How many packets.
+        packets: u64,
+        /// The host is behind with reading; otherwise the device is down or gone.
+        full: bool,
+    },
+}
+
 /// The I/O of one worker.
 pub trait Backend {
     /// A TUN queue as it is handed over by whoever created the device.
@@ -98,21 +130,23 @@ pub trait Backend {
     /// Closes a TUN queue; its number may be given to another.
     fn detach(&mut self, queue: QueueId);
 
-    /// Reads the next inner packet to the front of `space`; `None`: there is none for now. A packet longer than `space` is
-    /// cut.
-    fn read_tun(&mut self, queue: QueueId, space: &mut [u8]) -> io::Result<Option<usize>>;
+    /// What the queue's device takes and gives.
+    fn offloads(&self, queue: QueueId) -> Offloads;
 
-    /// Gives the host the inner packet that `packet` names in `buffer`, and takes the buffer back.
-    fn write_tun(&mut self, queue: QueueId, buffer: Buffer, packet: Range<usize>) -> io::Result<()>;
+    /// The next frame of the host; `None`: there is none for now. A frame longer than a buffer is cut.
+    fn read_tun(&mut self, queue: QueueId) -> io::Result<Option<Frame>>;
 
-    /// Gives the host a packet of our own making.
-    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()>;
+    /// Takes back the buffer of a frame.
+    fn release(&mut self, buffer: Buffer);
 
     /// Receives what the socket has, up to one burst, and appends it to `burst`.
     fn receive(&mut self, socket: SocketId, burst: &mut Vec<Datagram>) -> io::Result<()>;
 
-    /// Takes back the buffer of a datagram that goes no further.
-    fn release(&mut self, buffer: Buffer);
+    /// Takes the burst back, and gives the host the frames that `writes` names in it, in order.
+    fn deliver(&mut self, burst: &mut Vec<Datagram>, writes: &Writes);
+
+    /// Gives the host a packet of our own making.
+    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()>;
 
     /// An empty batch; `None`: all are on their way.
     fn batch(&mut self) -> Option<Batch>;
@@ -120,9 +154,12 @@ pub trait Backend {
     /// Takes back a batch that is not to be sent.
     fn put_back(&mut self, batch: Batch);
 
-    /// Sends the packets of a batch in order and takes the batch back. Never waits: what the kernel does not take is lost,
+    /// Sends the packets of a batch, which came from `queue`, in order. Never waits: what the kernel does not take is lost,
     /// as on any full link.
-    fn send(&mut self, route: &Route, batch: Batch) -> Sent;
+    fn send(&mut self, queue: QueueId, route: &Route, batch: Batch);
+
+    /// Appends to `into` what became of batches and writes since the last call.
+    fn outcomes(&mut self, into: &mut Vec<Outcome>);
 
     /// Sends one datagram that is not ESP.
     fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()>;

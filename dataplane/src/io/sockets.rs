@@ -19,6 +19,7 @@ pub struct Socket {
     local: SocketAddr,
     wire: Wire,
     segments: AtomicBool,
+    coalesces: bool,
 }
 
 /// All outer sockets.
@@ -28,11 +29,12 @@ pub struct Sockets(Vec<Socket>);
 impl Sockets {
     /// Opens a UDP socket on each of `udp`, and sockets for protocol 50 where that is permitted.
     ///
-    /// IPv6 may be switched off on a host: an unspecified IPv6 address that cannot be bound is passed over.
-    pub fn open(udp: &[SocketAddr]) -> io::Result<Self> {
+    /// IPv6 may be switched off on a host: an unspecified IPv6 address that cannot be bound is passed over. Without
+    /// `offloads`, or where the kernel has none, each datagram is sent and received alone.
+    pub fn open(udp: &[SocketAddr], offloads: bool) -> io::Result<Self> {
         let mut sockets = Vec::new();
         for address in udp {
-            match Socket::udp(*address) {
+            match Socket::udp(*address, offloads) {
                 Ok(socket) => sockets.push(socket),
                 Err(error) if address.is_ipv6() && address.ip().is_unspecified() => {
                     tracing::info!(%address, %error, "no UDP over IPv6");
@@ -79,11 +81,12 @@ impl Sockets {
 }
 
 impl Socket {
-    fn udp(address: SocketAddr) -> io::Result<Self> {
+    fn udp(address: SocketAddr, offloads: bool) -> io::Result<Self> {
         let inner = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         let socket = Self::prepare(inner, address, Wire::Udp)?;
-        let segments = sockopt::segments_udp(&socket.inner);
-        Ok(Self { segments: AtomicBool::new(segments), ..socket })
+        let segments = offloads && sockopt::segments_udp(&socket.inner);
+        let coalesces = offloads && sockopt::coalesce_udp(&socket.inner);
+        Ok(Self { segments: AtomicBool::new(segments), coalesces, ..socket })
     }
 
     fn esp(ip: IpAddr) -> io::Result<Self> {
@@ -109,7 +112,7 @@ impl Socket {
         inner.bind(&address.into())?;
         // With port 0 the kernel chooses.
         let local = inner.local_addr()?.as_socket().unwrap_or(address);
-        let socket = Self { inner, local, wire, segments: AtomicBool::new(false) };
+        let socket = Self { inner, local, wire, segments: AtomicBool::new(false), coalesces: false };
         socket.never_fragment(true)?;
         Ok(socket)
     }
@@ -145,6 +148,11 @@ impl Socket {
     /// Whether the kernel cuts one send into datagrams.
     pub fn segments(&self) -> bool {
         self.segments.load(Ordering::Relaxed)
+    }
+
+    /// Whether the kernel gives several datagrams as one.
+    pub fn coalesces(&self) -> bool {
+        self.coalesces
     }
 
     /// The device refused to cut: each datagram is a message of its own from here on.

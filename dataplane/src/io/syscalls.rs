@@ -2,7 +2,7 @@
 //!
 //! Runs everywhere. What it is asked is done when the call returns, so its one batch and its buffers come straight back.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -10,41 +10,16 @@ use std::sync::Arc;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::sockets::{Socket, Sockets};
-use super::{Backend, Datagram, QueueId, Range, Route, Sent, SocketId, Source, Wire};
-use crate::batch::{self, Batch, Run};
+use super::send::send_batch;
+use super::sockets::Sockets;
+use super::tun::TunQueue;
+use super::{
+    Backend, Datagram, Frame, Offloads, Outcome, Piece, QueueId, Route, Sent, SocketId, Source, Wire, Writes,
+};
+use crate::batch::Batch;
 use crate::pool::{Buffer, Pool};
 use crate::sys::mmsg::{MESSAGES, Message, Receiver, Sender};
-use crate::sys::tun;
 use crate::sys::wake::Waker;
-
-/// A TUN queue: written by every worker that receives for the tunnel, read by one.
-#[derive(Clone, Debug)]
-pub struct TunQueue {
-    fd: Arc<OwnedFd>,
-    reads: bool,
-}
-
-impl TunQueue {
-    /// Creates a TUN device with a queue for each worker that reads, as `readers` says, and returns for each worker the
-    /// queue it uses: one that does not read shares the first, to write to.
-    pub fn create(name: &str, readers: &[bool]) -> io::Result<Vec<Self>> {
-        let count = readers.iter().filter(|reads| **reads).count();
-        let mut queues = tun::create(name, count)?.into_iter().map(Arc::new);
-        let Some(first) = queues.next() else { return Ok(Vec::new()) };
-        let mut unread = std::iter::once(Arc::clone(&first)).chain(queues);
-        let pick = |reads: &bool| {
-            let own = if *reads { unread.next() } else { None };
-            Self { fd: own.unwrap_or_else(|| Arc::clone(&first)), reads: *reads }
-        };
-        Ok(readers.iter().map(pick).collect())
-    }
-
-    /// A queue over any descriptor that keeps packet boundaries; for a test without a TUN device.
-    pub fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd: Arc::new(fd), reads: true }
-    }
-}
 
 /// Plain system calls.
 pub struct Syscalls {
@@ -55,9 +30,12 @@ pub struct Syscalls {
     queues: Vec<Option<TunQueue>>,
     receiver: Receiver,
     posted: Vec<Buffer>,
+    /// Datagrams of the next burst: few where the kernel puts many together, so that a burst stays in the cache.
+    burst: usize,
     pool: Pool,
     sender: Sender,
     batch: Option<Batch>,
+    outcomes: Vec<Outcome>,
 }
 
 impl Syscalls {
@@ -79,14 +57,32 @@ impl Syscalls {
             queues: Vec::new(),
             receiver: Receiver::new(),
             posted: Vec::with_capacity(MESSAGES),
-            pool: Pool::new(if receives { MESSAGES } else { 0 }),
+            burst: MESSAGES,
+            pool: Pool::new(FRAMES + if receives { MESSAGES } else { 0 }),
             sender: Sender::new(),
             batch: Some(Batch::new()),
+            outcomes: Vec::new(),
         })
     }
 
-    fn queue(&self, queue: QueueId) -> io::Result<&TunQueue> {
-        self.queues.get(queue.0).and_then(Option::as_ref).ok_or_else(|| Errno::BADF.into())
+    fn queue(&self, queue: QueueId) -> Result<&TunQueue, Errno> {
+        self.queues.get(queue.0).and_then(Option::as_ref).ok_or(Errno::BADF)
+    }
+
+    fn write_tun(&self, queue: QueueId, burst: &[Datagram], pieces: &[Piece]) -> Result<(), Errno> {
+        let queue = self.queue(queue)?;
+        let octets = |piece: &Piece| {
+            let datagram = burst.get(piece.datagram);
+            datagram.and_then(|d| d.buffer.bytes().get(piece.octets.clone())).unwrap_or_default()
+        };
+        match pieces {
+            [piece] => rustix::io::write(queue, octets(piece))?,
+            pieces => {
+                let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(octets(piece))).collect();
+                rustix::io::writev(queue, &slices)?
+            }
+        };
+        Ok(())
     }
 }
 
@@ -119,9 +115,9 @@ impl Backend for Syscalls {
     fn attach(&mut self, tun: TunQueue) -> io::Result<QueueId> {
         let free = self.queues.iter().position(Option::is_none);
         let index = free.unwrap_or(self.queues.len());
-        if tun.reads {
+        if tun.reads() {
             let data = epoll::EventData::new_u64(TUN | index as u64);
-            epoll::add(&self.epoll, &tun.fd, data, epoll::EventFlags::IN)?;
+            epoll::add(&self.epoll, &tun, data, epoll::EventFlags::IN)?;
         }
         match self.queues.get_mut(index) {
             Some(place) => *place = Some(tun),
@@ -132,63 +128,94 @@ impl Backend for Syscalls {
 
     fn detach(&mut self, queue: QueueId) {
         if let Some(tun) = self.queues.get_mut(queue.0).and_then(Option::take)
-            && tun.reads
+            && tun.reads()
         {
             // It was added, and its descriptor is still open: this cannot fail.
-            let _ = epoll::delete(&self.epoll, &tun.fd);
+            let _ = epoll::delete(&self.epoll, &tun);
         }
     }
 
-    fn read_tun(&mut self, queue: QueueId, space: &mut [u8]) -> io::Result<Option<usize>> {
-        match rustix::io::read(&self.queue(queue)?.fd, space) {
-            Ok(len) => Ok(Some(len)),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-            Err(error) => Err(error.into()),
+    fn offloads(&self, queue: QueueId) -> Offloads {
+        self.queue(queue).map(TunQueue::offloads).unwrap_or_default()
+    }
+
+    fn read_tun(&mut self, queue: QueueId) -> io::Result<Option<Frame>> {
+        let Some(mut buffer) = self.pool.take() else { return Ok(None) };
+        match rustix::io::read(self.queue(queue)?, buffer.bytes_mut()) {
+            Ok(len) => Ok(Some(Frame { buffer, octets: 0..len })),
+            Err(error) => {
+                self.pool.give(buffer);
+                match error {
+                    Errno::AGAIN | Errno::INTR => Ok(None),
+                    error => Err(error.into()),
+                }
+            }
         }
     }
 
-    fn write_tun(&mut self, queue: QueueId, buffer: Buffer, packet: Range<usize>) -> io::Result<()> {
-        let result = self.answer_tun(queue, buffer.bytes().get(packet).unwrap_or_default());
+    fn release(&mut self, buffer: Buffer) {
         self.pool.give(buffer);
-        result
-    }
-
-    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()> {
-        rustix::io::write(&self.queue(queue)?.fd, packet)?;
-        Ok(())
     }
 
     fn receive(&mut self, socket: SocketId, burst: &mut Vec<Datagram>) -> io::Result<()> {
         let Some(socket) = self.sockets.socket(socket) else { return Ok(()) };
-        while self.posted.len() < MESSAGES
+        while self.posted.len() < self.burst
             && let Some(buffer) = self.pool.take()
         {
             self.posted.push(buffer);
         }
-        let buffers = self.posted.iter_mut().map(Buffer::bytes_mut);
+        let buffers = self.posted.iter_mut().take(self.burst).map(Buffer::bytes_mut);
         let count = match self.receiver.receive(socket.as_fd(), buffers) {
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
             Err(error) => return Err(error),
         };
+        self.burst = MESSAGES;
         for (index, buffer) in self.posted.drain(..count).enumerate() {
-            match self.receiver.arrival(index) {
-                Some(arrival) => {
-                    let header =
-                        if socket.delivers_ip_header() { ipv4_header_len(buffer.bytes()) } else { 0 };
-                    let payload = header.min(arrival.len)..arrival.len;
-                    let (truncated, remote) = (arrival.truncated, arrival.remote);
-                    let (local, tos) = (arrival.local, arrival.tos);
-                    burst.push(Datagram { buffer, payload, truncated, remote, local, tos });
-                }
-                None => self.pool.give(buffer),
+            let Some(arrival) = self.receiver.arrival(index) else {
+                self.pool.give(buffer);
+                continue;
+            };
+            let header = if socket.delivers_ip_header() { ipv4_header_len(buffer.bytes()) } else { 0 };
+            let payload = header.min(arrival.len)..arrival.len;
+            let segment = arrival.control.segment.map_or(payload.len(), usize::from);
+            if arrival.control.segment.is_some() {
+                self.burst = COALESCED;
             }
+            burst.push(Datagram {
+                buffer,
+                payload,
+                segment,
+                truncated: arrival.truncated,
+                remote: arrival.remote,
+                local: arrival.control.local,
+                tos: arrival.control.tos,
+            });
         }
         Ok(())
     }
 
-    fn release(&mut self, buffer: Buffer) {
-        self.pool.give(buffer);
+    fn deliver(&mut self, burst: &mut Vec<Datagram>, writes: &Writes) {
+        for write in writes.iter() {
+            if let Err(error) = self.write_tun(write.queue, burst, write.pieces) {
+                let full = error == Errno::AGAIN;
+                let (queue, packets) = (write.queue, write.packets);
+                self.outcomes.push(Outcome::NotWritten { queue, packets, full });
+            }
+        }
+        for datagram in burst.drain(..) {
+            self.pool.give(datagram.buffer);
+        }
+    }
+
+    fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()> {
+        let queue = self.queue(queue)?;
+        if queue.offloads().header {
+            rustix::io::writev(queue, &[IoSlice::new(&NO_OFFLOAD), IoSlice::new(packet)])?;
+        } else {
+            rustix::io::write(queue, packet)?;
+        }
+        Ok(())
     }
 
     fn batch(&mut self) -> Option<Batch> {
@@ -200,13 +227,17 @@ impl Backend for Syscalls {
         self.batch = Some(batch);
     }
 
-    fn send(&mut self, route: &Route, batch: Batch) -> Sent {
+    fn send(&mut self, queue: QueueId, route: &Route, batch: Batch) {
         let sent = match self.sockets.socket(route.socket) {
             Some(socket) => send_batch(&mut self.sender, socket, route, &batch),
             None => Sent { failed: batch.segments().len() as u64, ..Sent::default() },
         };
+        self.outcomes.push(Outcome::Sent(queue, sent));
         self.put_back(batch);
-        sent
+    }
+
+    fn outcomes(&mut self, into: &mut Vec<Outcome>) {
+        into.append(&mut self.outcomes);
     }
 
     fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()> {
@@ -236,50 +267,6 @@ impl Backend for Syscalls {
     }
 }
 
-/// Sends a batch as the fewest messages; where the kernel refuses to cut a message, datagram by datagram.
-fn send_batch(sender: &mut Sender, socket: &Socket, route: &Route, batch: &Batch) -> Sent {
-    let mut longest = if socket.segments() { batch::PACKETS } else { 1 };
-    let segments = batch.segments();
-    // Runs and packets that are dealt with.
-    let (mut runs, mut done, mut sent) = (0, 0, Sent::default());
-    while done < segments.len() {
-        let pending = || batch.runs(longest).skip(runs);
-        match sender.send(socket.as_fd(), pending().map(|run| message(route, &run))) {
-            Ok(0) => break,
-            Ok(taken) => {
-                let packets: usize = pending().take(taken).map(|run| run.packets).sum();
-                sent.packets += packets as u64;
-                sent.octets +=
-                    segments.iter().skip(done).take(packets).map(|s| s.inner_len as u64).sum::<u64>();
-                (runs, done) = (runs + taken, done + packets);
-            }
-            Err(error) => match error.raw_os_error() {
-                // EIO: the device computes no checksums, and never will. EINVAL: these packets do not fit it.
-                Some(code @ (libc::EIO | libc::EINVAL)) if longest > 1 => {
-                    if code == libc::EIO {
-                        socket.stop_segments();
-                    }
-                    (longest, runs) = (1, done);
-                }
-                Some(libc::EAGAIN | libc::ENOBUFS) => {
-                    sent.full += (segments.len() - done) as u64;
-                    break;
-                }
-                _ => {
-                    let packets = pending().next().map_or(1, |run| run.packets);
-                    sent.failed += packets as u64;
-                    (runs, done) = (runs + 1, done + packets);
-                }
-            },
-        }
-    }
-    sent
-}
-
-fn message<'a>(route: &Route, run: &Run<'a>) -> Message<'a> {
-    Message { to: route.remote, from: Some(route.local), tos: run.tos, segment: run.segment, data: run.data }
-}
-
 fn ipv4_header_len(packet: &[u8]) -> usize {
     packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
@@ -292,3 +279,12 @@ const INDEX: u64 = (1 << 32) - 1;
 
 /// Events taken at a time; the rest come with the next wait.
 const EVENTS: usize = 64;
+
+/// Datagrams of a burst where each is some forty put together.
+const COALESCED: usize = 4;
+
+/// Frames in work at a time.
+const FRAMES: usize = 2;
+
+/// A virtio header that says nothing.
+const NO_OFFLOAD: [u8; 10] = [0; 10];

@@ -96,6 +96,13 @@ impl<'b> Packet<'b> {
     }
 }
 
+impl Default for Packet<'_> {
+    /// No octets, and no room.
+    fn default() -> Self {
+        Self { buf: &mut [], start: 0, end: 0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

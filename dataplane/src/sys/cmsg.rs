@@ -13,6 +13,17 @@ pub struct Control {
     len: usize,
 }
 
+/// What came with a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incoming {
+    /// The address it was sent to.
+    pub local: Option<IpAddr>,
+    /// The TOS or traffic class octet of the outer header.
+    pub tos: u8,
+    /// It is several datagrams of this size, the last may be shorter (`UDP_GRO`).
+    pub segment: Option<u16>,
+}
+
 impl Control {
     /// Nothing in it.
     pub const fn new() -> Self {
@@ -47,26 +58,9 @@ impl Control {
         control
     }
 
-    /// The local address and the TOS octet that came with a message.
-    pub fn incoming(&self) -> (Option<IpAddr>, u8) {
-        let (mut local, mut tos) = (None, 0);
-        for (level, kind, data) in self.messages() {
-            match (level, kind) {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    local = octets::<4>(data, 8).map(|a| IpAddr::V4(Ipv4Addr::from(a))).or(local);
-                }
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    local = octets::<16>(data, 0).map(|a| IpAddr::V6(Ipv6Addr::from(a))).or(local);
-                }
-                (libc::IPPROTO_IP, libc::IP_TOS) => tos = data.first().copied().unwrap_or(tos),
-                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
-                    // A c_int of 0..=255.
-                    tos = octets::<4>(data, 0).map_or(tos, |o| i32::from_ne_bytes(o).to_le_bytes()[0]);
-                }
-                _ => {}
-            }
-        }
-        (local, tos)
+    /// What came with a message.
+    pub fn incoming(&self) -> Incoming {
+        Incoming::parse(self.bytes.get(..self.len).unwrap_or_default())
     }
 
     fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
@@ -78,18 +72,6 @@ impl Control {
         self.bytes[start + 12..start + 16].copy_from_slice(&kind.to_ne_bytes());
         self.bytes[start + 16..end].copy_from_slice(data);
         self.len = end.next_multiple_of(8).min(CONTROL_LEN);
-    }
-
-    fn messages(&self) -> impl Iterator<Item = (libc::c_int, libc::c_int, &[u8])> {
-        let mut rest = self.bytes.get(..self.len).unwrap_or_default();
-        std::iter::from_fn(move || {
-            let len = usize::from_ne_bytes(octets(rest, 0)?);
-            let level = libc::c_int::from_ne_bytes(octets(rest, 8)?);
-            let kind = libc::c_int::from_ne_bytes(octets(rest, 12)?);
-            let data = rest.get(HEADER_LEN..len)?;
-            rest = rest.get(len.next_multiple_of(8)..).unwrap_or_default();
-            Some((level, kind, data))
-        })
     }
 
     /// For the system call: where the octets are.
@@ -104,6 +86,34 @@ impl Control {
     /// After the system call: how many octets the kernel wrote.
     pub(super) fn set_len(&mut self, len: usize) {
         self.len = len.min(CONTROL_LEN);
+    }
+}
+
+impl Incoming {
+    /// Reads control data.
+    pub fn parse(control: &[u8]) -> Self {
+        let Self { mut local, mut tos, mut segment } = Self::default();
+        for (level, kind, data) in messages(control) {
+            match (level, kind) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    local = octets::<4>(data, 8).map(|a| IpAddr::V4(Ipv4Addr::from(a))).or(local);
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    local = octets::<16>(data, 0).map(|a| IpAddr::V6(Ipv6Addr::from(a))).or(local);
+                }
+                (libc::IPPROTO_IP, libc::IP_TOS) => tos = data.first().copied().unwrap_or(tos),
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    // A c_int of 0..=255.
+                    tos = octets::<4>(data, 0).map_or(tos, |o| i32::from_ne_bytes(o).to_le_bytes()[0]);
+                }
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let size = octets::<4>(data, 0).map(i32::from_ne_bytes);
+                    segment = size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size > 0);
+                }
+                _ => {}
+            }
+        }
+        Self { local, tos, segment }
     }
 }
 
@@ -142,13 +152,18 @@ impl Name {
 
     /// The address, where it is an IPv4 or IPv6 one.
     pub fn decode(&self) -> Option<SocketAddr> {
-        let port = u16::from_be_bytes(octets(&self.0, 2)?);
-        let kind: [u8; 2] = octets(&self.0, 0)?;
+        Self::decode_from(&self.0)
+    }
+
+    /// The address that `name` holds, where it is an IPv4 or IPv6 one.
+    pub fn decode_from(name: &[u8]) -> Option<SocketAddr> {
+        let port = u16::from_be_bytes(octets(name, 2)?);
+        let kind: [u8; 2] = octets(name, 0)?;
         if kind == family(libc::AF_INET) {
-            Some((Ipv4Addr::from(octets::<4>(&self.0, 4)?), port).into())
+            Some((Ipv4Addr::from(octets::<4>(name, 4)?), port).into())
         } else if kind == family(libc::AF_INET6) {
-            let ip = Ipv6Addr::from(octets::<16>(&self.0, 8)?);
-            Some(SocketAddrV6::new(ip, port, 0, u32::from_ne_bytes(octets(&self.0, 24)?)).into())
+            let ip = Ipv6Addr::from(octets::<16>(name, 8)?);
+            Some(SocketAddrV6::new(ip, port, 0, u32::from_ne_bytes(octets(name, 24)?)).into())
         } else {
             None
         }
@@ -174,6 +189,18 @@ impl Default for Name {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn messages(control: &[u8]) -> impl Iterator<Item = (libc::c_int, libc::c_int, &[u8])> {
+    let mut rest = control;
+    std::iter::from_fn(move || {
+        let len = usize::from_ne_bytes(octets(rest, 0)?);
+        let level = libc::c_int::from_ne_bytes(octets(rest, 8)?);
+        let kind = libc::c_int::from_ne_bytes(octets(rest, 12)?);
+        let data = rest.get(HEADER_LEN..len)?;
+        rest = rest.get(len.next_multiple_of(8)..).unwrap_or_default();
+        Some((level, kind, data))
+    })
 }
 
 fn octets<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
@@ -212,12 +239,13 @@ mod tests {
     fn a_control_message_that_is_cut_short_ends_the_list() {
         let mut control =
             Control::outgoing(Some("2001:db8::1".parse().unwrap()), 0x2e << 2, true, Some(1400));
-        assert_eq!(control.incoming(), (Some("2001:db8::1".parse().unwrap()), 0xb8));
+        let expected = Incoming { local: Some("2001:db8::1".parse().unwrap()), tos: 0xb8, segment: None };
+        assert_eq!(control.incoming(), expected);
         for len in 0..control.len() {
             control.set_len(len);
             let _ = control.incoming();
         }
         control.set_len(usize::MAX);
-        assert_eq!(control.incoming().1, 0xb8);
+        assert_eq!(control.incoming().tos, 0xb8);
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::cmsg::{CONTROL_LEN, Control, NAME_SOCKLEN, Name};
+use super::cmsg::{CONTROL_LEN, Control, Incoming, NAME_SOCKLEN, Name};
 
 /// Most messages that one call carries.
 pub const MESSAGES: usize = 64;
@@ -18,10 +18,8 @@ pub struct Arrival {
     pub truncated: bool,
     /// The sender.
     pub remote: SocketAddr,
-    /// The address it was sent to.
-    pub local: Option<IpAddr>,
-    /// The TOS or traffic class octet of the outer header.
-    pub tos: u8,
+    /// What came with it.
+    pub control: Incoming,
 }
 
 /// Receives datagrams; keeps its tables between calls.
@@ -84,13 +82,11 @@ impl Receiver {
         let header = self.headers.get(index)?;
         let control = self.controls.get_mut(index)?;
         control.set_len(header.msg_hdr.msg_controllen);
-        let (local, tos) = control.incoming();
         Some(Arrival {
             len: header.msg_len as usize,
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             remote: self.names.get(index)?.decode()?,
-            local,
-            tos,
+            control: control.incoming(),
         })
     }
 }
@@ -224,9 +220,9 @@ mod tests {
         let count = receive.receive(receiver.as_fd(), buffers.iter_mut().map(|b| &mut b[..])).unwrap();
         assert_eq!(count, 2);
         let (one, three) = (receive.arrival(0).unwrap(), receive.arrival(1).unwrap());
-        assert_eq!((one.len, one.truncated, one.tos), (3, false, 1));
-        assert_eq!((three.len, three.truncated, three.tos), (4, true, 0xb8));
-        assert_eq!((one.remote, one.local), (sender.local_addr().unwrap(), Some(to.ip())));
+        assert_eq!((one.len, one.truncated, one.control.tos), (3, false, 1));
+        assert_eq!((three.len, three.truncated, three.control.tos), (4, true, 0xb8));
+        assert_eq!((one.remote, one.control.local), (sender.local_addr().unwrap(), Some(to.ip())));
     }
 
     #[test]

@@ -19,6 +19,11 @@ pub fn segments_udp(fd: impl AsFd) -> bool {
     set_int(fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok()
 }
 
+/// Asks the kernel to give consecutive datagrams of a sender as one (`UDP_GRO`, Linux 5.0); whether it will.
+pub fn coalesce_udp(fd: impl AsFd) -> bool {
+    set_int(fd, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
+}
+
 fn set_int(fd: impl AsFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is borrowed for the whole call; the pointer is to a live `c_int` whose size is passed, and
     // the kernel only reads from it during the call.

@@ -5,19 +5,60 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
-/// Creates the TUN device `name` and opens `queues` queues of it, non-blocking, without a packet-information header.
+/// A TUN device that was created.
+#[derive(Debug)]
+pub struct Device {
+    /// Its queues.
+    pub queues: Vec<OwnedFd>,
+    /// What it offers.
+    pub offloads: Offloads,
+}
+
+/// What a TUN device offers beyond single packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// Every frame has a virtio header of 10 octets before it (`IFF_VNET_HDR`).
+    pub header: bool,
+    /// TCP super-packets (`TUN_F_TSO4`, `TUN_F_TSO6`).
+    pub tcp: bool,
+    /// UDP super-packets (`TUN_F_USO4`, `TUN_F_USO6`, Linux 6.2).
+    pub udp: bool,
+}
+
+/// Creates the TUN device `name` and opens `queues` queues of it, non-blocking, without a packet-information header; with
+/// the offloads that the kernel has, if they are wanted.
 ///
 /// The device lives as long as one of the queues is open. A device of that name must not exist: a second owner would
 /// read the first one's packets.
-pub fn create(name: &str, queues: usize) -> io::Result<Vec<OwnedFd>> {
-    (0..queues.max(1)).map(|index| open_queue(name, index == 0)).collect()
+pub fn create(name: &str, queues: usize, offloads: bool) -> io::Result<Device> {
+    let header = if offloads { IFF_VNET_HDR } else { 0 };
+    let mut opened = vec![open_queue(name, header | IFF_TUN_EXCL)?];
+    for _ in 1..queues {
+        opened.push(open_queue(name, header)?);
+    }
+    let offloads = match opened.first() {
+        Some(fd) if offloads => probe_offloads(fd),
+        _ => Offloads::default(),
+    };
+    Ok(Device { queues: opened, offloads })
 }
 
-fn open_queue(name: &str, first: bool) -> io::Result<OwnedFd> {
+fn open_queue(name: &str, flags: libc::c_int) -> io::Result<OwnedFd> {
     let fd = rustix::fs::open(DEVICE, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
-    let exclusive = if first { IFF_TUN_EXCL } else { 0 };
-    set_interface(&fd, name, libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | exclusive)?;
+    set_interface(&fd, name, libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | flags)?;
     Ok(fd)
+}
+
+/// Asks for all, then for less; a kernel that grants nothing still gives the header.
+fn probe_offloads(fd: &OwnedFd) -> Offloads {
+    let udp = set_offloads(fd, TUN_F_TCP | TUN_F_UDP);
+    let tcp = udp || set_offloads(fd, TUN_F_TCP);
+    Offloads { header: true, tcp, udp }
+}
+
+fn set_offloads(fd: &OwnedFd, flags: libc::c_ulong) -> bool {
+    // SAFETY: `fd` is open for the call, and the argument of TUNSETOFFLOAD is a number, not a pointer.
+    unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETOFFLOAD as _, flags) == 0 }
 }
 
 fn set_interface(fd: &OwnedFd, name: &str, flags: libc::c_int) -> io::Result<()> {
@@ -55,8 +96,16 @@ const _: () = assert!(size_of::<InterfaceRequest>() == size_of::<libc::ifreq>())
 
 const DEVICE: &str = "/dev/net/tun";
 
-/// Refuse a name that is taken (`IFF_TUN_EXCL` of linux/if_tun.h).
+// Of linux/if_tun.h.
+
+/// Refuse a name that is taken.
 const IFF_TUN_EXCL: libc::c_int = 0x8000;
+const IFF_VNET_HDR: libc::c_int = 0x4000;
+const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
+/// `TUN_F_CSUM`, `TUN_F_TSO4`, `TUN_F_TSO6`, `TUN_F_TSO_ECN`.
+const TUN_F_TCP: libc::c_ulong = 0x0f;
+/// `TUN_F_USO4`, `TUN_F_USO6`.
+const TUN_F_UDP: libc::c_ulong = 0x60;
 
 #[cfg(test)]
 mod tests {

@@ -14,12 +14,14 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use self::gate::IkeGate;
-use self::inbound::Inbound;
+use self::inbound::{Inbound, Ingress};
 use self::mailbox::{Order, Posted, Receipt};
 pub use self::tunnel::Sending;
 use self::tunnel::Tunnel;
-use crate::io::{Backend, Datagram, QueueId, Route, Source, Wire};
+use crate::drop_reason::DropReason;
+use crate::io::{Backend, Outcome, QueueId, Route, Source, Wire};
 use crate::message::{GatewayStats, Notice};
+use crate::offload::coalesce::Coalescer;
 use crate::sa::inbound::InboundSa;
 use crate::sa::sad::Sad;
 use crate::sa::spec::{Encapsulation, OuterPath, TunnelId, TunnelSpec};
@@ -41,7 +43,9 @@ pub struct Worker<B: Backend> {
     /// Read once a turn.
     now: Instant,
     ready: Vec<Source>,
-    burst: Vec<Datagram>,
+    /// Lent to the burst in work.
+    ingress: Option<Box<Ingress>>,
+    outcomes: Vec<Outcome>,
 }
 
 /// How a turn of a worker ended.
@@ -70,7 +74,8 @@ impl<B: Backend> Worker<B> {
             stats: GatewayStats::default(),
             now,
             ready: Vec::new(),
-            burst: Vec::new(),
+            ingress: Some(Box::new(Ingress::new())),
+            outcomes: Vec::new(),
         }
     }
 
@@ -107,12 +112,32 @@ impl<B: Backend> Worker<B> {
             }
         }
         self.ready = ready;
+        self.settle();
         Ok(turn)
     }
 
     /// The back end, to be looked at.
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+
+    /// Counts what became of batches and writes.
+    fn settle(&mut self) {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.backend.outcomes(&mut outcomes);
+        for outcome in outcomes.drain(..) {
+            let (Outcome::Sent(queue, _) | Outcome::NotWritten { queue, .. }) = outcome;
+            // A tunnel that was removed meanwhile counts no more.
+            let Some(Some(tunnel)) = self.tunnels.get_mut(queue.0) else { continue };
+            match outcome {
+                Outcome::Sent(_, sent) => tunnel.counters.sent(&sent),
+                Outcome::NotWritten { packets, full, .. } => {
+                    let reason = if full { DropReason::TunFull } else { DropReason::TunFailed };
+                    tunnel.counters.drops.add(reason, packets);
+                }
+            }
+        }
+        self.outcomes = outcomes;
     }
 
     fn carry_out_orders(&mut self) -> Turn {
@@ -145,6 +170,7 @@ impl<B: Backend> Worker<B> {
             Order::UpdatePath(tunnel, path) => return self.update_path(tunnel, path),
             Order::Send(path, datagram) => return self.send(&path, &datagram),
             Order::Stats => {
+                self.settle();
                 let counters = self.tunnels.iter().flatten().map(|t| (t.id(), &t.counters));
                 receipt.tunnel_stats(self.now, counters);
             }
@@ -160,6 +186,10 @@ impl<B: Backend> Worker<B> {
             self.tunnels.resize_with(queue.0 + 1, || None);
         }
         self.tunnels[queue.0] = Some(Tunnel::new(spec, self.now));
+        let offloads = self.backend.offloads(queue);
+        if let Some(ingress) = &mut self.ingress {
+            ingress.coalescer = Coalescer::new(offloads.tcp, offloads.udp);
+        }
         self.queues.insert(spec.id, queue);
         Ok(())
     }

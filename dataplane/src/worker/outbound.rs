@@ -1,4 +1,5 @@
-//! From the host to the outer network: read into the send buffer, check, take sequence numbers, seal in place, send.
+//! From the host to the outer network: read a frame, check it, split it to where it is sealed, take sequence numbers, seal
+//! in place, send.
 
 use std::io;
 use std::time::Instant;
@@ -7,32 +8,32 @@ use super::Worker;
 use super::tunnel::Tunnel;
 use crate::batch::{Batch, PACKETS};
 use crate::drop_reason::DropReason;
-use crate::esp::encapsulate::encapsulate;
+use crate::esp::encapsulate::encapsulate_batch;
 use crate::esp::trailer;
 use crate::icmp;
-use crate::io::{Backend, QueueId, Sent};
+use crate::io::{Backend, Frame, Offloads, QueueId, Route};
 use crate::message::Notice;
 use crate::mss;
 use crate::mtu;
+use crate::offload::split::Segments;
+use crate::offload::virtio::VirtioHeader;
 use crate::packet::Packet;
-use crate::packet::ip::{IpHeader, IpVersion};
+use crate::packet::ip::IpVersion;
 use crate::sa::outbound::OutboundSa;
 use crate::stats::Counters;
 
 impl<B: Backend> Worker<B> {
-    /// Sends one batch of what the host put into the tunnel.
+    /// Sends what the host put into the tunnel, up to [`FRAMES`].
     pub(super) fn outbound(&mut self, queue: QueueId) {
         let Some(Some(tunnel)) = self.tunnels.get_mut(queue.0) else { return };
-        let Some(mut batch) = self.backend.batch() else { return };
+        let backend = &mut self.backend;
         let Some(outbound) = tunnel.outbound.clone() else {
-            let result = discard(&mut self.backend, queue, tunnel, &mut batch);
-            self.backend.put_back(batch);
+            let result = discard(backend, queue, &mut tunnel.counters);
             return self.unless_broken(queue, result);
         };
-        let result = fill(&mut self.backend, queue, tunnel, &outbound.sa, self.now, &mut batch);
-        seal(tunnel, &outbound.sa, &mut batch);
-        let sent = self.backend.send(&outbound.route, batch);
-        count(&mut tunnel.counters, &sent);
+        let mut egress =
+            Egress { backend, queue, tunnel, sa: &outbound.sa, route: outbound.route, batch: None };
+        let result = egress.run(self.now);
         if let Some(notice) = outbound.sa.limit_notice() {
             (self.notices)(notice);
         }
@@ -49,98 +50,151 @@ impl<B: Backend> Worker<B> {
     }
 }
 
-/// Reads packets to where they will be sealed, until the batch is full or the queue is drained.
-fn fill<B: Backend>(
-    backend: &mut B,
+/// One tunnel's way out during one turn.
+struct Egress<'w, B: Backend> {
+    backend: &'w mut B,
     queue: QueueId,
-    tunnel: &mut Tunnel,
-    sa: &OutboundSa,
-    now: Instant,
-    batch: &mut Batch,
-) -> io::Result<()> {
-    let largest = sealed_len(sa, usize::from(tunnel.mtu()));
-    for _ in 0..PACKETS {
-        if !batch.has_room(largest) {
-            break;
-        }
-        let space = batch.space(sa.headroom());
-        let Some(len) = backend.read_tun(queue, space)? else { break };
-        let packet = space.get_mut(..len).unwrap_or_default();
-        match admit(sa, tunnel.mtu(), packet) {
-            Ok(tos) => batch.push(sealed_len(sa, len), len, tos),
-            Err(reason) => {
-                tunnel.counters.dropped(reason);
-                if reason == DropReason::TooBig
-                    && tunnel.icmp.take(now)
-                    && let Some(answer) = icmp::too_big(packet, tunnel.mtu(), None)
-                {
-                    // A host that takes no packets does not wait for this one.
-                    let _ = backend.answer_tun(queue, answer.as_slice());
-                }
-            }
-        }
-    }
-    Ok(())
+    tunnel: &'w mut Tunnel,
+    sa: &'w OutboundSa,
+    route: Route,
+    /// Being filled.
+    batch: Option<Batch>,
 }
 
-/// Whether a packet may enter the tunnel, with its TCP segment size clamped; returns the TOS octet of its outer header.
-fn admit(sa: &OutboundSa, mtu: u16, packet: &mut [u8]) -> Result<u8, DropReason> {
-    let header = IpHeader::parse(packet).ok_or(DropReason::InnerHeader)?;
-    if header.total_len != packet.len() {
-        return Err(DropReason::InnerLength);
-    }
-    if !sa.selectors().admits(header.source, header.destination) {
-        return Err(DropReason::OutboundSelectors);
-    }
-    if header.total_len > usize::from(mtu) {
-        return Err(DropReason::TooBig);
-    }
-    mss::clamp(packet, mtu::mss(mtu, header.version == IpVersion::V6));
-    Ok(header.tos)
-}
-
-/// Seals every packet of the batch. What cannot be sealed is cut off: nothing leaves in clear.
-fn seal(tunnel: &mut Tunnel, sa: &OutboundSa, batch: &mut Batch) {
-    let packets = batch.segments().len();
-    if packets == 0 {
-        return;
-    }
-    let (mut sealed, mut reason) = (0, DropReason::SequenceExhausted);
-    if let Ok(sequences) = sa.sequence.take(packets as u64) {
-        for ((segment, octets), seq) in batch.packets_mut().zip(sequences) {
-            let inner = sa.headroom()..sa.headroom() + segment.inner_len;
-            match encapsulate(sa, seq, &mut Packet::new(octets, inner)) {
-                Ok(()) => sealed += 1,
-                Err(fault) => {
-                    reason = fault;
+impl<B: Backend> Egress<'_, B> {
+    /// Reads frames until the queue is drained, and sends what is left at the end.
+    fn run(&mut self, now: Instant) -> io::Result<()> {
+        let offloads = self.backend.offloads(self.queue);
+        let mut result = Ok(());
+        for _ in 0..FRAMES {
+            match self.backend.read_tun(self.queue) {
+                Ok(Some(frame)) => self.take(frame, offloads, now),
+                Ok(None) => break,
+                Err(error) => {
+                    result = Err(error);
                     break;
                 }
             }
         }
+        self.flush();
+        result
     }
-    tunnel.counters.drops.add(reason, (packets - sealed) as u64);
-    batch.truncate(sealed);
+
+    fn take(&mut self, Frame { mut buffer, octets }: Frame, offloads: Offloads, now: Instant) {
+        let frame = buffer.bytes_mut().get_mut(octets).unwrap_or_default();
+        if let Some((header, packet)) = strip_header(frame, offloads) {
+            if let Err(reason) = self.admit(header, packet) {
+                self.refuse(reason, packet, now);
+            }
+        } else {
+            self.tunnel.counters.dropped(DropReason::InnerHeader);
+        }
+        self.backend.release(buffer);
+    }
+
+    /// Cuts a packet or super-packet into the batch, if it may enter the tunnel.
+    fn admit(&mut self, header: VirtioHeader, packet: &mut [u8]) -> Result<(), DropReason> {
+        let mut segments = Segments::new(header, packet)?;
+        let ip = *segments.ip();
+        if !self.sa.selectors().admits(ip.source, ip.destination) {
+            return Err(DropReason::OutboundSelectors);
+        }
+        if segments.longest() > usize::from(self.tunnel.mtu()) {
+            return Err(DropReason::TooBig);
+        }
+        let max_segment = mtu::mss(self.tunnel.mtu(), ip.version == IpVersion::V6);
+        let head = self.sa.headroom();
+        while let Some(len) = segments.next_len() {
+            let sealed = sealed_len(self.sa, len);
+            let Some(batch) = self.batch_for(sealed) else {
+                // All batches are on their way: the link is full.
+                self.tunnel.counters.dropped(DropReason::SendFull);
+                return Ok(());
+            };
+            let place = batch.space(head, len);
+            segments.write_next(place).ok_or(DropReason::NoRoom)?;
+            mss::clamp(place, max_segment);
+            batch.push(sealed, len, ip.tos);
+        }
+        Ok(())
+    }
+
+    /// The batch with room for a sealed packet of this length, after sending the one that had none.
+    fn batch_for(&mut self, sealed: usize) -> Option<&mut Batch> {
+        if self.batch.as_ref().is_some_and(|batch| !batch.has_room(sealed)) {
+            self.flush();
+        }
+        if self.batch.is_none() {
+            self.batch = self.backend.batch();
+        }
+        self.batch.as_mut()
+    }
+
+    fn refuse(&mut self, reason: DropReason, packet: &[u8], now: Instant) {
+        self.tunnel.counters.dropped(reason);
+        if reason == DropReason::TooBig
+            && self.tunnel.icmp.take(now)
+            && let Some(answer) = icmp::too_big(packet, self.tunnel.mtu(), None)
+        {
+            // A host that takes no packets does not wait for this one.
+            let _ = self.backend.answer_tun(self.queue, answer.as_slice());
+        }
+    }
+
+    /// Seals and sends the batch.
+    fn flush(&mut self) {
+        let Some(mut batch) = self.batch.take() else { return };
+        seal(&mut self.tunnel.counters, self.sa, &mut batch);
+        if batch.segments().is_empty() {
+            self.backend.put_back(batch);
+        } else {
+            self.backend.send(self.queue, &self.route, batch);
+        }
+    }
 }
 
-fn count(counters: &mut Counters, sent: &Sent) {
-    counters.tx_packets = counters.tx_packets.wrapping_add(sent.packets);
-    counters.tx_bytes = counters.tx_bytes.wrapping_add(sent.octets);
-    counters.drops.add(DropReason::SendFull, sent.full);
-    counters.drops.add(DropReason::SendFailed, sent.failed);
+/// The virtio header, where the queue gives one, and the packet.
+fn strip_header(frame: &mut [u8], offloads: Offloads) -> Option<(VirtioHeader, &mut [u8])> {
+    if !offloads.header {
+        return Some((VirtioHeader::default(), frame));
+    }
+    VirtioHeader::parse(frame)
+}
+
+/// Seals every packet of the batch. What cannot be sealed is cut off: nothing leaves in clear.
+fn seal(counters: &mut Counters, sa: &OutboundSa, batch: &mut Batch) {
+    let packets = batch.segments().len();
+    if packets == 0 {
+        return;
+    }
+    let sequences = match sa.sequence.take(packets as u64) {
+        Ok(sequences) => sequences,
+        Err(reason) => {
+            counters.drops.add(reason, packets as u64);
+            return batch.truncate(0);
+        }
+    };
+    let numbered = usize::try_from(sequences.end().abs_diff(*sequences.start())).map_or(0, |n| n + 1);
+    counters.drops.add(DropReason::SequenceExhausted, packets.saturating_sub(numbered) as u64);
+    batch.truncate(numbered);
+    let mut lent: [Packet<'_>; PACKETS] = std::array::from_fn(|_| Packet::default());
+    let mut count = 0;
+    for (place, (segment, octets)) in lent.iter_mut().zip(batch.packets_mut()) {
+        *place = Packet::new(octets, sa.headroom()..sa.headroom() + segment.inner_len);
+        count += 1;
+    }
+    if let Err(reason) = encapsulate_batch(sa, sequences, &mut lent[..count]) {
+        counters.drops.add(reason, count as u64);
+        batch.truncate(0);
+    }
 }
 
 /// Reads and drops: the tunnel has no outbound SA.
-fn discard<B: Backend>(
-    backend: &mut B,
-    queue: QueueId,
-    tunnel: &mut Tunnel,
-    batch: &mut Batch,
-) -> io::Result<()> {
-    for _ in 0..PACKETS {
-        if backend.read_tun(queue, batch.space(0))?.is_none() {
-            break;
-        }
-        tunnel.counters.dropped(DropReason::NoOutboundSa);
+fn discard<B: Backend>(backend: &mut B, queue: QueueId, counters: &mut Counters) -> io::Result<()> {
+    for _ in 0..FRAMES {
+        let Some(frame) = backend.read_tun(queue)? else { break };
+        backend.release(frame.buffer);
+        counters.dropped(DropReason::NoOutboundSa);
     }
     Ok(())
 }
@@ -150,3 +204,6 @@ fn sealed_len(sa: &OutboundSa, inner_len: usize) -> usize {
     let transform = sa.transform();
     sa.headroom() + inner_len + transform.pad_len(inner_len) + trailer::LEN + transform.icv_len()
 }
+
+/// Frames of one queue before others have their turn.
+const FRAMES: usize = PACKETS;

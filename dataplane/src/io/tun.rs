@@ -1,0 +1,56 @@
+//! TUN queues, as the registry opens them and the back ends serve them.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::Offloads;
+use crate::sys::tun::{self, Device};
+
+/// A TUN queue: written by every worker that receives for the tunnel, read by one.
+#[derive(Clone, Debug)]
+pub struct TunQueue {
+    fd: Arc<OwnedFd>,
+    reads: bool,
+    offloads: Offloads,
+}
+
+impl TunQueue {
+    /// Creates a TUN device with a queue for each worker that reads, as `readers` says, and returns for each worker the
+    /// queue it uses: one that does not read shares the first, to write to.
+    ///
+    /// Without `offloads`, or where the kernel has none, every frame is one packet.
+    pub fn create(name: &str, readers: &[bool], offloads: bool) -> io::Result<Vec<Self>> {
+        let count = readers.iter().filter(|reads| **reads).count();
+        let Device { queues, offloads } = tun::create(name, count, offloads)?;
+        let mut queues = queues.into_iter().map(Arc::new);
+        let Some(first) = queues.next() else { return Ok(Vec::new()) };
+        let mut unread = std::iter::once(Arc::clone(&first)).chain(queues);
+        let pick = |reads: &bool| {
+            let own = if *reads { unread.next() } else { None };
+            Self { fd: own.unwrap_or_else(|| Arc::clone(&first)), reads: *reads, offloads }
+        };
+        Ok(readers.iter().map(pick).collect())
+    }
+
+    /// A queue of single packets over any descriptor that keeps packet boundaries; for a test without a TUN device.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self { fd: Arc::new(fd), reads: true, offloads: Offloads::default() }
+    }
+
+    /// Whether this worker reads it.
+    pub fn reads(&self) -> bool {
+        self.reads
+    }
+
+    /// What its device takes and gives.
+    pub fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+}
+
+impl AsFd for TunQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
