@@ -91,6 +91,7 @@ fn outbound(arguments: &Arguments, spi: u32) -> OutboundSpec {
         transform: arguments.transform,
         keys: keys(arguments.transform, spi),
         esn: true,
+        peer_window: 1024,
         selectors: everything(),
         path: OuterPath {
             local: address(arguments.local),

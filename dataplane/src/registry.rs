@@ -12,6 +12,7 @@ use crate::io::sockets::{Socket, Sockets};
 use crate::io::syscalls::Syscalls;
 use crate::io::tun::TunQueue;
 use crate::natt;
+use crate::sa::in_flight::WORKERS;
 use crate::sa::inbound::InboundSa;
 use crate::sa::ledger::KeyLedger;
 use crate::sa::outbound::OutboundSa;
@@ -58,6 +59,16 @@ struct Role {
     tuns: bool,
 }
 
+/// What a new worker is told of itself.
+struct Place {
+    index: usize,
+    role: Role,
+    /// Whether others send with the same SAs.
+    shares: bool,
+    /// Where it is to run.
+    core: Option<usize>,
+}
+
 impl Registry {
     /// Opens the sockets and starts the workers.
     pub(crate) fn start(options: &Options, notices: &Notices) -> io::Result<Self> {
@@ -73,10 +84,11 @@ impl Registry {
             keys: KeyLedger::default(),
         };
         let roles = roles(options.workers);
+        let readers = roles.iter().filter(|role| role.tuns).count();
         let cores = spare_cores(roles.len());
         for (index, role) in roles.into_iter().enumerate() {
-            let core = cores.get(index).copied();
-            let member = Member::start(index, role, core, registry.backend, &registry.sockets, notices)?;
+            let place = Place { index, role, shares: readers > 1, core: cores.get(index).copied() };
+            let member = Member::start(place, registry.backend, &registry.sockets, notices)?;
             registry.workers.push(member);
         }
         Ok(registry)
@@ -253,9 +265,7 @@ impl Kind {
 
 impl Member {
     fn start(
-        index: usize,
-        role: Role,
-        core: Option<usize>,
+        Place { index, role, shares, core }: Place,
         backend: Kind,
         sockets: &Arc<Sockets>,
         notices: &Notices,
@@ -270,8 +280,9 @@ impl Member {
                 tracing::debug!(core, %error, "a worker runs on any core");
             }
             let result = match backend {
-                Kind::Syscalls => Syscalls::new(sockets, role.sockets, waker)
-                    .map(|backend| Worker::new(backend, orders, Arc::clone(&notices)).run()),
+                Kind::Syscalls => Syscalls::new(sockets, role.sockets, waker).map(|backend| {
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares).run()
+                }),
             };
             if let Err(error) = result {
                 notices(broken(&error));
@@ -293,7 +304,7 @@ fn unknown(tunnel: TunnelId) -> String {
 fn roles(workers: usize) -> Vec<Role> {
     match workers {
         0 | 1 => vec![Role { sockets: true, tuns: true }],
-        _ => (0..workers).map(|index| Role { sockets: index == 0, tuns: index != 0 }).collect(),
+        _ => (0..workers.min(WORKERS)).map(|index| Role { sockets: index == 0, tuns: index != 0 }).collect(),
     }
 }
 

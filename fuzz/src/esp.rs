@@ -88,6 +88,7 @@ fn outbound(transform: Transform) -> OutboundSa {
         transform,
         keys: keys(transform),
         esn: true,
+        peer_window: 1024,
         selectors: any(),
         path: OuterPath { local: outer(1), remote: outer(2), encapsulation: Encapsulation::Udp },
     };

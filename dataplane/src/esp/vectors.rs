@@ -140,7 +140,16 @@ fn outbound(transform: Transform, keys: &Keys, spi: u32) -> OutboundSpec {
         encapsulation: Encapsulation::Udp,
     };
     let keys = keys.clone();
-    OutboundSpec { tunnel: TunnelId(1), spi, transform, keys, esn: false, selectors: everything(), path }
+    OutboundSpec {
+        tunnel: TunnelId(1),
+        spi,
+        transform,
+        keys,
+        esn: false,
+        peer_window: 1024,
+        selectors: everything(),
+        path,
+    }
 }
 
 fn everything() -> Selectors {

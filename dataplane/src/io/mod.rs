@@ -100,6 +100,16 @@ pub struct Sent {
     pub failed: u64,
 }
 
+impl Sent {
+    /// Adds what became of further packets.
+    pub fn add(&mut self, more: &Self) {
+        self.packets += more.packets;
+        self.octets += more.octets;
+        self.full += more.full;
+        self.failed += more.failed;
+    }
+}
+
 /// What became of something that was handed over earlier, and which queue's tunnel it counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -157,6 +167,9 @@ pub trait Backend {
     /// Sends the packets of a batch, which came from `queue`, in order. Never waits: what the kernel does not take is lost,
     /// as on any full link.
     fn send(&mut self, queue: QueueId, route: &Route, batch: Batch);
+
+    /// Hands to the kernel what `send` has only noted down, so that other workers' batches come behind it.
+    fn submit(&mut self) {}
 
     /// Appends to `into` what became of batches and writes since the last call.
     fn outcomes(&mut self, into: &mut Vec<Outcome>);

@@ -66,6 +66,7 @@ mod tests {
             transform: Transform::Aes256Gcm16,
             keys: Keys { encryption, integrity: Vec::new() },
             esn: true,
+            peer_window: 1024,
             selectors: Selectors::default(),
             path: OuterPath {
                 local: ([192, 0, 2, 1], 4500).into(),

@@ -1,5 +1,6 @@
 //! Security associations: the cold descriptions, and what the packet path touches of them.
 
+pub mod in_flight;
 pub mod inbound;
 pub mod ledger;
 pub mod outbound;

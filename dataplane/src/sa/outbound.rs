@@ -33,7 +33,7 @@ impl OutboundSa {
             transform: spec.transform,
             sealer: Sealer::new(spec.transform, &spec.keys, spec.esn)?,
             selectors: Admission::outbound(&spec.selectors)?,
-            sequence: Sequence::new(spec.transform, spec.esn),
+            sequence: Sequence::new(spec.transform, spec.esn, spec.peer_window),
         })
     }
 

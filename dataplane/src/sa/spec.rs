@@ -110,6 +110,8 @@ pub struct OutboundSpec {
     pub keys: Keys,
     /// Extended sequence numbers (RFC 4303 §2.2.1).
     pub esn: bool,
+    /// Width of the peer's anti-replay window in packets: workers that share the SA reorder within a quarter of it.
+    pub peer_window: u32,
     /// What may be inside.
     pub selectors: Selectors,
     /// Where to.

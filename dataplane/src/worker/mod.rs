@@ -34,6 +34,10 @@ pub struct Worker<B: Backend> {
     backend: B,
     orders: Receiver<Posted<B::Tun>>,
     notices: Notices,
+    /// Its number among the workers, below [`crate::sa::in_flight::WORKERS`].
+    index: usize,
+    /// Whether others send with the same SAs.
+    shares: bool,
     /// By the number of their queue.
     tunnels: Vec<Option<Tunnel>>,
     queues: BTreeMap<TunnelId, QueueId>,
@@ -67,6 +71,8 @@ impl<B: Backend> Worker<B> {
             backend,
             orders,
             notices,
+            index: 0,
+            shares: false,
             tunnels: Vec::new(),
             queues: BTreeMap::new(),
             sad: Sad::new(),
@@ -93,6 +99,11 @@ impl<B: Backend> Worker<B> {
                 }
             }
         }
+    }
+
+    /// The worker as number `index` of several; `shares` says whether others send with the same SAs.
+    pub fn among(self, index: usize, shares: bool) -> Self {
+        Self { index, shares, ..self }
     }
 
     /// Waits until something is ready, and does one batch of each thing that is.

@@ -20,6 +20,7 @@ use crate::offload::virtio::VirtioHeader;
 use crate::packet::Packet;
 use crate::packet::ip::IpVersion;
 use crate::sa::outbound::OutboundSa;
+use crate::sa::sequence::Sequences;
 use crate::stats::Counters;
 
 impl<B: Backend> Worker<B> {
@@ -31,8 +32,9 @@ impl<B: Backend> Worker<B> {
             let result = discard(backend, queue, &mut tunnel.counters);
             return self.unless_broken(queue, result);
         };
+        let worker = (self.index, self.shares);
         let mut egress =
-            Egress { backend, queue, tunnel, sa: &outbound.sa, route: outbound.route, batch: None };
+            Egress { backend, worker, queue, tunnel, sa: &outbound.sa, route: outbound.route, batch: None };
         let result = egress.run(self.now);
         if let Some(notice) = outbound.sa.limit_notice() {
             (self.notices)(notice);
@@ -53,6 +55,8 @@ impl<B: Backend> Worker<B> {
 /// One tunnel's way out during one turn.
 struct Egress<'w, B: Backend> {
     backend: &'w mut B,
+    /// Which worker, and whether others send with the same SA.
+    worker: (usize, bool),
     queue: QueueId,
     tunnel: &'w mut Tunnel,
     sa: &'w OutboundSa,
@@ -144,11 +148,24 @@ impl<B: Backend> Egress<'_, B> {
     /// Seals and sends the batch.
     fn flush(&mut self) {
         let Some(mut batch) = self.batch.take() else { return };
-        seal(&mut self.tunnel.counters, self.sa, &mut batch);
+        let (worker, shares) = self.worker;
+        let packets = batch.segments().len();
+        let reserved = self.sa.sequence.reserve(worker, packets as u64);
+        let counters = &mut self.tunnel.counters;
+        match &reserved {
+            Ok(reservation) => seal(counters, self.sa, reservation.sequences(), &mut batch),
+            Err(reason) => {
+                counters.drops.add(*reason, packets as u64);
+                batch.truncate(0);
+            }
+        }
         if batch.segments().is_empty() {
-            self.backend.put_back(batch);
-        } else {
-            self.backend.send(self.queue, &self.route, batch);
+            return self.backend.put_back(batch);
+        }
+        self.backend.send(self.queue, &self.route, batch);
+        if shares {
+            // Others may send higher numbers as soon as these are no longer reserved.
+            self.backend.submit();
         }
     }
 }
@@ -161,20 +178,10 @@ fn strip_header(frame: &mut [u8], offloads: Offloads) -> Option<(VirtioHeader, &
     VirtioHeader::parse(frame)
 }
 
-/// Seals every packet of the batch. What cannot be sealed is cut off: nothing leaves in clear.
-fn seal(counters: &mut Counters, sa: &OutboundSa, batch: &mut Batch) {
+/// Seals the packets of the batch that have a number. What has none or cannot be sealed is cut off: nothing leaves in clear.
+fn seal(counters: &mut Counters, sa: &OutboundSa, sequences: Sequences, batch: &mut Batch) {
     let packets = batch.segments().len();
-    if packets == 0 {
-        return;
-    }
-    let sequences = match sa.sequence.take(packets as u64) {
-        Ok(sequences) => sequences,
-        Err(reason) => {
-            counters.drops.add(reason, packets as u64);
-            return batch.truncate(0);
-        }
-    };
-    let numbered = usize::try_from(sequences.end().abs_diff(*sequences.start())).map_or(0, |n| n + 1);
+    let numbered = sequences.clone().count();
     counters.drops.add(DropReason::SequenceExhausted, packets.saturating_sub(numbered) as u64);
     batch.truncate(numbered);
     let mut lent: [Packet<'_>; PACKETS] = std::array::from_fn(|_| Packet::default());

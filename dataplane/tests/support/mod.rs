@@ -43,6 +43,7 @@ impl Ends {
             transform,
             keys: keys.clone(),
             esn,
+            peer_window: 1024,
             selectors: Selectors { local: near.clone(), remote: far.clone() },
             path: OuterPath {
                 local: ([192, 0, 2, 1], 4500).into(),

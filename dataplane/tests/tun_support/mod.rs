@@ -180,6 +180,7 @@ impl Static {
             transform: self.transform,
             keys: self.keys(self.theirs),
             esn: true,
+            peer_window: 1024,
             selectors: everything(),
             path: OuterPath { local, remote, encapsulation: self.encapsulation },
         }

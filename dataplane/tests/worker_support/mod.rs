@@ -148,7 +148,7 @@ pub fn inbound_spec(spi: u32, transform: Transform) -> InboundSpec {
 
 pub fn outbound_spec(spi: u32, transform: Transform, path: OuterPath) -> OutboundSpec {
     let (keys, selectors) = (keys(spi, transform), selectors());
-    OutboundSpec { tunnel: TUNNEL, spi, transform, keys, esn: false, selectors, path }
+    OutboundSpec { tunnel: TUNNEL, spi, transform, keys, esn: false, peer_window: 1024, selectors, path }
 }
 
 fn keys(spi: u32, transform: Transform) -> Keys {
