@@ -8,6 +8,7 @@
 )]
 
 mod fuzz;
+mod guard;
 mod packages;
 mod steps;
 
@@ -19,8 +20,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test              everything that CI runs: Debian packages of the lab (as root), fmt, clippy, doc, deny,
-                    all tests, the scenarios against real peers, and 20 s of each fuzz target
+                    all tests, the scenarios against real peers, the perf guard, and 20 s of each fuzz target
   fuzz [SECONDS]    each fuzz target for SECONDS (default 20)
+  guard [--bless]   count the instructions of each kernel and compare with benches/baselines; --bless accepts them
   packages          install the Debian packages of the lab";
 
 fn main() -> ExitCode {
@@ -44,11 +46,20 @@ fn run(args: &[String]) -> Result<ExitCode> {
             let seconds = seconds.parse().with_context(|| format!("SECONDS, not {seconds:?}"))?;
             fuzz::run(seconds).map(|()| ExitCode::SUCCESS)
         }
+        ["guard"] => guard(),
+        ["guard", "--bless"] => guard::bless().map(|()| ExitCode::SUCCESS),
         ["packages"] => packages::install().map(|()| ExitCode::SUCCESS),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
         }
         _ => bail!("unknown arguments {args:?}\n{USAGE}"),
+    }
+}
+
+fn guard() -> Result<ExitCode> {
+    match guard::check()? {
+        guard::Verdict::Kept => Ok(ExitCode::SUCCESS),
+        guard::Verdict::Skipped(why) => bail!("nothing was compared: {why}"),
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{fuzz, packages};
+use crate::{fuzz, guard, packages};
 
 /// How long each fuzz target runs in CI.
 pub(crate) const FUZZ_SECONDS: u64 = 20;
@@ -38,7 +38,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs every step and reports; success if none failed.
 pub(crate) fn test() -> ExitCode {
-    let steps: [(&'static str, Step); 9] = [
+    let steps: [(&'static str, Step); 10] = [
         ("packages", install_packages),
         ("fmt", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -47,6 +47,7 @@ pub(crate) fn test() -> ExitCode {
         ("tests", || cargo(&["test", "--no-fail-fast", "--workspace", "--exclude", "gotthard-lab"])),
         ("demo", || cargo(&["run", "--release", "--", "demo"])),
         ("scenarios", scenarios),
+        ("guard", perf_guard),
         ("fuzz", || fuzz::run(FUZZ_SECONDS).map(|()| Outcome::Passed)),
     ];
     let _ = std::fs::remove_file(SKIPPED);
@@ -129,6 +130,13 @@ fn scenarios() -> Result<Outcome> {
     command.env("GOTTHARD_BIN", root().join("target/release/gotthard"));
     command.env("GOTTHARD_SKIPPED", root().join(SKIPPED));
     succeed(command)
+}
+
+fn perf_guard() -> Result<Outcome> {
+    Ok(match guard::check()? {
+        guard::Verdict::Kept => Outcome::Passed,
+        guard::Verdict::Skipped(why) => Outcome::Skipped(why),
+    })
 }
 
 fn cargo(args: &[&str]) -> Result<Outcome> {
