@@ -140,9 +140,10 @@ impl Socket {
         self.wire
     }
 
-    /// Octets before the payload of what it receives: an IPv4 raw socket delivers the IP header (raw(7)), others do not.
-    pub fn delivers_ip_header(&self) -> bool {
-        self.wire == Wire::Esp && self.local.is_ipv4()
+    /// Octets before the payload of what it received: an IPv4 raw socket delivers the IP header (raw(7)), others do not.
+    pub fn header_len(&self, received: &[u8]) -> usize {
+        let has_header = self.wire == Wire::Esp && self.local.is_ipv4();
+        received.first().filter(|_| has_header).map_or(0, |first| usize::from(first & 0x0f) * 4)
     }
 
     /// Whether the kernel cuts one send into datagrams.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::send::send_batch;
+use super::send::{send_batch, send_datagram};
 use super::sockets::Sockets;
 use super::tun::TunQueue;
 use super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::batch::Batch;
 use crate::pool::{Buffer, Pool};
-use crate::sys::mmsg::{MESSAGES, Message, Receiver, Sender};
+use crate::sys::mmsg::{MESSAGES, Receiver, Sender};
 use crate::sys::wake::Waker;
 
 /// Plain system calls.
@@ -176,8 +176,7 @@ impl Backend for Syscalls {
                 self.pool.give(buffer);
                 continue;
             };
-            let header = if socket.delivers_ip_header() { ipv4_header_len(buffer.bytes()) } else { 0 };
-            let payload = header.min(arrival.len)..arrival.len;
+            let payload = socket.header_len(buffer.bytes()).min(arrival.len)..arrival.len;
             let segment = arrival.control.segment.map_or(payload.len(), usize::from);
             if arrival.control.segment.is_some() {
                 self.burst = COALESCED;
@@ -209,13 +208,7 @@ impl Backend for Syscalls {
     }
 
     fn answer_tun(&mut self, queue: QueueId, packet: &[u8]) -> io::Result<()> {
-        let queue = self.queue(queue)?;
-        if queue.offloads().header {
-            rustix::io::writev(queue, &[IoSlice::new(&NO_OFFLOAD), IoSlice::new(packet)])?;
-        } else {
-            rustix::io::write(queue, packet)?;
-        }
-        Ok(())
+        Ok(self.queue(queue)?.answer(packet)?)
     }
 
     fn batch(&mut self) -> Option<Batch> {
@@ -242,20 +235,7 @@ impl Backend for Syscalls {
 
     fn send_datagram(&mut self, route: &Route, payload: &[u8]) -> io::Result<()> {
         let socket = self.sockets.socket(route.socket).ok_or(Errno::NOTSOCK)?;
-        let message =
-            Message { to: route.remote, from: Some(route.local), tos: 0, segment: None, data: payload };
-        let mut send = || self.sender.send(socket.as_fd(), [message]);
-        let result = match send() {
-            // IKE may be longer than the path; in fragments it arrives at all but clouds' gateways (RFC 7383 §1).
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                socket.never_fragment(false)?;
-                let result = send();
-                socket.never_fragment(true)?;
-                result
-            }
-            result => result,
-        };
-        result.map(|_| ())
+        send_datagram(&mut self.sender, socket, route, payload)
     }
 
     fn route(&self, wire: Wire, local: SocketAddr, remote: SocketAddr) -> Option<Route> {
@@ -265,10 +245,6 @@ impl Backend for Syscalls {
     fn socket(&self, socket: SocketId) -> Option<(u16, Wire)> {
         self.sockets.socket(socket).map(|s| (s.local().port(), s.wire()))
     }
-}
-
-fn ipv4_header_len(packet: &[u8]) -> usize {
-    packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
 
 /// What an epoll event's data names: a kind in the upper half, an index in the lower.
@@ -285,6 +261,3 @@ const COALESCED: usize = 4;
 
 /// Frames in work at a time.
 const FRAMES: usize = 2;
-
-/// A virtio header that says nothing.
-const NO_OFFLOAD: [u8; 10] = [0; 10];

@@ -1,8 +1,10 @@
 //! TUN queues, as the registry opens them and the back ends serve them.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use super::Offloads;
 use crate::sys::tun::{self, Device};
@@ -38,6 +40,16 @@ impl TunQueue {
         Self { fd: Arc::new(fd), reads: true, offloads: Offloads::default() }
     }
 
+    /// Gives the host one packet, with a virtio header that says nothing where the queue has headers.
+    pub(super) fn answer(&self, packet: &[u8]) -> Result<(), Errno> {
+        if self.offloads.header {
+            rustix::io::writev(self, &[IoSlice::new(&NO_OFFLOAD), IoSlice::new(packet)])?;
+        } else {
+            rustix::io::write(self, packet)?;
+        }
+        Ok(())
+    }
+
     /// Whether this worker reads it.
     pub fn reads(&self) -> bool {
         self.reads
@@ -54,3 +66,6 @@ impl AsFd for TunQueue {
         self.fd.as_fd()
     }
 }
+
+/// A virtio header that says nothing.
+const NO_OFFLOAD: [u8; 10] = [0; 10];
