@@ -9,6 +9,7 @@ mod send;
 pub mod sockets;
 pub mod syscalls;
 pub mod tun;
+pub mod uring;
 mod writes;
 
 use std::io;

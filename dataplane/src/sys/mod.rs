@@ -3,9 +3,11 @@
 //! Each file wraps one system call or one kernel structure behind a safe function; nothing here knows of ESP.
 
 pub mod affinity;
+mod buf_ring;
 pub mod cmsg;
 pub mod mmsg;
 pub mod netns;
 pub mod sockopt;
 pub mod tun;
+pub mod uring;
 pub mod wake;
