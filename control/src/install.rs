@@ -1,7 +1,7 @@
 //! Where IKE and the packet path meet: the only file that names both.
 //!
-//! [`DataPlane`] takes what the IKE endpoint wants installed and speaks of tunnels by their [`PeerId`]; nothing of the
-//! data plane's own types leaves this file.
+//! [`DataPlane`] takes what the IKE endpoint wants installed and speaks of tunnels by their [`PeerId`]; of the data plane's
+//! own types [`Report`] alone, which is plain text and numbers, leaves this file.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use gotthard_dataplane::drop_reason::DropReason;
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
-use gotthard_dataplane::handle::{Command, Handle, Notice as Raw, Options, Reply};
+use gotthard_dataplane::handle::{BackendChoice, Command, Handle, Notice as Raw, Options, Reply};
 use gotthard_dataplane::mtu;
 use gotthard_dataplane::sa::spec::{
     AddressRange, Encapsulation as Wire, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId,
@@ -24,9 +24,14 @@ use gotthard_ike::suite::{Cipher, EspSuite};
 use gotthard_ike::{Install, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::model::{Backend, PacketPath, Workers};
+
+pub use gotthard_dataplane::handle::Report;
+
 /// The running packet path.
 pub struct DataPlane {
     handle: Handle,
+    settings: PacketPath,
 }
 
 /// What the packet path reports.
@@ -97,6 +102,15 @@ impl Traffic {
     }
 }
 
+/// The anti-replay windows of the two ends in packets (RFC 4303 §3.4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Ours.
+    pub ours: u32,
+    /// The peer's.
+    pub peer: u32,
+}
+
 /// The packet path refused; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -105,9 +119,19 @@ pub struct Refused(String);
 impl DataPlane {
     /// Opens UDP 4500 and protocol 50 and starts the workers. Notices that find the queue full are dropped, as datagrams
     /// on any full link are.
-    pub fn start(notices: mpsc::Sender<Notice>) -> io::Result<Self> {
+    pub fn start(settings: PacketPath, notices: mpsc::Sender<Notice>) -> io::Result<Self> {
         let sink = move |notice| drop(notices.try_send(ours(notice)));
-        Ok(Self { handle: Handle::start(&Options::default(), sink)? })
+        Ok(Self { handle: Handle::start(&options(settings), sink)?, settings })
+    }
+
+    /// What runs.
+    pub fn report(&self) -> Report {
+        self.handle.report()
+    }
+
+    /// What it was started with.
+    pub const fn settings(&self) -> PacketPath {
+        self.settings
     }
 
     /// Makes a tunnel's TUN device.
@@ -128,8 +152,8 @@ impl DataPlane {
     }
 
     /// Carries out what the endpoint asks; when this returns, every worker has it.
-    pub async fn install(&self, install: Install, replay_window: u32) -> Result<(), Refused> {
-        self.done(command(install, replay_window)?).await
+    pub async fn install(&self, install: Install, windows: Windows) -> Result<(), Refused> {
+        self.done(command(install, windows)?).await
     }
 
     /// Sends an IKE message from UDP 4500.
@@ -181,7 +205,24 @@ pub const fn mss(mtu: u16) -> u16 {
 /// MTU of the outer path where nothing smaller is known: beyond our own link no path is wider for sure.
 pub const OUTER_MTU: u16 = 1500;
 
-fn command(install: Install, replay_window: u32) -> Result<Command, Refused> {
+fn options(settings: PacketPath) -> Options {
+    let default = Options::default();
+    Options {
+        backend: match settings.backend {
+            Backend::Auto => BackendChoice::Auto,
+            Backend::IoUring => BackendChoice::IoUring,
+            Backend::Syscalls => BackendChoice::Syscalls,
+        },
+        workers: match settings.workers {
+            Workers::Auto => default.workers,
+            Workers::Count(count) => count,
+        },
+        offloads: settings.offloads,
+        ..default
+    }
+}
+
+fn command(install: Install, windows: Windows) -> Result<Command, Refused> {
     Ok(match install {
         Install::Inbound(sa) => Command::InstallInbound(InboundSpec {
             tunnel: TunnelId(sa.peer.0),
@@ -189,7 +230,7 @@ fn command(install: Install, replay_window: u32) -> Result<Command, Refused> {
             transform: transform(&sa.suite).ok_or_else(|| unknown(&sa.suite))?,
             keys: keys(&sa),
             esn: sa.esn,
-            replay_window,
+            replay_window: windows.ours,
             selectors: selectors(&sa),
         }),
         Install::Outbound(sa) => Command::InstallOutbound(OutboundSpec {
@@ -198,6 +239,7 @@ fn command(install: Install, replay_window: u32) -> Result<Command, Refused> {
             transform: transform(&sa.suite).ok_or_else(|| unknown(&sa.suite))?,
             keys: keys(&sa),
             esn: sa.esn,
+            peer_window: windows.peer,
             selectors: selectors(&sa),
             path: OuterPath {
                 local: sa.local,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use gotthard::config::model::{Config, Local, Psk};
+use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, Workers};
 use gotthard::config::presets::Cloud;
 use gotthard::config::{ConfigErrors, Loaded, lint, load, load_to_run};
 use gotthard_ike::config::{Encapsulation, Mode};
@@ -34,12 +34,14 @@ fn a_short_file_has_every_default_filled_in() {
     let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", "a.good_key\n")]);
     let config = loaded(&folder).config;
     assert_eq!(config.gateway.local, Local::Auto);
+    let packet_path = PacketPath { backend: Backend::Auto, workers: Workers::Auto, offloads: true };
+    assert_eq!(config.gateway.packet_path, packet_path);
     let connection = &config.connections[0];
     assert_eq!(
         (connection.cloud, connection.mode, connection.encapsulation),
         (Cloud::Aws, Mode::Initiator, Encapsulation::Udp)
     );
-    assert_eq!((connection.mtu, connection.replay_window), (1446, 8192));
+    assert_eq!((connection.mtu, connection.replay_window, connection.peer_replay_window), (1446, 8192, 1024));
     assert_eq!(
         (connection.ike_lifetime, connection.child_lifetime),
         (Duration::from_hours(8), Duration::from_hours(1))
@@ -54,6 +56,24 @@ fn a_short_file_has_every_default_filled_in() {
     assert_eq!(one.peer_inside, Some("169.254.10.1".parse().unwrap()));
     assert_eq!(two.peer_inside, Some("169.254.11.3".parse().unwrap()));
     assert_eq!((one.peer_id.to_string().as_str(), one.local_id.as_ref()), ("198.51.100.11", None));
+}
+
+#[test]
+fn the_packet_path_is_as_it_is_written() {
+    for (text, expected) in [
+        (
+            "backend = \"io_uring\"\nworkers = 3",
+            PacketPath { backend: Backend::IoUring, workers: Workers::Count(3), offloads: true },
+        ),
+        (
+            "backend = \"syscalls\"\nworkers = \"auto\"\noffloads = false",
+            PacketPath { backend: Backend::Syscalls, workers: Workers::Auto, offloads: false },
+        ),
+    ] {
+        let text = format!("[gateway]\n{text}\n{TWO_TUNNELS}");
+        let folder = folder(&[("gotthard.toml", &text), ("1.psk", "a.good_key\n")]);
+        assert_eq!(loaded(&folder).config.gateway.packet_path, expected, "{text}");
+    }
 }
 
 #[test]
@@ -183,6 +203,8 @@ fn unwise_configurations_are_warned_of() {
     let text = r#"[gateway]
 asn = 64512
 advertise = ["10.10.0.0/16"]
+workers = 64
+offloads = false
 [connection.a]
 cloud = "aws"
 routing = "static"
@@ -199,6 +221,7 @@ psk = "0 starts with zero"
 [connection.b]
 routing = "static"
 remote = ["10.200.0.0/16"]
+peer_replay_window = 64
 [[connection.b.tunnel]]
 name = "1"
 peer = "192.0.2.1"
@@ -214,17 +237,24 @@ psk = "whatever you like"
         let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
         assert!(found, "{line} {key} {part}: {warnings:#?}");
     };
-    has(11, "connection.a.tunnel", "there is one tunnel");
-    has(8, "connection.a.suites", "takes the lowest");
-    has(9, "connection.a.esp", "no PFS");
-    has(10, "connection.a.mtu", "IPv6");
-    has(14, "connection.a.tunnel[1].inside", "reserves");
-    has(15, "connection.a.tunnel[1].peer_asn", "our own");
-    has(16, "connection.a.tunnel[1].psk", "AWS cannot have");
-    has(7, "connection.a.remote", "which we advertise");
-    has(7, "connection.a.remote", "10.1.2.3, the outer address");
-    has(19, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
-    assert_eq!(warnings.len(), 10, "{warnings:#?}");
+    has(13, "connection.a.tunnel", "there is one tunnel");
+    has(10, "connection.a.suites", "takes the lowest");
+    has(11, "connection.a.esp", "no PFS");
+    has(12, "connection.a.mtu", "IPv6");
+    has(16, "connection.a.tunnel[1].inside", "reserves");
+    has(17, "connection.a.tunnel[1].peer_asn", "our own");
+    has(18, "connection.a.tunnel[1].psk", "AWS cannot have");
+    has(9, "connection.a.remote", "which we advertise");
+    has(9, "connection.a.remote", "10.1.2.3, the outer address");
+    has(21, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
+    has(22, "connection.b.peer_replay_window", "64 packets");
+    has(5, "gateway.offloads", "on its own");
+    // A host of 64 cores is fine with 64 workers.
+    let cores = std::thread::available_parallelism().map_or(64, usize::from);
+    if cores < 64 {
+        has(4, "gateway.workers", "64 threads");
+    }
+    assert_eq!(warnings.len(), 12 + usize::from(cores < 64), "{warnings:#?}");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 

@@ -9,6 +9,9 @@ const VALID: &str = r#"[gateway]
 local = "203.0.113.10"
 asn = 65010
 advertise = ["10.10.0.0/16", "2001:db8::/32"]
+backend = "io_uring"
+workers = 2
+offloads = true
 
 [connection.aws-prod]
 cloud = "aws"

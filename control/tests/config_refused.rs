@@ -6,6 +6,9 @@ const VALID: &str = r#"[gateway]
 local = "203.0.113.10"
 asn = 65010
 advertise = ["10.10.0.0/16"]
+backend = "io_uring"
+workers = 2
+offloads = true
 
 [connection.aws-prod]
 cloud = "aws"
@@ -21,6 +24,7 @@ child_lifetime = "1h"
 dpd_interval = "10s"
 probe_interval = "300ms"
 replay_window = 8192
+peer_replay_window = 1024
 
 [[connection.aws-prod.tunnel]]
 name = "1"
@@ -115,6 +119,20 @@ const GATEWAY: &[Case] = &[
         "twice",
         "remove",
     ),
+    (
+        "backend = \"io_uring\"",
+        "backend = \"iouring\"",
+        "gateway.backend",
+        "\"iouring\" is not possible",
+        "\"auto\", \"io_uring\", \"syscalls\" (did you mean \"io_uring\"?)",
+    ),
+    ("backend = \"io_uring\"", "backend = false", "gateway.backend", "not true or false", "\"syscalls\""),
+    ("workers = 2", "workers = \"2\"", "gateway.workers", "\"2\" is no number of threads", "without quotes"),
+    ("workers = 2", "workers = \"all\"", "gateway.workers", "\"all\" is no number", "write \"auto\""),
+    ("workers = 2", "workers = 0", "gateway.workers", "0 is out of bounds", "from 1 to 64"),
+    ("workers = 2", "workers = 65", "gateway.workers", "65 is out of bounds", "from 1 to 64"),
+    ("offloads = true", "offloads = \"on\"", "gateway.offloads", "not a string", "write true or false"),
+    ("offloads = true", "offload = true", "gateway.offload", "unknown key", "did you mean `offloads`?"),
 ];
 
 const CONNECTION: &[Case] = &[
@@ -277,6 +295,13 @@ const CONNECTION: &[Case] = &[
         "connection.aws-prod.reply_window",
         "unknown key",
         "`replay_window`",
+    ),
+    (
+        "peer_replay_window = 1024",
+        "peer_replay_window = 16384",
+        "connection.aws-prod.peer_replay_window",
+        "16384 is out of bounds",
+        "from 32 to 8192",
     ),
     (
         "[connection.aws-prod]",
@@ -550,7 +575,7 @@ fn what_this_version_does_not_carry_out_is_valid_and_is_named_for_run() {
     let loaded = parse_str(&text, "g.toml", &NoSecrets).unwrap();
     let [error] = loaded.not_carried_out().try_into().unwrap();
     let ConfigError { line, key, problem, remedy, .. } = error;
-    assert_eq!((line, key.as_str()), (8, "connection.aws-prod.routing"));
+    assert_eq!((line, key.as_str()), (11, "connection.aws-prod.routing"));
     assert!(
         problem.contains("\"bgp\" is not carried out") && remedy.contains("routing = \"static\""),
         "{problem}"

@@ -52,6 +52,8 @@ pub(super) fn read<'a>(
     let dpd_interval = table.read("dpd_interval", |value| values::duration(value, &DPD));
     let probe_interval = table.read("probe_interval", |value| values::duration(value, &PROBE));
     let replay_window = table.read("replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
+    let peer_replay_window =
+        table.read("peer_replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
     let tunnels = tunnel::read_all(&table, cloud, routing, around);
     table.finish();
     Some(Connection {
@@ -69,6 +71,7 @@ pub(super) fn read<'a>(
         dpd_interval: dpd_interval.unwrap_or(DPD_INTERVAL),
         probe_interval: probe_interval.unwrap_or(PROBE_INTERVAL),
         replay_window: replay_window.unwrap_or(REPLAY_WINDOW),
+        peer_replay_window: peer_replay_window.unwrap_or(preset.peer_replay_window),
         tunnels: tunnels?,
     })
 }
@@ -108,7 +111,7 @@ const REMOTE_REMEDY: &str = "write the prefixes behind the cloud: remote = [\"10
 
 /// From what every IPv4 host takes (RFC 791) to a jumbo frame.
 const MTU: RangeInclusive<u64> = 576..=9000;
-/// What the data plane takes: from one word of the window to what a cloud's many cores reorder.
+/// From the least that RFC 4303 §3.4.3 allows to what a cloud's many cores reorder.
 const REPLAY: RangeInclusive<u64> = 32..=8192;
 /// Shorter than a rekey takes makes no sense, longer than a day no safe key.
 const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);

@@ -199,10 +199,20 @@ impl<'a> Value<'a> {
 
     /// A string; `example` is what the remedy shows.
     pub(super) fn string(&self, example: &str) -> Option<&'a str> {
-        if let DeValue::String(text) = self.value {
-            Some(text)
+        self.word().or_else(|| self.wrong_type("a string in quotes", example))
+    }
+
+    /// The string, where it is one; what is none is no mistake here.
+    pub(super) fn word(&self) -> Option<&'a str> {
+        if let DeValue::String(text) = self.value { Some(text) } else { None }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        if let DeValue::Boolean(yes) = self.value {
+            Some(*yes)
         } else {
-            self.wrong_type("a string in quotes", example)
+            self.wrong_type("true or false", "write true or false, without quotes")
         }
     }
 

@@ -1,7 +1,9 @@
 //! The table `[gateway]`.
 
-use super::document::Table;
-use super::model::{Gateway, Local};
+use core::ops::RangeInclusive;
+
+use super::document::{Table, Value};
+use super::model::{Backend, Gateway, Local, PacketPath, Workers};
 use super::values;
 
 /// Reads the table; every mistake in it is reported.
@@ -12,13 +14,41 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
     });
     let asn = table.read("asn", values::asn);
     let advertise = table.read("advertise", |value| values::prefixes(value, "10.10.0.0/16"));
+    let packet_path = packet_path(&table);
     table.finish();
-    Gateway { local: local.unwrap_or(Local::Auto), asn, advertise: advertise.unwrap_or_default() }
+    Gateway { local: local.unwrap_or_default(), asn, advertise: advertise.unwrap_or_default(), packet_path }
 }
 
-/// What a gateway without the table has.
-pub(super) fn absent() -> Gateway {
-    Gateway { local: Local::Auto, asn: None, advertise: Vec::new() }
+fn packet_path(table: &Table<'_>) -> PacketPath {
+    let default = PacketPath::default();
+    let backend = table.read("backend", |value| values::choice(value, &BACKENDS));
+    let workers = table.read("workers", workers);
+    let offloads = table.read("offloads", Value::boolean);
+    PacketPath {
+        backend: backend.unwrap_or(default.backend),
+        workers: workers.unwrap_or(default.workers),
+        offloads: offloads.unwrap_or(default.offloads),
+    }
 }
+
+fn workers(value: &Value<'_>) -> Option<Workers> {
+    match value.word() {
+        Some("auto") => Some(Workers::Auto),
+        Some(written) => value.refuse(
+            format!("{} is no number of threads", values::shown(written)),
+            format!(
+                "write \"auto\", or a whole number from {} to {} without quotes",
+                WORKERS.start(),
+                WORKERS.end()
+            ),
+        ),
+        None => usize::try_from(value.integer(&WORKERS)?).ok().map(Workers::Count),
+    }
+}
+
+const BACKENDS: [(&str, Backend); 3] =
+    [("auto", Backend::Auto), ("io_uring", Backend::IoUring), ("syscalls", Backend::Syscalls)];
+/// A thread and a queue of every TUN device each.
+const WORKERS: RangeInclusive<u64> = 1..=64;
 
 const LOCAL_REMEDY: &str = "write our outer address, such as \"203.0.113.10\", or \"auto\"";

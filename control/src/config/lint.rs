@@ -1,18 +1,20 @@
 //! What is valid, but unwise: `gotthard check` warns of it.
 
 use std::net::IpAddr;
+use std::thread;
 
 use gotthard_ike::config::Encapsulation;
 use ipnet::IpNet;
 
 use super::error::ConfigError;
 use super::load::Loaded;
-use super::model::{Connection, Tunnel};
+use super::model::{Connection, PacketPath, Tunnel, Workers};
 use super::presets::Cloud;
 
 /// All warnings, in the order of the file. They have the form of errors: place, key, what, and what to write instead.
 pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
     let mut warnings = Warnings { loaded, found: Vec::new() };
+    warnings.packet_path();
     for connection in &loaded.config.connections {
         warnings.connection(connection);
         for (index, tunnel) in connection.tunnels.iter().enumerate() {
@@ -40,6 +42,7 @@ impl Warnings<'_> {
             );
         }
         self.suites(connection);
+        self.peer_window(connection);
         if connection.mtu < IPV6_MINIMUM {
             self.warn(
                 key("mtu"),
@@ -52,6 +55,42 @@ impl Warnings<'_> {
                 key("encapsulation"),
                 "raw ESP has no segmentation offload and crosses no NAT",
                 "write encapsulation = \"udp\" (AWS takes it), or remove the key",
+            );
+        }
+    }
+
+    fn packet_path(&mut self) {
+        let PacketPath { workers, offloads, .. } = self.loaded.config.gateway.packet_path;
+        let cores = thread::available_parallelism().map_or(usize::MAX, usize::from);
+        if let Workers::Count(workers) = workers
+            && workers > cores
+        {
+            self.warn(
+                "gateway.workers".to_owned(),
+                format!(
+                    "{workers} threads on {cores} cores: they take turns, and move less than fewer would"
+                ),
+                "write workers = \"auto\", or remove the key",
+            );
+        }
+        if !offloads {
+            self.warn(
+                "gateway.offloads".to_owned(),
+                "the kernel hands over each packet on its own, which costs most of the throughput",
+                "remove the key, unless an offload of this host's kernel is at fault",
+            );
+        }
+    }
+
+    /// Several workers share an SA by batches of at most a quarter of the peer's window.
+    fn peer_window(&mut self, connection: &Connection) {
+        let window = connection.peer_replay_window;
+        let one = matches!(self.loaded.config.gateway.packet_path.workers, Workers::Count(1));
+        if window < WINDOW_FOR_BATCHES && !one {
+            self.warn(
+                format!("connection.{}.peer_replay_window", connection.name),
+                format!("a window of {window} packets leaves several workers room for small batches only"),
+                "widen the peer's window to 128 or more, or write workers = 1 below [gateway]",
             );
         }
     }
@@ -166,5 +205,7 @@ fn overlap(a: &IpNet, b: &IpNet) -> bool {
     same_family && (a.contains(b) || b.contains(a))
 }
 
+/// The narrowest that a peer of the clouds or strongSwan's user-space ESP has; a quarter of it still is half a batch.
+const WINDOW_FOR_BATCHES: u32 = 128;
 /// Smallest link MTU of IPv6 (RFC 8200 §5).
 const IPV6_MINIMUM: u16 = 1280;

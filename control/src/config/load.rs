@@ -175,9 +175,9 @@ fn read_gateway(tables: &[Table<'_>]) -> Gateway {
             continue;
         }
         let read = value.table("write [gateway]").map(gateway::read);
-        found = Some((read.unwrap_or_else(gateway::absent), value.place().line()));
+        found = Some((read.unwrap_or_default(), value.place().line()));
     }
-    found.map_or_else(gateway::absent, |(gateway, _)| gateway)
+    found.map(|(gateway, _)| gateway).unwrap_or_default()
 }
 
 /// The files of `conf.d`, in the order of their names.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::presets::Cloud;
 
 /// The whole of a gateway's configuration.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// What concerns all connections.
     pub gateway: Gateway,
@@ -20,8 +20,8 @@ pub struct Config {
     pub connections: Vec<Connection>,
 }
 
-/// What concerns all connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What concerns all connections; the default is what a configuration without `[gateway]` has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gateway {
     /// Our outer address.
     pub local: Local,
@@ -29,12 +29,52 @@ pub struct Gateway {
     pub asn: Option<u32>,
     /// Prefixes that we offer to every connection.
     pub advertise: Vec<IpNet>,
+    /// How the packet path runs.
+    pub packet_path: PacketPath,
+}
+
+/// How the packet path runs; taken once, when the daemon starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketPath {
+    /// What moves the packets.
+    pub backend: Backend,
+    /// How many threads share the work.
+    pub workers: Workers,
+    /// Whether the kernel hands over many packets as one, where it can.
+    pub offloads: bool,
+}
+
+impl Default for PacketPath {
+    fn default() -> Self {
+        Self { backend: Backend::Auto, workers: Workers::Auto, offloads: true }
+    }
+}
+
+/// What moves the packets between kernel and workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The fastest that the host permits.
+    Auto,
+    /// io_uring; the daemon does not start where the host forbids it.
+    IoUring,
+    /// Plain system calls.
+    Syscalls,
+}
+
+/// How many threads move packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// What the packet path finds best on this host.
+    Auto,
+    /// This many.
+    Count(usize),
 }
 
 /// Our outer address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Local {
     /// The source address of the kernel's route to the peer.
+    #[default]
     Auto,
     /// This one.
     Address(IpAddr),
@@ -71,6 +111,8 @@ pub struct Connection {
     pub probe_interval: Duration,
     /// Anti-replay window in packets.
     pub replay_window: u32,
+    /// The peer's anti-replay window in packets: how far our workers may put packets out of order.
+    pub peer_replay_window: u32,
     /// Its tunnels, in the order of the file.
     pub tunnels: Vec<Tunnel>,
 }

@@ -35,6 +35,8 @@ pub struct Preset {
     pub child_lifetime: Duration,
     /// The AS number of the cloud's side, where it has a fixed one.
     pub peer_asn: Option<u32>,
+    /// The anti-replay window of the cloud's side in packets.
+    pub peer_replay_window: u32,
 }
 
 /// Silence after which a peer is asked whether it lives; AWS asks as often.
@@ -70,6 +72,7 @@ impl Cloud {
                 ike_lifetime: Duration::from_hours(8),
                 child_lifetime: Duration::from_hours(1),
                 peer_asn: Some(64_512),
+                peer_replay_window: PEER_REPLAY_WINDOW,
             },
             // Azure's default policy knows group 2 only; these need a custom policy on its connection (DHGroup ECP256
             // or DHGroup14). Its default quick mode has no PFS, hence the suites without a group. It forwards no
@@ -81,6 +84,7 @@ impl Cloud {
                 ike_lifetime: Duration::from_hours(8),
                 child_lifetime: Duration::from_mins(450),
                 peer_asn: Some(65_515),
+                peer_replay_window: PEER_REPLAY_WINDOW,
             },
             // HA VPN runs over an outer MTU of 1460. Its documented lifetimes are 36,000 s and 10,800 s.
             Self::Gcp => Row {
@@ -90,6 +94,7 @@ impl Cloud {
                 ike_lifetime: Duration::from_hours(10),
                 child_lifetime: Duration::from_hours(3),
                 peer_asn: None,
+                peer_replay_window: PEER_REPLAY_WINDOW,
             },
             Self::Generic => Row {
                 suites: &[
@@ -102,6 +107,7 @@ impl Cloud {
                 ike_lifetime: Duration::from_hours(8),
                 child_lifetime: Duration::from_hours(1),
                 peer_asn: None,
+                peer_replay_window: PEER_REPLAY_WINDOW,
             },
         };
         row.into()
@@ -134,6 +140,7 @@ struct Row {
     ike_lifetime: Duration,
     child_lifetime: Duration,
     peer_asn: Option<u32>,
+    peer_replay_window: u32,
 }
 
 impl From<Row> for Preset {
@@ -146,10 +153,13 @@ impl From<Row> for Preset {
             ike_lifetime: row.ike_lifetime,
             child_lifetime: row.child_lifetime,
             peer_asn: row.peer_asn,
+            peer_replay_window: row.peer_replay_window,
         }
     }
 }
 
+/// The default of AWS, whose tunnels take 64 to 2048. The other clouds publish none; none is known to be narrower.
+const PEER_REPLAY_WINDOW: u32 = 1024;
 /// What plain ESP with AES-GCM leaves of an outer MTU of 1500; the SA's own limit may be lower.
 const MTU_OUTER_1500: u16 = 1446;
 

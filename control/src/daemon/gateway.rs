@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use super::record::{Device, Record};
 use crate::config::Config;
-use crate::config::model::{Connection, Gateway as GatewayConfig, Local, Tunnel as TunnelConfig};
+use crate::config::model::{Connection, Tunnel as TunnelConfig};
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::DataPlane;
 use crate::routes::Table;
@@ -43,10 +43,7 @@ impl Gateway {
     /// A gateway without tunnels.
     pub(super) fn new(data: DataPlane, netlink: Netlink, clock: Clock) -> Self {
         Self {
-            config: Config {
-                gateway: GatewayConfig { local: Local::Auto, asn: None, advertise: Vec::new() },
-                connections: Vec::new(),
-            },
+            config: Config::default(),
             records: BTreeMap::new(),
             active: BTreeMap::new(),
             refused: Vec::new(),

@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 use self::gateway::Gateway;
 use crate::api::messages::{RefusalKind, Request, Response, Target};
 use crate::api::server::{self, Call};
-use crate::config::{RunOptions, load_to_run};
+use crate::config::{Config, RunOptions, load_to_run};
 use crate::ike_driver::{Clock, Datagram, IkeDriver};
 use crate::install::{DataPlane, Notice};
 use crate::privileges;
@@ -42,7 +42,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
     let signals = Signals::install().context("installing signal handlers")?;
     let listener = server::bind(&options.socket)
         .with_context(|| format!("opening the control socket {}", options.socket.display()))?;
-    let (mut daemon, calls) = Daemon::start(options)?;
+    let (mut daemon, calls) = Daemon::start(options, &config)?;
     let api = tokio::spawn(server::serve(listener, calls));
 
     daemon.gateway.configure(&mut daemon.driver, config).await;
@@ -71,13 +71,13 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: RunOptions) -> anyhow::Result<(Self, mpsc::Sender<Call>)> {
+    fn start(options: RunOptions, config: &Config) -> anyhow::Result<(Self, mpsc::Sender<Call>)> {
         let (inbox, datagrams) = mpsc::channel(INBOX);
         let (notice, notices) = mpsc::channel(INBOX);
         let (call, calls) = mpsc::channel(CALLS);
         let clock = Clock::start();
         let driver = IkeDriver::new(inbox, clock);
-        let data = DataPlane::start(notice)
+        let data = DataPlane::start(config.gateway.packet_path, notice)
             .context("starting the packet path (it needs CAP_NET_ADMIN, UDP port 4500 and /dev/net/tun)")?;
         let gateway = Gateway::new(data, Netlink::open()?, clock);
         let mut housekeeping = interval(HOUSEKEEPING);
@@ -206,12 +206,16 @@ impl Daemon {
         notify_reloading();
         let response = match load_to_run(&self.options.config) {
             Ok(config) => {
+                let stays = config.gateway.packet_path == self.gateway.data.settings();
                 let difference = self.gateway.configure(&mut self.driver, config).await;
                 let gateway::Difference { added, removed, kept } = difference;
                 info!(added, removed, kept, "reloaded");
-                Response::Done {
-                    message: format!("{kept} tunnel(s) untouched, {removed} removed, {added} added"),
+                let mut message = format!("{kept} tunnel(s) untouched, {removed} removed, {added} added");
+                if !stays {
+                    warn!("{PACKET_PATH_STAYS}");
+                    message = format!("{message}; {PACKET_PATH_STAYS}");
                 }
+                Response::Done { message }
             }
             Err(errors) => {
                 error!("the new configuration does not hold, the old one stays in force: {errors}");
@@ -291,6 +295,9 @@ impl Signals {
     }
 }
 
+/// The packet path holds every SA: to start it anew would be to build every tunnel anew.
+const PACKET_PATH_STAYS: &str =
+    "backend, workers and offloads below [gateway] take effect when gotthard is started again";
 /// IKE datagrams and notices that wait for the loop.
 const INBOX: usize = 1024;
 /// Requests that wait for the loop; the server bounds its clients.

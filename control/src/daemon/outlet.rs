@@ -5,7 +5,9 @@ use gotthard_ike::{Event, Install, Transmit};
 use tracing::{debug, error, warn};
 
 use super::gateway::Gateway;
+use crate::config::model::Connection;
 use crate::ike_driver::Outlet;
+use crate::install::Windows;
 use crate::routes::Kernel;
 use crate::tunnels::Change;
 
@@ -19,7 +21,8 @@ impl Outlet for Gateway {
         };
         let adds = matches!(install, Install::Inbound(_) | Install::Outbound(_));
         let Some(record) = self.records.get_mut(&id) else { return };
-        let result = self.data.install(install, record.connection.replay_window).await;
+        let Connection { replay_window: ours, peer_replay_window: peer, .. } = record.connection;
+        let result = self.data.install(install, Windows { ours, peer }).await;
         let Some(record) = self.records.get_mut(&id) else { return };
         match result {
             Ok(()) if adds => record.no_sa = None,
