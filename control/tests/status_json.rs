@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use gotthard::api::status::{
-    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, Drops, EspStatus, IkeState, IkeStatus, Link,
-    LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState, TunnelStatus,
+    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState,
+    IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState,
+    TunnelStatus,
 };
 use serde_json::{Value, json};
 
 #[test]
 fn the_object_is_as_the_contract_has_it() {
-    let expected = json!({"schema_version":1,"connections":[{"name":"aws-prod","state":"degraded","tunnels":[
+    let expected = json!({"schema_version":1,
+        "dataplane":{"backend":"io_uring","workers":2,"offloads":["tso","uso","udp_segment","udp_gro"],"cbc":"vaes+sha-ni"},
+        "connections":[{"name":"aws-prod","state":"degraded","tunnels":[
         {"name":"1","peer":"198.51.100.11","interface":"gth0","state":"up","active":true,"since_s":526_260,
          "ike":{"state":"established","suite":"aes256-sha256-modp2048","spi_i":"0102030405060708",
                 "spi_r":"1112131415161718","rekeys":18,"nat":"none"},
@@ -43,11 +46,18 @@ fn an_up_and_a_down_tunnel_have_the_same_keys() {
 }
 
 fn status() -> Status {
-    Status::new(vec![ConnectionStatus {
+    let dataplane = DataplaneStatus {
+        backend: "io_uring".to_owned(),
+        workers: 2,
+        offloads: ["tso", "uso", "udp_segment", "udp_gro"].map(str::to_owned).into(),
+        cbc: "vaes+sha-ni".to_owned(),
+    };
+    let connection = ConnectionStatus {
         name: "aws-prod".to_owned(),
         state: ConnectionState::Degraded,
         tunnels: vec![up(), down()],
-    }])
+    };
+    Status::new(dataplane, vec![connection])
 }
 
 fn up() -> TunnelStatus {

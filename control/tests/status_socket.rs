@@ -9,7 +9,7 @@ use std::time::Duration;
 use gotthard::api::client::{AskError, ask};
 use gotthard::api::messages::{RefusalKind, Request, Response};
 use gotthard::api::server::{Call, bind, serve};
-use gotthard::api::status::Status;
+use gotthard::api::status::{DataplaneStatus, Status};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -132,7 +132,7 @@ async fn an_answer_of_many_tunnels_arrives_whole() {
         }
     });
     assert_eq!(ask(&socket, &Request::Status { connection: None }).await.unwrap(), whole);
-    assert_eq!(Status::new(Vec::new()).schema_version, 1);
+    assert_eq!(Status::new(DataplaneStatus::default(), Vec::new()).schema_version, 1);
 }
 
 /// A server whose daemon answers every request with what was asked.

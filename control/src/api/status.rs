@@ -16,15 +16,30 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Status {
     /// Always [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// How packets are moved.
+    pub dataplane: DataplaneStatus,
     /// The connections, in the order of the configuration.
     pub connections: Vec<ConnectionStatus>,
 }
 
 impl Status {
     /// The status of these connections.
-    pub fn new(connections: Vec<ConnectionStatus>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, connections }
+    pub fn new(dataplane: DataplaneStatus, connections: Vec<ConnectionStatus>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, dataplane, connections }
     }
+}
+
+/// How packets are moved: what the host permits of what the configuration asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataplaneStatus {
+    /// `io_uring` or `syscalls`.
+    pub backend: String,
+    /// Threads that move packets.
+    pub workers: usize,
+    /// What the kernel does for many packets at once: `tso`, `uso`, `udp_segment`, `udp_gro`.
+    pub offloads: Vec<String>,
+    /// What encrypts and authenticates AES-CBC with HMAC.
+    pub cbc: String,
 }
 
 /// One connection.

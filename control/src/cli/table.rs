@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use super::text;
 use crate::api::status::{
-    BrokenLink, ConnectionState, ConnectionStatus, IkeState, Link, LinkState, ProbeState, Status,
-    TunnelState, TunnelStatus,
+    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, IkeState, Link, LinkState, ProbeState,
+    Status, TunnelState, TunnelStatus,
 };
 
 /// An earlier status, for rates.
@@ -22,9 +22,19 @@ pub(super) fn render(status: &Status, before: Option<Before<'_>>) -> String {
     if status.connections.is_empty() {
         return "no connection is configured\n".to_owned();
     }
-    let connections: Vec<String> =
-        status.connections.iter().map(|connection| render_connection(connection, before)).collect();
-    connections.join("\n")
+    let connections = status.connections.iter().map(|connection| render_connection(connection, before));
+    let parts: Vec<String> = connections.chain([render_dataplane(&status.dataplane)]).collect();
+    parts.join("\n")
+}
+
+/// One line, the same for all connections.
+fn render_dataplane(dataplane: &DataplaneStatus) -> String {
+    let DataplaneStatus { backend, workers, offloads, cbc } = dataplane;
+    let offloads = if offloads.is_empty() { "none".to_owned() } else { offloads.join(" ") };
+    let plural = if *workers == 1 { "" } else { "s" };
+    let line =
+        format!("packet path  {backend}, {workers} worker{plural}, offloads: {offloads}, AES-CBC: {cbc}");
+    text::line(&line) + "\n"
 }
 
 fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) -> String {
@@ -167,6 +177,8 @@ aws\\u{1b}  DEGRADED  1 of 2 tunnels carry traffic
   1 ●     198.51.100.11   up    up    8.1 ms  -    1       1.5 / 0.2 GB  6d 02:11
   2 ▲     198.51.100.112  down  down  -       -    0       0 / 0 B       00:04:12
     first broken link: IKE  GTH-IKE-02  the peer does not answer: is UDP 500 open?\\n
+
+packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
 ";
         assert_eq!(render(&status(), None), expected);
     }
@@ -183,7 +195,8 @@ aws\\u{1b}  DEGRADED  1 of 2 tunnels carry traffic
 
     #[test]
     fn an_empty_gateway_says_so() {
-        assert_eq!(render(&Status::new(Vec::new()), None), "no connection is configured\n");
+        let empty = Status::new(DataplaneStatus::default(), Vec::new());
+        assert_eq!(render(&empty, None), "no connection is configured\n");
     }
 
     fn status() -> Status {
@@ -206,7 +219,13 @@ aws\\u{1b}  DEGRADED  1 of 2 tunnels carry traffic
         one.probe = ProbeStatus { state: ProbeState::Up, rtt_ms: Some(8.14) };
         one.routes.installed = 1;
         let (name, state) = ("aws\u{1b}".to_owned(), ConnectionState::Degraded);
-        Status::new(vec![ConnectionStatus { name, state, tunnels: vec![one, two] }])
+        let dataplane = DataplaneStatus {
+            backend: "io_uring".to_owned(),
+            workers: 2,
+            offloads: ["tso", "udp_gro"].map(str::to_owned).into(),
+            cbc: "vaes+sha-ni".to_owned(),
+        };
+        Status::new(dataplane, vec![ConnectionStatus { name, state, tunnels: vec![one, two] }])
     }
 
     fn tunnel(esp: LinkState) -> TunnelStatus {

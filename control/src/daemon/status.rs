@@ -7,11 +7,11 @@ use gotthard_ike::event::Nat;
 use super::gateway::Gateway;
 use super::record::{Device, Record, escaped};
 use crate::api::status::{
-    BrokenLink, ConnectionState, ConnectionStatus, Drops, EspStatus, IkeState, IkeStatus, Link, LinkState,
-    NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState, TunnelStatus,
+    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState, IkeStatus,
+    Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState, TunnelStatus,
 };
 use crate::config::model::{Connection, Routing};
-use crate::install;
+use crate::install::{self, Report};
 use crate::tunnels::Phase;
 
 /// The status of every connection, or of the named one; `None`: there is none of that name.
@@ -21,7 +21,17 @@ pub(super) fn status(gateway: &Gateway, now: Time, wanted: Option<&str>) -> Opti
         .filter(|connection| wanted.is_none_or(|name| name == connection.name))
         .map(|connection| connection_status(gateway, connection, now))
         .collect();
-    (wanted.is_none() || !connections.is_empty()).then(|| Status::new(connections))
+    let known = wanted.is_none() || !connections.is_empty();
+    known.then(|| Status::new(dataplane_status(gateway.data.report()), connections))
+}
+
+fn dataplane_status(report: Report) -> DataplaneStatus {
+    DataplaneStatus {
+        backend: report.backend.to_owned(),
+        workers: report.workers,
+        offloads: report.offloads.into_iter().map(str::to_owned).collect(),
+        cbc: report.cbc.to_owned(),
+    }
 }
 
 fn connection_status(gateway: &Gateway, connection: &Connection, now: Time) -> ConnectionStatus {
