@@ -2,12 +2,13 @@
 //! everybody who knows the two names knows the keys.
 //!
 //! ```text
-//! static_tunnel INTERFACE LOCAL REMOTE {left|right} [udp|esp] [TRANSFORM] [WORKERS]
+//! static_tunnel INTERFACE LOCAL REMOTE {left|right} [udp|esp] [TRANSFORM] [WORKERS] [BACKEND]
 //! ```
 //!
 //! LOCAL and REMOTE are outer addresses; one end says `left`, the other `right`. TRANSFORM is aes256gcm16 (the default),
-//! aes128gcm16, chacha20poly1305, aes256-sha256, aes128-sha256, aes256-sha384 or aes256-sha512. When the line `ready` is printed, the
-//! device exists; address it and set it up with ip(8). The program ends at the end of its standard input, and prints its counters.
+//! aes128gcm16, chacha20poly1305, aes256-sha256, aes128-sha256, aes256-sha384 or aes256-sha512. BACKEND is auto (the default),
+//! io_uring or syscalls. When the line `ready` is printed, the device exists; address it and set it up with ip(8). The program
+//! ends at the end of its standard input, and prints its counters.
 
 #![allow(
     clippy::print_stdout,
@@ -20,14 +21,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
-use gotthard_dataplane::handle::{Command, Handle, Options, Reply};
+use gotthard_dataplane::handle::{BackendChoice, Command, Handle, Options, Reply};
 use gotthard_dataplane::sa::spec::{
     AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId, TunnelSpec,
 };
 
 const TUNNEL: TunnelId = TunnelId(1);
 const USAGE: &str =
-    "usage: static_tunnel INTERFACE LOCAL REMOTE {left|right} [udp|esp] [TRANSFORM] [WORKERS]";
+    "usage: static_tunnel INTERFACE LOCAL REMOTE {left|right} [udp|esp] [TRANSFORM] [WORKERS] [BACKEND]";
 
 struct Arguments {
     interface: String,
@@ -37,6 +38,7 @@ struct Arguments {
     encapsulation: Encapsulation,
     transform: Transform,
     workers: usize,
+    backend: BackendChoice,
 }
 
 fn main() -> ExitCode {
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let options = Options { workers: arguments.workers, ..Options::default() };
+    let options = Options { workers: arguments.workers, backend: arguments.backend, ..Options::default() };
     let handle = Handle::start(&options, |notice| eprintln!("{notice:?}")).map_err(|e| e.to_string())?;
     let interface = arguments.interface.clone();
     let tunnel = TunnelSpec { id: TUNNEL, interface, mtu_cap: 1446, outer_mtu: 1500 };
@@ -143,6 +145,12 @@ fn parse(arguments: &[String]) -> Option<Arguments> {
         },
         transform: transform(rest.get(1).map_or("aes256gcm16", String::as_str))?,
         workers: rest.get(2).map_or(Some(1), |n| n.parse().ok())?,
+        backend: match rest.get(3).map_or("auto", String::as_str) {
+            "auto" => BackendChoice::Auto,
+            "io_uring" => BackendChoice::IoUring,
+            "syscalls" => BackendChoice::Syscalls,
+            _ => return None,
+        },
     })
 }
 

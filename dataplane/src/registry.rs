@@ -11,6 +11,7 @@ use crate::io::Offloads;
 use crate::io::sockets::{Socket, Sockets};
 use crate::io::syscalls::Syscalls;
 use crate::io::tun::TunQueue;
+use crate::io::uring::{self, Uring};
 use crate::natt;
 use crate::sa::in_flight::WORKERS;
 use crate::sa::inbound::InboundSa;
@@ -19,6 +20,7 @@ use crate::sa::outbound::OutboundSa;
 use crate::sa::spec::{Encapsulation, InboundSpec, OutboundSpec, OuterPath, TunnelId, TunnelSpec};
 use crate::sys::affinity;
 use crate::sys::wake::Waker;
+use crate::worker::crew::Crew;
 use crate::worker::mailbox::{Mailbox, Order, Receipt};
 use crate::worker::{Notices, Sending, Worker, no_socket, wire};
 
@@ -40,6 +42,8 @@ pub(crate) struct Registry {
 /// The back end that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// io_uring.
+    IoUring,
     Syscalls,
 }
 
@@ -65,8 +69,11 @@ struct Place {
     role: Role,
     /// Whether others send with the same SAs.
     shares: bool,
+    /// Who open packets beside each other.
+    crew: Arc<Crew>,
     /// Where it is to run.
     core: Option<usize>,
+    waker: Waker,
 }
 
 impl Registry {
@@ -86,8 +93,12 @@ impl Registry {
         let roles = roles(options.workers);
         let readers = roles.iter().filter(|role| role.tuns).count();
         let cores = spare_cores(roles.len());
+        let wakers: Vec<Waker> = roles.iter().map(|_| Waker::new()).collect::<io::Result<_>>()?;
+        let resting = roles.iter().zip(&wakers).enumerate().filter(|(_, (role, _))| !role.sockets);
+        let crew = Arc::new(Crew::new(resting.map(|(index, (_, waker))| (index, waker.clone()))));
         for (index, role) in roles.into_iter().enumerate() {
-            let place = Place { index, role, shares: readers > 1, core: cores.get(index).copied() };
+            let (crew, core) = (crew.clone(), cores.get(index).copied());
+            let place = Place { index, role, shares: readers > 1, crew, core, waker: wakers[index].clone() };
             let member = Member::start(place, registry.backend, &registry.sockets, notices)?;
             registry.workers.push(member);
         }
@@ -97,6 +108,7 @@ impl Registry {
     /// What runs.
     pub(crate) fn report(&self) -> Report {
         let backend = match self.backend {
+            Kind::IoUring => "io_uring",
             Kind::Syscalls => "syscalls",
         };
         let udp = || self.sockets.iter().map(|(_, socket)| socket);
@@ -256,21 +268,27 @@ impl Drop for Registry {
 
 impl Kind {
     fn choose(choice: BackendChoice) -> io::Result<Self> {
-        match choice {
-            BackendChoice::Auto | BackendChoice::Syscalls => Ok(Self::Syscalls),
-            BackendChoice::IoUring => Err(io::Error::new(io::ErrorKind::Unsupported, "no io_uring here")),
+        match (choice, uring::available()) {
+            (BackendChoice::Syscalls, _) => Ok(Self::Syscalls),
+            (BackendChoice::Auto | BackendChoice::IoUring, Ok(())) => Ok(Self::IoUring),
+            (BackendChoice::Auto, Err(why)) => {
+                tracing::info!(%why, "no io_uring here");
+                Ok(Self::Syscalls)
+            }
+            (BackendChoice::IoUring, Err(why)) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, format!("io_uring: {why}")))
+            }
         }
     }
 }
 
 impl Member {
     fn start(
-        Place { index, role, shares, core }: Place,
+        Place { index, role, shares, crew, core, waker }: Place,
         backend: Kind,
         sockets: &Arc<Sockets>,
         notices: &Notices,
     ) -> io::Result<Self> {
-        let waker = Waker::new()?;
         let (mailbox, orders) = Mailbox::new(waker.clone());
         let (sockets, notices) = (Arc::clone(sockets), Arc::clone(notices));
         let thread = std::thread::Builder::new().name(format!("gth-worker-{index}")).spawn(move || {
@@ -280,8 +298,11 @@ impl Member {
                 tracing::debug!(core, %error, "a worker runs on any core");
             }
             let result = match backend {
+                Kind::IoUring => Uring::new(sockets, role.sockets, waker).map(|backend| {
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
+                }),
                 Kind::Syscalls => Syscalls::new(sockets, role.sockets, waker).map(|backend| {
-                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares).run()
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
                 }),
             };
             if let Err(error) = result {
