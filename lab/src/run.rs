@@ -22,6 +22,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run outside of a test: its files go to a folder of the caller's.
+    pub fn new(suite: Suite, dir: PathBuf) -> Self {
+        Self { suite, dir }
+    }
+
     /// The folder of this run: configurations, logs, captures. Removed when the scenario has passed.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -74,8 +79,8 @@ fn skip(why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits for our turn; the lock goes when the file is closed, also when a test is killed.
-fn turn() -> Result<File> {
+/// Waits for our turn on the machine; it ends when the file is closed, also when the process is killed.
+pub fn turn() -> Result<File> {
     let path = std::env::temp_dir().join("gotthard-lab.lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.with_context(|| path.display().to_string())?;

@@ -77,6 +77,11 @@ impl Charon {
         self.swanctl(&["--terminate", "--ike", connection, "--timeout", "10"]).map(drop)
     }
 
+    /// Charon's process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Its SAs.
     pub fn sas(&self) -> Result<Sas> {
         Ok(Sas(self.swanctl(&["--list-sas", "--raw"])?))
