@@ -42,6 +42,9 @@ impl AeadKey {
     #[inline]
     pub(super) fn seal(&self, seq: u64, packet: &mut [u8]) -> Result<(), DropReason> {
         let Parts { spi, iv, body, icv } = Parts::of(packet).ok_or(DropReason::Seal)?;
+        if NO_CRYPTO {
+            return Ok(());
+        }
         let tag = self
             .key
             .seal_in_place_separate_tag(self.nonce(iv), Aad::from(self.aad(spi, seq)), body)
@@ -53,6 +56,9 @@ impl AeadKey {
     #[inline]
     pub(super) fn open(&self, seq: u64, packet: &mut [u8]) -> Result<(), DropReason> {
         let Parts { spi, iv, body, icv } = Parts::of(packet).ok_or(DropReason::Runt)?;
+        if NO_CRYPTO {
+            return Ok(());
+        }
         self.key
             .open_in_place_separate_tag(
                 self.nonce(iv),
@@ -120,5 +126,8 @@ impl<'p> Parts<'p> {
     }
 }
 
+/// True in a build that `gotthard-benches peers` makes, to measure the packet path without its cipher; the daemon refuses to
+/// be built so.
+const NO_CRYPTO: bool = cfg!(gotthard_no_crypto);
 const IV_LEN: usize = 8;
 const ICV_LEN: usize = 16;
