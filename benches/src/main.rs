@@ -1,0 +1,45 @@
+//! `gotthard-benches`: the side-by-side throughput bench, and the gateway with fixed keys that it measures.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks on its standard streams"
+)]
+#![allow(clippy::cast_precision_loss, reason = "counts of a second of traffic have far less than 52 bits")]
+
+mod gateway;
+mod interrupt;
+mod peers;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Benchmarks of Gotthard that need a whole machine; the others are `cargo bench -p gotthard-benches`.
+#[derive(Debug, Parser)]
+#[command(version)]
+enum Command {
+    /// One tunnel with fixed keys and no IKE. Not for traffic that matters: everybody knows the keys.
+    Gateway(gateway::Arguments),
+    /// Measures Gotthard and its peers side by side in network namespaces.
+    Peers(peers::Arguments),
+    /// Draws the pictures of an earlier run again, from its JSON.
+    Plot(report::PlotArguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Gateway(arguments) => gateway::run(&arguments),
+        Command::Peers(arguments) => peers::run(&arguments),
+        Command::Plot(arguments) => report::plot_again(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gotthard-benches: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
