@@ -7,8 +7,8 @@
 /// silently what is longer.
 pub const BUFFER_LEN: usize = 65_536 + HEAD;
 
-/// One buffer.
-#[derive(Debug)]
+/// One buffer; by default without octets, to stand in for one that is lent.
+#[derive(Debug, Default)]
 pub struct Buffer(Box<[u8]>);
 
 impl Buffer {
@@ -44,9 +44,11 @@ impl Pool {
         self.free.pop()
     }
 
-    /// Puts a buffer back.
+    /// Puts a buffer back; one without octets only stood in for another.
     pub fn give(&mut self, buffer: Buffer) {
-        self.free.push(buffer);
+        if !buffer.bytes().is_empty() {
+            self.free.push(buffer);
+        }
     }
 
     /// How many buffers are free.

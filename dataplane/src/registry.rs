@@ -69,8 +69,8 @@ struct Place {
     role: Role,
     /// Whether others send with the same SAs.
     shares: bool,
-    /// Who open packets beside each other.
-    crew: Arc<Crew>,
+    /// Who open packets beside each other, where there are several.
+    crew: Option<Arc<Crew>>,
     /// Where it is to run.
     core: Option<usize>,
     waker: Waker,
@@ -94,8 +94,9 @@ impl Registry {
         let readers = roles.iter().filter(|role| role.tuns).count();
         let cores = spare_cores(roles.len());
         let wakers: Vec<Waker> = roles.iter().map(|_| Waker::new()).collect::<io::Result<_>>()?;
-        let resting = roles.iter().zip(&wakers).enumerate().filter(|(_, (role, _))| !role.sockets);
-        let crew = Arc::new(Crew::new(resting.map(|(index, (_, waker))| (index, waker.clone()))));
+        let helpers = roles.iter().zip(&wakers).enumerate().filter(|(_, (role, _))| !role.sockets);
+        let helpers: Vec<_> = helpers.map(|(index, (_, waker))| (index, waker.clone())).collect();
+        let crew = if helpers.is_empty() { None } else { Some(Arc::new(Crew::new(helpers))) };
         for (index, role) in roles.into_iter().enumerate() {
             let (crew, core) = (crew.clone(), cores.get(index).copied());
             let place = Place { index, role, shares: readers > 1, crew, core, waker: wakers[index].clone() };
@@ -161,7 +162,7 @@ impl Registry {
         let readers: Vec<bool> = self.workers.iter().map(|w| w.role.tuns).collect();
         let queues = TunQueue::create(&spec.interface, &readers, self.offloads)
             .map_err(|error| format!("TUN device {}: {error}", spec.interface))?;
-        self.tun = queues.first().map(TunQueue::offloads).unwrap_or_default();
+        self.tun = queues.iter().flatten().next().map(TunQueue::offloads).unwrap_or_default();
         for (worker, queue) in self.workers.iter().zip(queues) {
             worker.mailbox.post(Order::AddTunnel(spec.clone(), queue), receipt);
         }

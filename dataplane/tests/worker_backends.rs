@@ -81,7 +81,7 @@ impl Running {
         device.set_nonblocking(true).unwrap();
         let running = Self { mailbox, thread: Some(thread), address, host, notices };
         let tunnel = TunnelSpec { id: TUNNEL, interface: TUN.into(), mtu_cap: 1446, outer_mtu: 1500 };
-        running.tell(Order::AddTunnel(tunnel, TunQueue::from_fd(device.into())));
+        running.tell(Order::AddTunnel(tunnel, vec![TunQueue::from_fd(device.into())]));
         running
     }
 

@@ -1,8 +1,8 @@
 //! The inbound line: an ESP packet becomes its inner packet in place (RFC 4303 §3.4, tunnel mode).
 //!
 //! [`decapsulate`] is the whole line for a worker that owns the SA's replay window. Where several workers open the
-//! packets of one SA, each takes a number from a window's copy, calls [`open`] and [`unwrap`] beside the others, and
-//! the owner of the window commits with [`ReplayWindow::mark`], which refuses what another packet has taken.
+//! packets of one SA, each calls [`open_batch`] with a copy of the window beside the others, and the window's owner
+//! calls [`commit_batch`] in order, which refuses what another packet has taken.
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -77,30 +77,23 @@ impl Default for Opening<'_> {
 /// an ESN advances by nearly 2^32 within the batch.
 pub fn decapsulate_batch(sa: &InboundSa, window: &mut ReplayWindow, packets: &mut [Opening<'_>]) {
     for packets in packets.chunks_mut(BATCH) {
-        let mut opened = [Err(DropReason::Runt); BATCH];
-        open_batch(sa, window, packets, &mut opened);
-        for (opening, opened) in packets.iter_mut().zip(opened) {
-            opening.result = match opened {
-                Ok(seq) => commit(sa, window, seq, opening),
-                // What the packets before it have made a replay is counted as that.
-                Err(reason) => Err(number(window, &opening.packet).err().unwrap_or(reason)),
-            };
-        }
+        let opened = open_batch(sa, window, packets);
+        commit_batch(sa, window, packets, &opened);
     }
 }
 
-/// Opens what the window admits; leaves in `opened` each packet's number, or why it was not opened.
-fn open_batch(
-    sa: &InboundSa,
-    window: &ReplayWindow,
-    packets: &mut [Opening<'_>],
-    opened: &mut [Result<u64, DropReason>; BATCH],
-) {
+/// What became of each packet of a batch that was opened: its whole sequence number, or why it was not opened.
+pub type Opened = [Result<u64, DropReason>; BATCH];
+
+/// The first half of [`decapsulate_batch`], for at most [`BATCH`] packets: opens what `window` admits, which may be a copy
+/// from before the batch, so that several batches are opened beside each other.
+pub fn open_batch(sa: &InboundSa, window: &ReplayWindow, packets: &mut [Opening<'_>]) -> Opened {
+    let mut opened = [Err(DropReason::Runt); BATCH];
     let mut numbered: [Numbered<'_>; BATCH] = core::array::from_fn(|_| Numbered::default());
     let mut places = [0; BATCH];
     let mut count = 0_usize;
     let mut slots = numbered.iter_mut().zip(&mut places);
-    for ((place, opening), opened) in packets.iter_mut().enumerate().zip(&mut *opened) {
+    for ((place, opening), opened) in packets.iter_mut().enumerate().zip(&mut opened) {
         *opened =
             number(window, &opening.packet).and_then(|seq| check_len(sa, &opening.packet).map(|()| seq));
         let Ok(seq) = *opened else { continue };
@@ -115,6 +108,18 @@ fn open_batch(
         if let (Err(reason), Some(opened)) = (packet.result, opened.get_mut(place)) {
             *opened = Err(reason);
         }
+    }
+    opened
+}
+
+/// The second half, in the packets' order: enters what was opened into the SA's one window, and brings out what is inside.
+pub fn commit_batch(sa: &InboundSa, window: &mut ReplayWindow, packets: &mut [Opening<'_>], opened: &Opened) {
+    for (opening, opened) in packets.iter_mut().zip(opened) {
+        opening.result = match *opened {
+            Ok(seq) => commit(sa, window, seq, opening),
+            // What the packets before it have made a replay is counted as that.
+            Err(reason) => Err(number(window, &opening.packet).err().unwrap_or(reason)),
+        };
     }
 }
 

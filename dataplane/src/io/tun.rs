@@ -18,20 +18,18 @@ pub struct TunQueue {
 }
 
 impl TunQueue {
-    /// Creates a TUN device with a queue for each worker that reads, as `readers` says, and returns for each worker the
-    /// queue it uses: one that does not read shares the first, to write to.
+    /// Creates a TUN device with a queue for each worker that reads, as `readers` says, and returns for each worker what it
+    /// uses: its own queue, or, where it does not read, all of them to write to.
     ///
     /// Without `offloads`, or where the kernel has none, every frame is one packet.
-    pub fn create(name: &str, readers: &[bool], offloads: bool) -> io::Result<Vec<Self>> {
+    pub fn create(name: &str, readers: &[bool], offloads: bool) -> io::Result<Vec<Vec<Self>>> {
         let count = readers.iter().filter(|reads| **reads).count();
         let Device { queues, offloads } = tun::create(name, count, offloads)?;
-        let mut queues = queues.into_iter().map(Arc::new);
-        let Some(first) = queues.next() else { return Ok(Vec::new()) };
-        let mut unread = std::iter::once(Arc::clone(&first)).chain(queues);
-        let pick = |reads: &bool| {
-            let own = if *reads { unread.next() } else { None };
-            Self { fd: own.unwrap_or_else(|| Arc::clone(&first)), reads: *reads, offloads }
-        };
+        let queues: Vec<_> =
+            queues.into_iter().map(|fd| Self { fd: Arc::new(fd), reads: true, offloads }).collect();
+        let mut unread = queues.iter();
+        let all = || queues.iter().map(|queue| Self { reads: false, ..queue.clone() }).collect();
+        let pick = |reads: &bool| if *reads { unread.next().cloned().into_iter().collect() } else { all() };
         Ok(readers.iter().map(pick).collect())
     }
 

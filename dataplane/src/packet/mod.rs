@@ -3,6 +3,7 @@
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod checksum;
+pub mod flow;
 pub mod ip;
 
 use core::ops::Range;

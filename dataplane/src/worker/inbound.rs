@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Worker;
+use super::crew::Job;
 use crate::drop_reason::DropReason;
-use crate::esp::decapsulate::{Opening, OuterInfo, decapsulate_batch};
+use crate::esp::cipher::BATCH;
+use crate::esp::decapsulate::{Opened, Opening, OuterInfo, commit_batch, open_batch};
 use crate::esp::ecn::Ecn;
 use crate::esp::header::EspHeader;
 use crate::io::{Backend, Datagram, Piece, QueueId, SocketId, Wire, Writes};
@@ -17,13 +20,14 @@ use crate::offload::coalesce::Coalescer;
 use crate::offload::virtio;
 use crate::packet::Packet;
 use crate::packet::ip::IpVersion;
+use crate::pool::Buffer;
 use crate::replay::ReplayWindow;
 use crate::sa::LAST_RESERVED_SPI;
 use crate::sa::inbound::InboundSa;
 
 /// An entry of the SAD: the SA, its window, and where its packets go.
 pub(super) struct Inbound {
-    sa: Box<InboundSa>,
+    sa: Arc<InboundSa>,
     window: ReplayWindow,
     pub(super) queue: QueueId,
 }
@@ -32,18 +36,28 @@ pub(super) struct Inbound {
 pub(super) struct Ingress {
     burst: Vec<Datagram>,
     arrivals: Vec<Arrival>,
+    groups: Vec<Group>,
+    jobs: Vec<Box<Job>>,
     pub(super) coalescer: Coalescer,
     writes: Writes,
 }
 
 /// One ESP packet of a burst.
 #[derive(Clone, Copy)]
-struct Arrival {
+pub(super) struct Arrival {
     spi: u32,
     /// Which datagram of the burst it lies in, and where.
     place: usize,
     start: usize,
     len: usize,
+    /// Whether the datagram holds others too.
+    coalesced: bool,
+}
+
+/// Packets of one SPI that are opened together.
+struct Group {
+    arrivals: Range<usize>,
+    opened: Opened,
 }
 
 /// What a datagram turned out to be.
@@ -59,6 +73,8 @@ impl Ingress {
         Self {
             burst: Vec::new(),
             arrivals: Vec::new(),
+            groups: Vec::new(),
+            jobs: Vec::new(),
             coalescer: Coalescer::new(false, false),
             writes: Writes::default(),
         }
@@ -67,7 +83,7 @@ impl Ingress {
 
 impl Inbound {
     pub(super) fn new(sa: Box<InboundSa>, queue: QueueId) -> Self {
-        Self { window: sa.replay_window(), sa, queue }
+        Self { window: sa.replay_window(), sa: sa.into(), queue }
     }
 }
 
@@ -81,14 +97,8 @@ impl<B: Backend> Worker<B> {
             tracing::trace!(%error, "receive");
         }
         self.sort(port, wire, &mut ingress);
-        ingress.coalescer.clear();
-        let mut rest = ingress.arrivals.as_slice();
-        while let Some(first) = rest.first() {
-            let count = rest.iter().take(GROUP).take_while(|a| a.spi == first.spi).count();
-            let (group, behind) = rest.split_at(count);
-            rest = behind;
-            self.open(group, &mut ingress.burst, &mut ingress.coalescer);
-        }
+        self.open(&mut ingress);
+        self.commit(&mut ingress);
         self.deliver(&mut ingress);
         self.ingress = Some(ingress);
     }
@@ -101,11 +111,12 @@ impl<B: Backend> Worker<B> {
                 self.stats.drops.add(DropReason::Truncated, 1);
                 continue;
             }
+            let coalesced = datagram.payload.len() > datagram.segment;
             for octets in datagrams(datagram) {
                 let (start, len) = (octets.start, octets.len());
                 let octets = datagram.buffer.bytes().get(octets).unwrap_or_default();
                 match classify(wire, octets) {
-                    Kind::Esp(spi) => ingress.arrivals.push(Arrival { spi, place, start, len }),
+                    Kind::Esp(spi) => ingress.arrivals.push(Arrival { spi, place, start, len, coalesced }),
                     Kind::Ike => self.hand_over_ike(port, datagram, octets),
                     Kind::Keepalive => self.stats.keepalives = self.stats.keepalives.wrapping_add(1),
                     Kind::Bad(reason) => self.stats.drops.add(reason, 1),
@@ -114,37 +125,71 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Opens packets of one SPI.
-    fn open(&mut self, group: &[Arrival], burst: &mut [Datagram], coalescer: &mut Coalescer) {
-        let Some(spi) = group.first().map(|a| a.spi) else { return };
-        let Some(entry) = self.sad.get_mut(spi) else {
-            let reason =
-                if spi <= LAST_RESERVED_SPI { DropReason::ReservedSpi } else { DropReason::UnknownSpi };
-            return self.stats.drops.add(reason, group.len() as u64);
-        };
-        let Some(Some(tunnel)) = self.tunnels.get_mut(entry.queue.0) else {
-            return self.stats.drops.add(DropReason::UnknownSpi, group.len() as u64);
-        };
-        let mut openings: [Opening<'_>; GROUP] = std::array::from_fn(|_| Opening::default());
-        for (opening, (octets, tos)) in openings.iter_mut().zip(lend(burst, group)) {
-            let whole = 0..octets.len();
-            *opening = Opening::new(Packet::new(octets, whole), OuterInfo { ecn: Ecn::of_tos(tos) });
-        }
-        let openings = &mut openings[..group.len()];
-        decapsulate_batch(&entry.sa, &mut entry.window, openings);
-        for (opening, arrival) in openings.iter_mut().zip(group) {
-            let packet = &mut opening.packet;
-            match opening.result {
-                Ok(inner) => {
-                    tunnel.counters.received(packet.len());
-                    tunnel.counters.last_rx = Some(self.now);
-                    let v6 = inner.version == IpVersion::V6;
-                    mss::clamp(packet.as_mut_slice(), mtu::mss(tunnel.mtu(), v6));
-                    let Range { start, end } = packet.range();
-                    let range = arrival.start + start..arrival.start + end;
-                    coalescer.push(entry.queue.0, arrival.place, range, packet.as_slice());
+    /// Opens what has an SA: here, or beside other workers where there are several receives full of packets.
+    fn open(&mut self, ingress: &mut Ingress) {
+        let Ingress { burst, arrivals, groups, jobs, .. } = ingress;
+        groups.clear();
+        let crew = self.crew.as_deref().filter(|_| burst.len() > 1);
+        let mut start = 0;
+        while let Some(group) = next_group(arrivals, start) {
+            start = group.end;
+            let members = &arrivals[group.clone()];
+            let mut opened = [Err(DropReason::UnknownSpi); GROUP];
+            if let Some(entry) = self.sad.get(members[0].spi) {
+                if crew.is_some() && fills_datagram(arrivals, &group) {
+                    jobs.push(Job::new(groups.len(), entry, &mut burst[members[0].place], members));
+                } else {
+                    opened = open_arrivals(&entry.sa, &entry.window, lend(burst, members));
                 }
-                Err(reason) => tunnel.counters.dropped(reason),
+            }
+            groups.push(Group { arrivals: group, opened });
+        }
+        if let Some(crew) = crew
+            && !jobs.is_empty()
+        {
+            crew.open(jobs);
+            for job in jobs.drain(..) {
+                let Group { arrivals: group, opened } = &mut groups[job.group];
+                *opened = job.opened;
+                burst[arrivals[group.start].place] = job.datagram;
+            }
+        }
+    }
+
+    /// Enters what was opened into the windows, in order of arrival, and admits or refuses what is inside.
+    fn commit(&mut self, ingress: &mut Ingress) {
+        let Ingress { burst, arrivals, groups, coalescer, .. } = ingress;
+        coalescer.clear();
+        for Group { arrivals: group, opened } in groups.drain(..) {
+            let members = &arrivals[group];
+            let Some(spi) = members.first().map(|a| a.spi) else { continue };
+            let Some(entry) = self.sad.get_mut(spi) else {
+                let reason =
+                    if spi <= LAST_RESERVED_SPI { DropReason::ReservedSpi } else { DropReason::UnknownSpi };
+                self.stats.drops.add(reason, members.len() as u64);
+                continue;
+            };
+            let Some(Some(tunnel)) = self.tunnels.get_mut(entry.queue.0) else {
+                self.stats.drops.add(DropReason::UnknownSpi, members.len() as u64);
+                continue;
+            };
+            let (mut openings, count) = openings(lend(burst, members));
+            let openings = &mut openings[..count];
+            commit_batch(&entry.sa, &mut entry.window, openings, &opened);
+            for (opening, arrival) in openings.iter_mut().zip(members) {
+                let packet = &mut opening.packet;
+                match opening.result {
+                    Ok(inner) => {
+                        tunnel.counters.received(packet.len());
+                        tunnel.counters.last_rx = Some(self.now);
+                        let v6 = inner.version == IpVersion::V6;
+                        mss::clamp(packet.as_mut_slice(), mtu::mss(tunnel.mtu(), v6));
+                        let Range { start, end } = packet.range();
+                        let range = arrival.start + start..arrival.start + end;
+                        coalescer.push(entry.queue.0, arrival.place, range, packet.as_slice());
+                    }
+                    Err(reason) => tunnel.counters.dropped(reason),
+                }
             }
         }
     }
@@ -154,17 +199,16 @@ impl<B: Backend> Worker<B> {
         let Ingress { burst, coalescer, writes, .. } = ingress;
         writes.clear();
         for group in coalescer.groups() {
-            let queue = QueueId(group.queue());
-            let header = if self.backend.offloads(queue).header { virtio::LEN } else { 0 };
             let mut pieces = group.pieces().map(|(datagram, octets)| Piece { datagram, octets });
             let Some(mut head) = pieces.next() else { continue };
-            // The ESP header and the IV, at least 16 octets, were before the packet.
-            head.octets.start = head.octets.start.saturating_sub(header);
-            if header > 0
-                && let Some(datagram) = burst.get_mut(head.datagram)
-            {
-                let octets = datagram.buffer.bytes_mut().get_mut(head.octets.clone());
-                group.write_header(octets.unwrap_or_default());
+            let Some(Some(tunnel)) = self.tunnels.get(group.queue()) else { continue };
+            let buffer = burst.get_mut(head.datagram).map(|d| d.buffer.bytes_mut()).unwrap_or_default();
+            let packet = buffer.get(head.octets.clone()).unwrap_or_default();
+            let Some(queue) = tunnel.lane(packet) else { continue };
+            if self.backend.offloads(queue).header {
+                // The ESP header and the IV, at least 16 octets, were before the packet.
+                head.octets.start = head.octets.start.saturating_sub(virtio::LEN);
+                group.write_header(buffer.get_mut(head.octets.clone()).unwrap_or_default());
             }
             writes.push(queue, u64::from(group.packets()), std::iter::once(head).chain(pieces));
         }
@@ -198,8 +242,66 @@ fn datagrams(datagram: &Datagram) -> impl Iterator<Item = Range<usize>> + use<> 
     })
 }
 
+/// The packets from `start` on that are opened together: of one SPI, and either all in one receive or each in its own.
+fn next_group(arrivals: &[Arrival], start: usize) -> Option<Range<usize>> {
+    let rest = arrivals.get(start..)?;
+    let first = rest.first()?;
+    let joins =
+        |a: &&Arrival| a.spi == first.spi && (a.place == first.place || !(a.coalesced || first.coalesced));
+    Some(start..start + rest.iter().take(GROUP).take_while(joins).count())
+}
+
+/// Whether a group is all that its receive holds, and enough to be worth another worker's while.
+fn fills_datagram(arrivals: &[Arrival], group: &Range<usize>) -> bool {
+    let place = |index: usize| arrivals.get(index).map(|a| a.place);
+    let own = place(group.start);
+    let before = group.start.checked_sub(1).and_then(place);
+    group.len() >= WORTH_LENDING && before != own && place(group.end) != own
+}
+
+/// Packets as [`open_batch`] and [`commit_batch`] take them, and how many there are.
+fn openings<'b>(lent: impl Iterator<Item = (&'b mut [u8], u8)>) -> ([Opening<'b>; GROUP], usize) {
+    let mut openings: [Opening<'_>; GROUP] = std::array::from_fn(|_| Opening::default());
+    let mut count = 0;
+    for (opening, (octets, tos)) in openings.iter_mut().zip(lent) {
+        let whole = 0..octets.len();
+        *opening = Opening::new(Packet::new(octets, whole), OuterInfo { ecn: Ecn::of_tos(tos) });
+        count += 1;
+    }
+    (openings, count)
+}
+
+/// Opens packets of one SA.
+pub(super) fn open_arrivals<'b>(
+    sa: &InboundSa,
+    window: &ReplayWindow,
+    lent: impl Iterator<Item = (&'b mut [u8], u8)>,
+) -> Opened {
+    let (mut openings, count) = openings(lent);
+    open_batch(sa, window, &mut openings[..count])
+}
+
+impl Job {
+    /// Takes the datagram out of the burst.
+    fn new(group: usize, entry: &Inbound, datagram: &mut Datagram, members: &[Arrival]) -> Box<Self> {
+        let (buffer, payload) = (Buffer::default(), datagram.payload.clone());
+        let empty = Datagram { buffer, payload, ..*datagram };
+        Box::new(Self {
+            group,
+            sa: Arc::clone(&entry.sa),
+            window: entry.window.clone(),
+            datagram: std::mem::replace(datagram, empty),
+            arrivals: members.iter().map(|a| Arrival { place: 0, ..*a }).collect(),
+            opened: [Err(DropReason::UnknownSpi); GROUP],
+        })
+    }
+}
+
 /// The octets and the outer TOS octet of each packet of a group, which lie in the burst in this order.
-fn lend<'b>(burst: &'b mut [Datagram], group: &[Arrival]) -> impl Iterator<Item = (&'b mut [u8], u8)> {
+pub(super) fn lend<'b>(
+    burst: &'b mut [Datagram],
+    group: &[Arrival],
+) -> impl Iterator<Item = (&'b mut [u8], u8)> {
     let mut datagrams = burst.iter_mut().enumerate();
     let (mut place, mut tos, mut rest, mut offset) = (None, 0, <&mut [u8]>::default(), 0);
     group.iter().map(move |arrival| {
@@ -229,5 +331,8 @@ fn classify(wire: Wire, octets: &[u8]) -> Kind {
     }
 }
 
-/// Packets that are opened together.
-const GROUP: usize = 64;
+/// Most packets that are opened together.
+const GROUP: usize = BATCH;
+
+/// Packets that take longer to open than another worker takes to wake up.
+const WORTH_LENDING: usize = 16;

@@ -14,8 +14,8 @@ use crate::sys::wake::Waker;
 
 /// What a worker is told. `T` is the back end's TUN queue.
 pub enum Order<T> {
-    /// Serve a tunnel.
-    AddTunnel(TunnelSpec, T),
+    /// Serve a tunnel: over one queue, or writing to several.
+    AddTunnel(TunnelSpec, Vec<T>),
     /// Forget a tunnel and close its queue.
     RemoveTunnel(TunnelId),
     /// Accept an SPI.

@@ -1,6 +1,7 @@
 //! One worker: a thread that owns its back end and runs every packet to completion. It shares nothing per packet but the
 //! sequence numbers of outbound SAs.
 
+pub mod crew;
 mod gate;
 mod inbound;
 pub mod mailbox;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
+use self::crew::Crew;
 use self::gate::IkeGate;
 use self::inbound::{Inbound, Ingress};
 use self::mailbox::{Order, Posted, Receipt};
@@ -38,8 +40,12 @@ pub struct Worker<B: Backend> {
     index: usize,
     /// Whether others send with the same SAs.
     shares: bool,
-    /// By the number of their queue.
+    /// Whom it helps, or who helps it.
+    crew: Option<Arc<Crew>>,
+    /// By the number of their first queue.
     tunnels: Vec<Option<Tunnel>>,
+    /// The first queue of the tunnel that has each queue.
+    owners: Vec<QueueId>,
     queues: BTreeMap<TunnelId, QueueId>,
     sad: Sad<Inbound>,
     gate: IkeGate,
@@ -73,7 +79,9 @@ impl<B: Backend> Worker<B> {
             notices,
             index: 0,
             shares: false,
+            crew: None,
             tunnels: Vec::new(),
+            owners: Vec::new(),
             queues: BTreeMap::new(),
             sad: Sad::new(),
             gate: IkeGate::new(now),
@@ -101,15 +109,16 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// The worker as number `index` of several; `shares` says whether others send with the same SAs.
-    pub fn among(self, index: usize, shares: bool) -> Self {
-        Self { index, shares, ..self }
+    /// The worker as number `index` of several; `shares` says whether others send with the same SAs, and `crew` who open
+    /// packets beside each other.
+    pub fn among(self, index: usize, shares: bool, crew: Option<Arc<Crew>>) -> Self {
+        Self { index, shares, crew, ..self }
     }
 
     /// Waits until something is ready, and does one batch of each thing that is.
     pub fn turn(&mut self) -> io::Result<Turn> {
         let mut ready = std::mem::take(&mut self.ready);
-        self.backend.wait(&mut ready)?;
+        self.wait(&mut ready)?;
         self.now = Instant::now();
         let mut turn = if ready.is_empty() { Turn::Idle } else { Turn::Worked };
         for source in &ready {
@@ -127,6 +136,16 @@ impl<B: Backend> Worker<B> {
         Ok(turn)
     }
 
+    /// Waits, and then helps others first: they have packets in hand.
+    fn wait(&mut self, ready: &mut Vec<Source>) -> io::Result<()> {
+        let Some(crew) = &self.crew else { return self.backend.wait(ready) };
+        crew.rest(self.index, true);
+        let result = self.backend.wait(ready);
+        crew.rest(self.index, false);
+        crew.help();
+        result
+    }
+
     /// The back end, to be looked at.
     pub fn backend(&self) -> &B {
         &self.backend
@@ -137,7 +156,8 @@ impl<B: Backend> Worker<B> {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         self.backend.outcomes(&mut outcomes);
         for outcome in outcomes.drain(..) {
-            let (Outcome::Sent(queue, _) | Outcome::NotWritten { queue, .. }) = outcome;
+            let (Outcome::Sent(lane, _) | Outcome::NotWritten { queue: lane, .. }) = outcome;
+            let Some(queue) = self.owners.get(lane.0) else { continue };
             // A tunnel that was removed meanwhile counts no more.
             let Some(Some(tunnel)) = self.tunnels.get_mut(queue.0) else { continue };
             match outcome {
@@ -191,24 +211,38 @@ impl<B: Backend> Worker<B> {
         Ok(())
     }
 
-    fn add_tunnel(&mut self, spec: &TunnelSpec, tun: B::Tun) -> Result<(), String> {
-        let queue = self.backend.attach(tun).map_err(|error| format!("{}: {error}", spec.interface))?;
-        if self.tunnels.len() <= queue.0 {
-            self.tunnels.resize_with(queue.0 + 1, || None);
+    fn add_tunnel(&mut self, spec: &TunnelSpec, tuns: Vec<B::Tun>) -> Result<(), String> {
+        let mut lanes = Vec::new();
+        for tun in tuns {
+            match self.backend.attach(tun) {
+                Ok(lane) => lanes.push(lane),
+                Err(error) => {
+                    lanes.into_iter().for_each(|lane| self.backend.detach(lane));
+                    return Err(format!("{}: {error}", spec.interface));
+                }
+            }
         }
-        self.tunnels[queue.0] = Some(Tunnel::new(spec, self.now));
+        let queue = *lanes.first().ok_or("a tunnel without a queue")?;
+        let places = lanes.iter().map(|lane| lane.0 + 1).max().unwrap_or(0);
+        if self.tunnels.len() < places {
+            self.tunnels.resize_with(places, || None);
+            self.owners.resize(places, queue);
+        }
+        lanes.iter().for_each(|lane| self.owners[lane.0] = queue);
         let offloads = self.backend.offloads(queue);
         if let Some(ingress) = &mut self.ingress {
             ingress.coalescer = Coalescer::new(offloads.tcp, offloads.udp);
         }
+        self.tunnels[queue.0] = Some(Tunnel::new(spec, lanes, self.now));
         self.queues.insert(spec.id, queue);
         Ok(())
     }
 
     fn remove_tunnel(&mut self, tunnel: TunnelId) {
         let Some(queue) = self.queues.remove(&tunnel) else { return };
-        self.backend.detach(queue);
-        self.tunnels[queue.0] = None;
+        if let Some(tunnel) = self.tunnels[queue.0].take() {
+            tunnel.lanes.iter().for_each(|lane| self.backend.detach(*lane));
+        }
         let spis: Vec<u32> =
             self.sad.iter().filter(|(_, sa)| sa.queue == queue).map(|(spi, _)| spi).collect();
         for spi in spis {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::io::Route;
+use crate::io::{QueueId, Route};
 use crate::message::Notice;
 use crate::mtu;
+use crate::packet::flow;
 use crate::rate::TokenBucket;
 use crate::sa::outbound::OutboundSa;
 use crate::sa::sequence::LimitState;
@@ -18,6 +19,8 @@ use crate::stats::Counters;
 /// A tunnel.
 pub(super) struct Tunnel {
     spec: TunnelSpec,
+    /// Its queues: one, or several where other workers read them.
+    pub(super) lanes: Vec<QueueId>,
     /// Inner MTU: the cap, until an outbound SA says what it can carry.
     mtu: u16,
     /// How its packets leave; without it they are dropped.
@@ -44,9 +47,10 @@ pub struct Sending {
 }
 
 impl Tunnel {
-    pub(super) fn new(spec: &TunnelSpec, now: Instant) -> Self {
+    pub(super) fn new(spec: &TunnelSpec, lanes: Vec<QueueId>, now: Instant) -> Self {
         Self {
             spec: spec.clone(),
+            lanes,
             mtu: spec.mtu_cap,
             outbound: None,
             icmp: TokenBucket::new(ICMP_BURST, ICMP_INTERVAL, now),
@@ -73,6 +77,15 @@ impl Tunnel {
 
     pub(super) fn id(&self) -> TunnelId {
         self.spec.id
+    }
+
+    /// The queue for a packet to the host. The kernel sends a flow's packets into the queue on which its opposite direction
+    /// was written last (tun.rst, "multiqueue"), so every flow keeps to one, and the flows spread over the readers.
+    pub(super) fn lane(&self, packet: &[u8]) -> Option<QueueId> {
+        match self.lanes.as_slice() {
+            [only] => Some(*only),
+            lanes => lanes.get(flow::number(packet) as usize % lanes.len().max(1)).copied(),
+        }
     }
 
     pub(super) fn mtu(&self) -> u16 {

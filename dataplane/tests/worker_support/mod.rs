@@ -49,7 +49,7 @@ impl Gateway {
         let address = SocketAddr::new(address.parse().unwrap(), 4500);
         let mut gateway = Self { far, worker, mailbox, notices, address };
         let tunnel = TunnelSpec { id: TUNNEL, interface: TUN.into(), mtu_cap: 1446, outer_mtu: 1500 };
-        gateway.tell(Order::AddTunnel(tunnel, TUN.into()));
+        gateway.tell(Order::AddTunnel(tunnel, vec![TUN.into()]));
         gateway
     }
 

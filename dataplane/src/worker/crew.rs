@@ -1,0 +1,109 @@
+//! Opening beside each other: the worker that receives lends whole receives to workers that have nothing else to do. It
+//! alone owns the replay windows and commits in order, so the packets of an SA come out as one worker would bring them.
+//!
+//! Buffers pass by value. What nobody has taken when the owner has opened its own share it opens itself, so a helper that
+//! does not get a core costs nothing.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::inbound::{Arrival, lend, open_arrivals};
+use crate::esp::decapsulate::Opened;
+use crate::io::Datagram;
+use crate::replay::ReplayWindow;
+use crate::sa::inbound::InboundSa;
+use crate::sys::wake::Waker;
+
+/// The workers that help, and what there is to do.
+pub struct Crew {
+    board: Mutex<VecDeque<Posted>>,
+    helpers: Vec<Helper>,
+}
+
+struct Helper {
+    worker: usize,
+    waker: Waker,
+    rests: AtomicBool,
+}
+
+/// One receive whose packets are all of one SA.
+pub(super) struct Job {
+    /// Which group of the burst it is.
+    pub(super) group: usize,
+    pub(super) sa: Arc<InboundSa>,
+    /// As it was before the burst.
+    pub(super) window: ReplayWindow,
+    pub(super) datagram: Datagram,
+    /// Its packets; their place in the burst means nothing here.
+    pub(super) arrivals: Vec<Arrival>,
+    /// What came of them.
+    pub(super) opened: Opened,
+}
+
+struct Posted {
+    job: Box<Job>,
+    done: Sender<Box<Job>>,
+}
+
+impl Crew {
+    /// Workers that help, by number, each with what wakes it.
+    pub fn new(helpers: impl IntoIterator<Item = (usize, Waker)>) -> Self {
+        let helper = |(worker, waker)| Helper { worker, waker, rests: AtomicBool::new(false) };
+        Self { board: Mutex::default(), helpers: helpers.into_iter().map(helper).collect() }
+    }
+
+    /// Opens what each job holds, with whoever has nothing to do. A job whose helper died does not come back.
+    pub(super) fn open(&self, jobs: &mut Vec<Box<Job>>) {
+        let (done, results) = mpsc::channel();
+        let mut own = jobs.pop();
+        let posted = jobs.len();
+        self.board().extend(jobs.drain(..).map(|job| Posted { job, done: done.clone() }));
+        drop(done);
+        self.wake(posted);
+        while let Some(mut job) = own.take() {
+            job.run();
+            jobs.push(job);
+            own = self.take().map(|posted| posted.job);
+        }
+        // Their helpers are at work: each holds the other end of the channel until it is done.
+        jobs.extend(results);
+    }
+
+    /// Works on what there is to do.
+    pub(super) fn help(&self) {
+        while let Some(Posted { mut job, done }) = self.take() {
+            job.run();
+            // The owner waits for it; if it died, so does the job.
+            let _ = done.send(job);
+        }
+    }
+
+    /// Worker number `worker` waits for something to do, or no longer does.
+    pub(super) fn rest(&self, worker: usize, rests: bool) {
+        if let Some(helper) = self.helpers.iter().find(|helper| helper.worker == worker) {
+            helper.rests.store(rests, Ordering::Relaxed);
+        }
+    }
+
+    fn wake(&self, jobs: usize) {
+        let resting = self.helpers.iter().filter(|helper| helper.rests.swap(false, Ordering::Relaxed));
+        resting.take(jobs).for_each(|helper| helper.waker.wake());
+    }
+
+    fn take(&self) -> Option<Posted> {
+        self.board().pop_front()
+    }
+
+    fn board(&self) -> MutexGuard<'_, VecDeque<Posted>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Job {
+    fn run(&mut self) {
+        let datagram = std::slice::from_mut(&mut self.datagram);
+        self.opened = open_arrivals(&self.sa, &self.window, lend(datagram, &self.arrivals));
+    }
+}
