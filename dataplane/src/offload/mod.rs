@@ -2,5 +2,7 @@
 //! consecutive packets of a flow together again ([`coalesce`]), as the virtio header before each packet says ([`virtio`]).
 
 pub mod coalesce;
+mod fields;
+mod flow;
 pub mod split;
 pub mod virtio;

@@ -7,6 +7,10 @@
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use super::fields::{
+    CWR, FIN, PSH, TCP_FLAGS, TCP_HEADER, TCP_OFFSET, TCP_SEQ, TCP_SUM, UDP_HEADER, UDP_LEN, UDP_SUM,
+    V4_ADDRESSES, V4_ID, V4_LEN, V4_SUM, V6_ADDRESSES, V6_LEN, put, word,
+};
 use super::virtio::{self, GsoType, VirtioHeader};
 use crate::drop_reason::DropReason;
 use crate::packet::checksum;
@@ -89,12 +93,12 @@ impl<'f> Segments<'f> {
 /// What changes in the headers from one segment to the next, and the sums of what does not.
 #[derive(Debug)]
 struct Changes {
-    /// Where the transport header begins.
-    transport: usize,
     ip: IpChanges,
+    transport: TransportChanges,
     /// Sum of the pseudo-header and the transport header, without what changes.
     sum: u32,
-    changes: TransportChanges,
+    /// Where the transport header begins.
+    offset: usize,
 }
 
 /// What changes in the IP header.
@@ -132,7 +136,7 @@ impl Changes {
             TCP => TransportChanges::of_tcp(transport, header.gso_size)?,
             _ => TransportChanges::of_udp(transport)?,
         };
-        let (transport, payload) = transport.split_at_checked(transport_len)?;
+        let (header_octets, payload) = transport.split_at_checked(transport_len)?;
         if payload.is_empty() {
             return None;
         }
@@ -141,18 +145,21 @@ impl Changes {
             IpVersion::V6 => IpChanges::V6,
         };
         let pseudo = pseudo_header(header, &upper, packet)?;
-        let sum = total([pseudo, checksum::add(0, transport), changing]);
-        Some((Self { transport: upper.offset, ip, sum, changes }, upper.offset.checked_add(transport_len)?))
+        let sum = total([pseudo, checksum::add(0, header_octets), changing]);
+        Some((
+            Self { ip, transport: changes, sum, offset: upper.offset },
+            upper.offset.checked_add(transport_len)?,
+        ))
     }
 
     /// Makes the headers in `head` those of a segment of `len` octets whose payload sums to `payload`.
     #[inline]
     fn complete(&mut self, head: &mut [u8], len: usize, payload: u32, last: bool) -> Option<()> {
-        let transport_len = u16::try_from(len.checked_sub(self.transport)?).ok()?;
-        let (ip, transport) = head.split_at_mut_checked(self.transport)?;
-        self.ip.complete(ip, u16::try_from(len).ok()?)?;
+        let transport_len = u16::try_from(len.checked_sub(self.offset)?).ok()?;
+        let (ip, transport) = head.split_at_mut_checked(self.offset)?;
+        self.ip.complete(ip, len)?;
         let sum = total([self.sum, payload, transport_len.into()]);
-        self.changes.complete(transport, transport_len, sum, last)
+        self.transport.complete(transport, transport_len, sum, last)
     }
 }
 
@@ -164,9 +171,10 @@ impl IpChanges {
     }
 
     #[inline]
-    fn complete(&mut self, head: &mut [u8], len: u16) -> Option<()> {
+    fn complete(&mut self, head: &mut [u8], len: usize) -> Option<()> {
         match self {
             Self::V4 { id, sum } => {
+                let len = u16::try_from(len).ok()?;
                 put(head, V4_LEN, len.to_be_bytes())?;
                 put(head, V4_ID, id.to_be_bytes())?;
                 let sum = checksum::finish(total([*sum, len.into(), (*id).into()]));
@@ -174,7 +182,7 @@ impl IpChanges {
                 *id = id.wrapping_add(1);
                 Some(())
             }
-            Self::V6 => put(head, V6_LEN, len.checked_sub(40)?.to_be_bytes()),
+            Self::V6 => put(head, V6_LEN, u16::try_from(len.checked_sub(V6_HEADER)?).ok()?.to_be_bytes()),
         }
     }
 }
@@ -262,8 +270,8 @@ fn pseudo_header(header: VirtioHeader, upper: &UpperLayer, packet: &[u8]) -> Opt
         return Some(total([sum.into(), without([len])]));
     }
     let addresses = match IpVersion::of(packet)? {
-        IpVersion::V4 => packet.get(12..20)?,
-        IpVersion::V6 => packet.get(8..V6_HEADER)?,
+        IpVersion::V4 => packet.get(V4_ADDRESSES)?,
+        IpVersion::V6 => packet.get(V6_ADDRESSES)?,
     };
     header.has(virtio::DATA_VALID).then(|| checksum::add(upper.protocol.into(), addresses))
 }
@@ -282,34 +290,3 @@ const fn never_zero(sum: u16) -> u16 {
 fn total<const N: usize>(sums: [u32; N]) -> u32 {
     sums.into_iter().fold(0, u32::wrapping_add)
 }
-
-/// The big-endian word at `place`.
-#[inline]
-fn word(octets: &[u8], place: usize) -> Option<u16> {
-    octets.get(place..)?.first_chunk().copied().map(u16::from_be_bytes)
-}
-
-/// Writes `value` at `place`.
-#[inline]
-fn put<const N: usize>(octets: &mut [u8], place: usize, value: [u8; N]) -> Option<()> {
-    *octets.get_mut(place..)?.first_chunk_mut()? = value;
-    Some(())
-}
-
-const TCP_HEADER: usize = 20;
-const UDP_HEADER: usize = 8;
-const FIN: u8 = 0x01;
-const PSH: u8 = 0x08;
-const CWR: u8 = 0x80;
-
-// Where the fields are in their headers.
-const V4_LEN: usize = 2;
-const V4_ID: usize = 4;
-const V4_SUM: usize = 10;
-const V6_LEN: usize = 4;
-const TCP_SEQ: usize = 4;
-const TCP_OFFSET: usize = 12;
-const TCP_FLAGS: usize = 13;
-const TCP_SUM: usize = 16;
-const UDP_LEN: usize = 4;
-const UDP_SUM: usize = 6;

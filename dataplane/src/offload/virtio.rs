@@ -71,6 +71,7 @@ impl GsoType {
 
     /// The type without the mark that TCP's CWR flag is set ([`ECN`]), which the flag itself tells.
     #[inline]
+    #[must_use]
     pub const fn base(self) -> Self {
         Self(self.0 & !ECN)
     }

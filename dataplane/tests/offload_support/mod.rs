@@ -118,6 +118,11 @@ impl Packet {
         chunks.iter().enumerate().map(segment).collect()
     }
 
+    /// The segments, or the packet where it has no payload.
+    pub fn octets_or_cut(&self, gso_size: usize) -> Vec<Vec<u8>> {
+        if self.payload.is_empty() { vec![self.octets()] } else { self.cut(gso_size) }
+    }
+
     /// Octets of all headers.
     pub fn header_len(&self) -> usize {
         self.octets().len() - self.payload.len()
