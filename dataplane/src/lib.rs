@@ -25,3 +25,4 @@ pub mod sys;
 pub mod worker;
 
 pub use sys::netns;
+use sys::simd;

@@ -13,11 +13,14 @@ use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::cipher::{BATCH, Numbered};
 use super::header;
+use super::multibuffer::{self, DecryptLanes, EncryptLanes, HmacLanes, Lane, Lanes, Tag, Units};
 use super::transform::{Hmac, Transform};
 use crate::drop_reason::DropReason;
 use crate::sa::SpecError;
 use crate::sa::spec::Keys;
+use crate::simd::Block;
 
 /// Encrypts and authenticates.
 pub struct CbcSealer {
@@ -25,15 +28,11 @@ pub struct CbcSealer {
     /// Makes the IVs.
     iv_cipher: Aes128Enc,
     icv: Icv,
-}
-
-enum Encrypt {
-    Aes128(Aes128Enc),
-    Aes256(Aes256Enc),
+    lanes: Option<EncryptLanes>,
 }
 
 impl CbcSealer {
-    pub(super) fn new(transform: Transform, keys: &Keys, esn: bool) -> Result<Self, SpecError> {
+    pub(super) fn new(transform: Transform, keys: &Keys, esn: bool, units: Units) -> Result<Self, SpecError> {
         let wrong_length = SpecError::EncryptionKeyLength(keys.encryption.len());
         let cipher = match keys.encryption.len() {
             16 => Aes128Enc::new_from_slice(&keys.encryption).map(Encrypt::Aes128),
@@ -44,7 +43,8 @@ impl CbcSealer {
         Ok(Self {
             cipher: cipher.map_err(|_| wrong_length)?,
             iv_cipher: Aes128Enc::new(&Array::from(*iv_key)),
-            icv: Icv::new(transform, keys, esn)?,
+            icv: Icv::new(transform, keys, esn, units)?,
+            lanes: EncryptLanes::new(units, &keys.encryption),
         })
     }
 
@@ -62,14 +62,50 @@ impl CbcSealer {
     pub(super) fn seal(&self, seq: u64, packet: &mut [u8]) -> Result<(), DropReason> {
         let (covered, icv) = self.icv.split(packet).ok_or(DropReason::Seal)?;
         let (iv, blocks) = iv_and_blocks(covered).ok_or(DropReason::Seal)?;
-        let blocks = Array::cast_slice_from_core_mut(blocks);
-        match &self.cipher {
-            Encrypt::Aes128(aes) => cbc::Encryptor::inner_iv_init(aes, &iv.into()).encrypt_blocks(blocks),
-            Encrypt::Aes256(aes) => cbc::Encryptor::inner_iv_init(aes, &iv.into()).encrypt_blocks(blocks),
-        }
+        self.cipher.encrypt(iv, blocks);
         let tag = self.icv.compute(seq, covered);
         icv.copy_from_slice(tag.as_ref().get(..icv.len()).ok_or(DropReason::Seal)?);
         Ok(())
+    }
+
+    /// [`Self::seal`] for each of `packets`, group by group: what was encrypted is hashed while it is in the cache.
+    pub(super) fn seal_batch(&self, packets: &mut [Numbered<'_>]) {
+        let plain = |packet: &mut Numbered<'_>| packet.result = self.seal(packet.seq, packet.octets);
+        if packets.len() < 2 {
+            return packets.iter_mut().for_each(plain);
+        }
+        let mut lanes = Lanes::new(packets, self.icv.len, plain);
+        for group in lanes.as_mut_slice().chunks_mut(multibuffer::LANES) {
+            match &self.lanes {
+                Some(lanes) => lanes.encrypt(group),
+                None => group
+                    .iter_mut()
+                    .map(Lane::blocks)
+                    .for_each(|(iv, blocks)| self.cipher.encrypt(iv, blocks)),
+            }
+            let tags = self.icv.compute_group(group);
+            for (lane, tag) in group.iter_mut().zip(&tags) {
+                for (octet, value) in lane.icv.iter_mut().zip(tag) {
+                    *octet = *value;
+                }
+            }
+        }
+    }
+}
+
+enum Encrypt {
+    Aes128(Aes128Enc),
+    Aes256(Aes256Enc),
+}
+
+impl Encrypt {
+    #[inline]
+    fn encrypt(&self, iv: Block, blocks: &mut [Block]) {
+        let blocks = Array::cast_slice_from_core_mut(blocks);
+        match self {
+            Self::Aes128(aes) => cbc::Encryptor::inner_iv_init(aes, &iv.into()).encrypt_blocks(blocks),
+            Self::Aes256(aes) => cbc::Encryptor::inner_iv_init(aes, &iv.into()).encrypt_blocks(blocks),
+        }
     }
 }
 
@@ -77,21 +113,21 @@ impl CbcSealer {
 pub struct CbcOpener {
     cipher: Decrypt,
     icv: Icv,
-}
-
-enum Decrypt {
-    Aes128(Aes128Dec),
-    Aes256(Aes256Dec),
+    lanes: Option<DecryptLanes>,
 }
 
 impl CbcOpener {
-    pub(super) fn new(transform: Transform, keys: &Keys, esn: bool) -> Result<Self, SpecError> {
+    pub(super) fn new(transform: Transform, keys: &Keys, esn: bool, units: Units) -> Result<Self, SpecError> {
         let wrong_length = SpecError::EncryptionKeyLength(keys.encryption.len());
         let cipher = match keys.encryption.len() {
             16 => Aes128Dec::new_from_slice(&keys.encryption).map(Decrypt::Aes128),
             _ => Aes256Dec::new_from_slice(&keys.encryption).map(Decrypt::Aes256),
         };
-        Ok(Self { cipher: cipher.map_err(|_| wrong_length)?, icv: Icv::new(transform, keys, esn)? })
+        Ok(Self {
+            cipher: cipher.map_err(|_| wrong_length)?,
+            icv: Icv::new(transform, keys, esn, units)?,
+            lanes: DecryptLanes::new(units, &keys.encryption),
+        })
     }
 
     #[inline]
@@ -103,12 +139,58 @@ impl CbcOpener {
             return Err(DropReason::Icv);
         }
         let (iv, blocks) = iv_and_blocks(covered).ok_or(DropReason::Misaligned)?;
-        let blocks = Array::cast_slice_from_core_mut(blocks);
-        match &self.cipher {
-            Decrypt::Aes128(aes) => cbc::Decryptor::inner_iv_init(aes, &iv.into()).decrypt_blocks(blocks),
-            Decrypt::Aes256(aes) => cbc::Decryptor::inner_iv_init(aes, &iv.into()).decrypt_blocks(blocks),
-        }
+        self.cipher.decrypt(iv, blocks);
         Ok(())
+    }
+
+    /// [`Self::open`] for each of `packets`, group by group: what was hashed is decrypted while it is in the cache.
+    pub(super) fn open_batch(&self, packets: &mut [Numbered<'_>]) {
+        let plain = |packet: &mut Numbered<'_>| packet.result = self.open(packet.seq, packet.octets);
+        if packets.len() < 2 {
+            return packets.iter_mut().for_each(plain);
+        }
+        let mut forged = [false; BATCH];
+        let mut lanes = Lanes::new(packets, self.icv.len, plain);
+        for group in lanes.as_mut_slice().chunks_mut(multibuffer::LANES) {
+            let tags = self.icv.compute_group(group);
+            for (lane, tag) in group.iter_mut().zip(&tags) {
+                let genuine =
+                    tag.get(..lane.icv.len()).is_some_and(|expected| expected.ct_eq(lane.icv).into());
+                if genuine {
+                    self.decrypt(lane);
+                } else if let Some(forged) = forged.get_mut(lane.place) {
+                    *forged = true;
+                }
+            }
+        }
+        for (packet, _) in packets.iter_mut().zip(forged).filter(|(_, forged)| *forged) {
+            packet.result = Err(DropReason::Icv);
+        }
+    }
+
+    #[inline]
+    fn decrypt(&self, lane: &mut Lane<'_>) {
+        let (iv, blocks) = lane.blocks();
+        match &self.lanes {
+            Some(lanes) => lanes.decrypt(iv, blocks),
+            None => self.cipher.decrypt(iv, blocks),
+        }
+    }
+}
+
+enum Decrypt {
+    Aes128(Aes128Dec),
+    Aes256(Aes256Dec),
+}
+
+impl Decrypt {
+    #[inline]
+    fn decrypt(&self, iv: Block, blocks: &mut [Block]) {
+        let blocks = Array::cast_slice_from_core_mut(blocks);
+        match self {
+            Self::Aes128(aes) => cbc::Decryptor::inner_iv_init(aes, &iv.into()).decrypt_blocks(blocks),
+            Self::Aes256(aes) => cbc::Decryptor::inner_iv_init(aes, &iv.into()).decrypt_blocks(blocks),
+        }
     }
 }
 
@@ -116,19 +198,34 @@ impl CbcOpener {
 /// octets only.
 struct Icv {
     key: hmac::Key,
+    lanes: Option<HmacLanes>,
     len: usize,
     esn: bool,
 }
 
 impl Icv {
-    fn new(transform: Transform, keys: &Keys, esn: bool) -> Result<Self, SpecError> {
+    fn new(transform: Transform, keys: &Keys, esn: bool, units: Units) -> Result<Self, SpecError> {
         let kind = transform.hmac().ok_or(SpecError::Transform)?;
         let algorithm = match kind {
             Hmac::Sha256 => hmac::HMAC_SHA256,
             Hmac::Sha384 => hmac::HMAC_SHA384,
             Hmac::Sha512 => hmac::HMAC_SHA512,
         };
-        Ok(Self { key: hmac::Key::new(algorithm, &keys.integrity), len: kind.icv_len(), esn })
+        let key = hmac::Key::new(algorithm, &keys.integrity);
+        let lanes = HmacLanes::new(units, kind, &keys.integrity, esn);
+        Ok(Self { key, lanes, len: kind.icv_len(), esn })
+    }
+
+    /// The first octets of the HMACs of a group, as many as the ICV has at least.
+    #[inline]
+    fn compute_group(&self, group: &[Lane<'_>]) -> [Tag; multibuffer::LANES] {
+        let mut tags = [Tag::default(); multibuffer::LANES];
+        let done = self.lanes.as_ref().map_or(0, |lanes| lanes.tags(group, &mut tags));
+        for (lane, tag) in group.iter().zip(&mut tags).skip(done) {
+            let whole = self.compute(lane.seq, lane.covered);
+            *tag = whole.as_ref().first_chunk().copied().unwrap_or_default();
+        }
+        tags
     }
 
     /// What the ICV covers, and the ICV.
@@ -153,7 +250,7 @@ impl Icv {
 
 /// The IV and the blocks behind it; `None` where they are not whole.
 #[inline]
-fn iv_and_blocks(covered: &mut [u8]) -> Option<([u8; IV_LEN], &mut [[u8; IV_LEN]])> {
+fn iv_and_blocks(covered: &mut [u8]) -> Option<(Block, &mut [Block])> {
     let (_header, rest) = covered.split_at_mut_checked(header::LEN)?;
     let (iv, ciphertext) = rest.split_first_chunk_mut()?;
     let (blocks, []) = ciphertext.as_chunks_mut() else { return None };

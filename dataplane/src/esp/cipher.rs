@@ -6,6 +6,7 @@
 
 use super::aead::AeadKey;
 use super::cbc_hmac::{CbcOpener, CbcSealer};
+use super::multibuffer::Units;
 use super::transform::Transform;
 use crate::drop_reason::DropReason;
 use crate::sa::SpecError;
@@ -42,9 +43,9 @@ impl Default for Numbered<'_> {
 /// Seals packets; shared by the workers of an outbound SA.
 pub enum Sealer {
     /// AES-GCM or ChaCha20-Poly1305.
-    Aead(AeadKey),
+    Aead(Box<AeadKey>),
     /// AES-CBC with a HMAC.
-    Cbc(CbcSealer),
+    Cbc(Box<CbcSealer>),
 }
 
 impl Sealer {
@@ -52,9 +53,9 @@ impl Sealer {
     pub fn new(transform: Transform, keys: &Keys, esn: bool) -> Result<Self, SpecError> {
         check_lengths(transform, keys)?;
         if transform.is_aead() {
-            return AeadKey::new(transform, keys, esn).map(Self::Aead);
+            return AeadKey::new(transform, keys, esn).map(Box::new).map(Self::Aead);
         }
-        CbcSealer::new(transform, keys, esn).map(Self::Cbc)
+        CbcSealer::new(transform, keys, esn, Units::trusted()).map(Box::new).map(Self::Cbc)
     }
 
     /// Writes the IV of the packet `seq` into `iv`, which has the transform's length.
@@ -78,8 +79,13 @@ impl Sealer {
     /// [`Self::seal`] for each of `packets`, at most [`BATCH`] of them.
     #[inline]
     pub fn seal_batch(&self, packets: &mut [Numbered<'_>]) {
-        for packet in packets {
-            packet.result = self.seal(packet.seq, packet.octets);
+        match self {
+            Self::Aead(aead) => {
+                for packet in packets {
+                    packet.result = aead.seal(packet.seq, packet.octets);
+                }
+            }
+            Self::Cbc(cbc) => cbc.seal_batch(packets),
         }
     }
 }
@@ -87,9 +93,9 @@ impl Sealer {
 /// Opens packets; shared by the workers of an inbound SA.
 pub enum Opener {
     /// AES-GCM or ChaCha20-Poly1305.
-    Aead(AeadKey),
+    Aead(Box<AeadKey>),
     /// AES-CBC with a HMAC.
-    Cbc(CbcOpener),
+    Cbc(Box<CbcOpener>),
 }
 
 impl Opener {
@@ -97,9 +103,9 @@ impl Opener {
     pub fn new(transform: Transform, keys: &Keys, esn: bool) -> Result<Self, SpecError> {
         check_lengths(transform, keys)?;
         if transform.is_aead() {
-            return AeadKey::new(transform, keys, esn).map(Self::Aead);
+            return AeadKey::new(transform, keys, esn).map(Box::new).map(Self::Aead);
         }
-        CbcOpener::new(transform, keys, esn).map(Self::Cbc)
+        CbcOpener::new(transform, keys, esn, Units::trusted()).map(Box::new).map(Self::Cbc)
     }
 
     /// Verifies the ICV and decrypts between IV and ICV. After an error the packet's content is undefined.
@@ -114,8 +120,13 @@ impl Opener {
     /// [`Self::open`] for each of `packets`, at most [`BATCH`] of them. One that fails says nothing of the others.
     #[inline]
     pub fn open_batch(&self, packets: &mut [Numbered<'_>]) {
-        for packet in packets {
-            packet.result = self.open(packet.seq, packet.octets);
+        match self {
+            Self::Aead(aead) => {
+                for packet in packets {
+                    packet.result = aead.open(packet.seq, packet.octets);
+                }
+            }
+            Self::Cbc(cbc) => cbc.open_batch(packets),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod decapsulate;
 pub mod ecn;
 pub mod encapsulate;
 pub mod header;
+pub mod multibuffer;
 pub mod trailer;
 pub mod transform;
 
