@@ -20,6 +20,7 @@ use crate::sa::outbound::OutboundSa;
 use crate::sa::spec::{Encapsulation, InboundSpec, OutboundSpec, OuterPath, TunnelId, TunnelSpec};
 use crate::sys::affinity;
 use crate::sys::wake::Waker;
+use crate::worker::crew::Crew;
 use crate::worker::mailbox::{Mailbox, Order, Receipt};
 use crate::worker::{Notices, Sending, Worker, no_socket, wire};
 
@@ -68,8 +69,11 @@ struct Place {
     role: Role,
     /// Whether others send with the same SAs.
     shares: bool,
+    /// Who open packets beside each other, where there are several.
+    crew: Option<Arc<Crew>>,
     /// Where it is to run.
     core: Option<usize>,
+    waker: Waker,
 }
 
 impl Registry {
@@ -89,8 +93,13 @@ impl Registry {
         let roles = roles(options.workers);
         let readers = roles.iter().filter(|role| role.tuns).count();
         let cores = spare_cores(roles.len());
+        let wakers: Vec<Waker> = roles.iter().map(|_| Waker::new()).collect::<io::Result<_>>()?;
+        let helpers = roles.iter().zip(&wakers).enumerate().filter(|(_, (role, _))| !role.sockets);
+        let helpers: Vec<_> = helpers.map(|(index, (_, waker))| (index, waker.clone())).collect();
+        let crew = if helpers.is_empty() { None } else { Some(Arc::new(Crew::new(helpers))) };
         for (index, role) in roles.into_iter().enumerate() {
-            let place = Place { index, role, shares: readers > 1, core: cores.get(index).copied() };
+            let (crew, core) = (crew.clone(), cores.get(index).copied());
+            let place = Place { index, role, shares: readers > 1, crew, core, waker: wakers[index].clone() };
             let member = Member::start(place, registry.backend, &registry.sockets, notices)?;
             registry.workers.push(member);
         }
@@ -153,7 +162,7 @@ impl Registry {
         let readers: Vec<bool> = self.workers.iter().map(|w| w.role.tuns).collect();
         let queues = TunQueue::create(&spec.interface, &readers, self.offloads)
             .map_err(|error| format!("TUN device {}: {error}", spec.interface))?;
-        self.tun = queues.first().map(TunQueue::offloads).unwrap_or_default();
+        self.tun = queues.iter().flatten().next().map(TunQueue::offloads).unwrap_or_default();
         for (worker, queue) in self.workers.iter().zip(queues) {
             worker.mailbox.post(Order::AddTunnel(spec.clone(), queue), receipt);
         }
@@ -276,12 +285,11 @@ impl Kind {
 
 impl Member {
     fn start(
-        Place { index, role, shares, core }: Place,
+        Place { index, role, shares, crew, core, waker }: Place,
         backend: Kind,
         sockets: &Arc<Sockets>,
         notices: &Notices,
     ) -> io::Result<Self> {
-        let waker = Waker::new()?;
         let (mailbox, orders) = Mailbox::new(waker.clone());
         let (sockets, notices) = (Arc::clone(sockets), Arc::clone(notices));
         let thread = std::thread::Builder::new().name(format!("gth-worker-{index}")).spawn(move || {
@@ -292,10 +300,10 @@ impl Member {
             }
             let result = match backend {
                 Kind::IoUring => Uring::new(sockets, role.sockets, waker).map(|backend| {
-                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares).run();
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
                 }),
                 Kind::Syscalls => Syscalls::new(sockets, role.sockets, waker).map(|backend| {
-                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares).run();
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
                 }),
             };
             if let Err(error) = result {
