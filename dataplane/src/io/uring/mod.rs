@@ -424,6 +424,11 @@ impl Backend for Uring {
         }
     }
 
+    fn submit(&mut self) {
+        // What the kernel did not take now, it takes with the next wait, and then the error ends that.
+        let _ = self.ring.submit();
+    }
+
     fn outcomes(&mut self, into: &mut Vec<Outcome>) {
         into.append(&mut self.outcomes);
     }
