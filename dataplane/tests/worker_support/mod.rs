@@ -22,6 +22,7 @@ use gotthard_dataplane::sa::spec::{
 };
 use gotthard_dataplane::stats::TunnelStats;
 use gotthard_dataplane::sys::wake::Waker;
+use gotthard_dataplane::worker::crew::Crew;
 use gotthard_dataplane::worker::mailbox::{Mailbox, Order, Receipt};
 use gotthard_dataplane::worker::{Sending, Turn, Worker};
 
@@ -48,9 +49,20 @@ impl Gateway {
         let worker = Worker::new(channel, orders, Arc::new(move |notice| sink.lock().unwrap().push(notice)));
         let address = SocketAddr::new(address.parse().unwrap(), 4500);
         let mut gateway = Self { far, worker, mailbox, notices, address };
-        let tunnel = TunnelSpec { id: TUNNEL, interface: TUN.into(), mtu_cap: 1446, outer_mtu: 1500 };
-        gateway.tell(Order::AddTunnel(tunnel, vec![TUN.into()]));
+        gateway.renew_tunnel();
         gateway
+    }
+
+    /// Adds the tunnel, without SAs; removes it before, if it is there.
+    pub fn renew_tunnel(&mut self) {
+        self.tell(Order::RemoveTunnel(TUNNEL));
+        let tunnel = TunnelSpec { id: TUNNEL, interface: TUN.into(), mtu_cap: 1446, outer_mtu: 1500 };
+        self.tell(Order::AddTunnel(tunnel, vec![TUN.into()]));
+    }
+
+    /// The same gateway, its worker one of a crew.
+    pub fn in_crew(self, crew: &Arc<Crew>) -> Self {
+        Self { worker: self.worker.among(0, false, Some(Arc::clone(crew))), ..self }
     }
 
     /// Gives an order and returns the answer.
@@ -101,6 +113,13 @@ impl Gateway {
         self.far.host_received().into_iter().map(|(_, packet)| packet).collect()
     }
 
+    /// Datagrams arrive, put together as one receive; they wait until the gateway is driven.
+    pub fn arrive_coalesced(&self, from: &Self, departures: &[Departure]) {
+        let payload = departures.iter().flat_map(|d| d.payload.clone()).collect::<Vec<_>>();
+        let segment = departures[0].payload.len();
+        self.far.net_sends_coalesced(from.address, self.address.ip(), segment, &payload);
+    }
+
     /// One datagram arrives; it waits until the gateway is driven.
     pub fn arrive(&self, wire: Wire, remote: SocketAddr, tos: u8, payload: &[u8]) {
         self.far.net_sends(wire, remote, self.address.ip(), tos, payload);
@@ -134,11 +153,16 @@ impl Gateway {
 pub fn pair(transform: Transform, encapsulation: Encapsulation, outer_v6: bool) -> (Gateway, Gateway) {
     let [left, right] = if outer_v6 { ["2001:db8::1", "2001:db8::2"] } else { ["192.0.2.1", "192.0.2.2"] };
     let (mut left, mut right) = (Gateway::new(left), Gateway::new(right));
+    connect(&mut left, &mut right, transform, encapsulation);
+    (left, right)
+}
+
+/// Installs SAs in both directions.
+pub fn connect(left: &mut Gateway, right: &mut Gateway, transform: Transform, encapsulation: Encapsulation) {
     left.install_inbound(LEFT, transform);
     right.install_inbound(RIGHT, transform);
-    left.install_outbound(RIGHT, transform, left.path_to(&right, encapsulation));
-    right.install_outbound(LEFT, transform, right.path_to(&left, encapsulation));
-    (left, right)
+    left.install_outbound(RIGHT, transform, left.path_to(right, encapsulation));
+    right.install_outbound(LEFT, transform, right.path_to(left, encapsulation));
 }
 
 pub fn inbound_spec(spi: u32, transform: Transform) -> InboundSpec {
