@@ -39,6 +39,7 @@ impl BufRing {
         let layout = layout(capacity);
         // SAFETY: the layout is not empty: there is at least one entry.
         let memory = unsafe { alloc_zeroed(layout) };
+        #[expect(clippy::cast_ptr_alignment, reason = "the layout is aligned to a page")]
         let Some(entries) = NonNull::new(memory.cast::<Entry>()) else { handle_alloc_error(layout) };
         let mut pool = Pool::new(usize::from(capacity));
         let ring = Self {

@@ -140,7 +140,7 @@ impl Uring {
 
     /// Sorts all completions.
     fn reap(&mut self) {
-        while let Some(completion) = self.ring.next() {
+        while let Some(completion) = self.ring.completion() {
             match completion {
                 Completion::Polled { more, .. } => {
                     self.woken = true;

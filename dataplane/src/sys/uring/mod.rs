@@ -298,9 +298,9 @@ impl Ring {
     }
 
     /// The next completion.
-    pub fn next(&mut self) -> Option<Completion> {
+    pub fn completion(&mut self) -> Option<Completion> {
         loop {
-            let done = self.queue.next()?;
+            let done = self.queue.completion()?;
             if let Some(completion) = self.sort(done) {
                 return Some(completion);
             }
@@ -364,7 +364,7 @@ impl Ring {
         // SAFETY: it points to no memory.
         unsafe { self.queue.push(&request.user_data(token(Kind::Cancel, 0, 0))) }
         for _ in 0..SETTLE_ROUNDS {
-            while self.queue.next().is_some() {}
+            while self.queue.completion().is_some() {}
             if self.queue.pending() == 0 {
                 let submitter = self.queue.submitter();
                 submitter.unregister_buf_ring(Group::Reads.number())?;

@@ -104,7 +104,7 @@ impl Queue {
     }
 
     /// The next completion.
-    pub(super) fn next(&mut self) -> Option<Done> {
+    pub(super) fn completion(&mut self) -> Option<Done> {
         if self.done.is_empty() {
             let completed = self.uring.completion().map(|entry| Done {
                 user_data: entry.user_data(),
