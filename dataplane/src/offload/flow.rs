@@ -91,63 +91,34 @@ impl<'p> Arrival<'p> {
     pub(super) fn of(packet: &'p [u8], tcp: bool, udp: bool) -> Self {
         let Some(ip) = Ip::of(packet) else { return Self::Unknown };
         let Some(protocol) = ip.plain_protocol else { return Self::Between(ip.hosts) };
-        let transport = packet.get(ip.header_len..).unwrap_or_default();
-        let Some(ports) = transport.first_chunk() else { return Self::Between(ip.hosts) };
+        let octets = packet.get(ip.header_len..).unwrap_or_default();
+        let Some(ports) = octets.first_chunk() else { return Self::Between(ip.hosts) };
         let flow = Flow { ports: u32::from_ne_bytes(*ports), protocol, hosts: ip.hosts };
-        let segment = match protocol {
-            TCP if tcp => Segment::tcp(&ip, flow, transport),
-            UDP if udp => Segment::udp(&ip, flow, transport),
+        let header = match protocol {
+            TCP if tcp => Transport::tcp(octets),
+            UDP if udp => Transport::udp(octets),
             _ => None,
         };
-        segment.map_or(Self::Lone(flow), Self::Segment)
+        let Some(transport) = header else { return Self::Lone(flow) };
+        let header_len = ip.header_len.saturating_add(transport.len);
+        let payload_len = packet.len().saturating_sub(header_len);
+        if payload_len == 0 {
+            return Self::Lone(flow);
+        }
+        Self::Segment(Segment {
+            flow,
+            layout: Layout { version: ip.version, protocol, ip_len: ip.header_len, header_len },
+            payload_len,
+            closing: transport.closing,
+            same: Same { ip: ip.same, transport: transport.same },
+            options: transport.options,
+            seq: transport.seq,
+            id: ip.id,
+        })
     }
 }
 
-impl<'p> Segment<'p> {
-    #[inline]
-    fn tcp(ip: &Ip, flow: Flow, transport: &'p [u8]) -> Option<Self> {
-        let [_, _, _, _, seq @ .., a0, a1, a2, a3, offset, flags, w0, w1, _, _, _, _] =
-            *transport.first_chunk::<TCP_HEADER>()?;
-        // Only the flags that a stream in full flow has, and none of the reserved bits.
-        if flags & !(PSH | FIN | ECE) != ACK || offset & 0x0f != 0 {
-            return None;
-        }
-        let len = usize::from(offset >> 4).checked_mul(4)?;
-        let options = transport.get(TCP_HEADER..len)?;
-        let transport_same = [a0, a1, a2, a3, offset, flags & !(PSH | FIN), w0, w1];
-        let segment = Self {
-            flow,
-            layout: ip.layout(flow.protocol, len)?,
-            payload_len: transport.len().checked_sub(len)?,
-            closing: flags & (PSH | FIN),
-            same: Same { ip: ip.same, transport: u64::from_ne_bytes(transport_same) },
-            options,
-            seq: u32::from_be_bytes(seq),
-            id: ip.id,
-        };
-        (segment.payload_len > 0).then_some(segment)
-    }
-
-    #[inline]
-    fn udp(ip: &Ip, flow: Flow, transport: &'p [u8]) -> Option<Self> {
-        let [_, _, _, _, len_0, len_1, sum_0, sum_1] = *transport.first_chunk::<UDP_HEADER>()?;
-        // Without a checksum (0) there is nothing that a segment of the whole could be checked by.
-        if usize::from(u16::from_be_bytes([len_0, len_1])) != transport.len() || [sum_0, sum_1] == [0, 0] {
-            return None;
-        }
-        let segment = Self {
-            flow,
-            layout: ip.layout(flow.protocol, UDP_HEADER)?,
-            payload_len: transport.len().checked_sub(UDP_HEADER)?,
-            closing: 0,
-            same: Same { ip: ip.same, transport: 0 },
-            options: &[],
-            seq: 0,
-            id: ip.id,
-        };
-        (segment.payload_len > 0).then_some(segment)
-    }
-
+impl Segment<'_> {
     /// Whether the checksums of `packet`, which this segment is of, are right.
     #[inline]
     pub(super) fn verify(&self, packet: &[u8]) -> bool {
@@ -282,10 +253,45 @@ impl Ip {
             id: 0,
         })
     }
+}
 
-    fn layout(&self, protocol: u8, transport_len: usize) -> Option<Layout> {
-        let header_len = self.header_len.checked_add(transport_len)?;
-        Some(Layout { version: self.version, protocol, ip_len: self.header_len, header_len })
+/// The transport header of a segment that may be one of many.
+struct Transport<'p> {
+    /// Octets of the header.
+    len: usize,
+    closing: u8,
+    same: u64,
+    options: &'p [u8],
+    seq: u32,
+}
+
+impl<'p> Transport<'p> {
+    #[inline]
+    fn tcp(octets: &'p [u8]) -> Option<Self> {
+        let [_, _, _, _, seq @ .., a0, a1, a2, a3, offset, flags, w0, w1, _, _, _, _] =
+            *octets.first_chunk::<TCP_HEADER>()?;
+        // Only the flags that a stream in full flow has, and none of the reserved bits.
+        if flags & !(PSH | FIN | ECE) != ACK || offset & 0x0f != 0 {
+            return None;
+        }
+        let len = usize::from(offset >> 4).checked_mul(4)?;
+        Some(Self {
+            len,
+            closing: flags & (PSH | FIN),
+            same: u64::from_ne_bytes([a0, a1, a2, a3, offset, flags & !(PSH | FIN), w0, w1]),
+            options: octets.get(TCP_HEADER..len)?,
+            seq: u32::from_be_bytes(seq),
+        })
+    }
+
+    #[inline]
+    fn udp(octets: &'p [u8]) -> Option<Self> {
+        let [_, _, _, _, len_0, len_1, sum_0, sum_1] = *octets.first_chunk::<UDP_HEADER>()?;
+        // Without a checksum (0) there is nothing that a segment of the whole could be checked by.
+        if usize::from(u16::from_be_bytes([len_0, len_1])) != octets.len() || [sum_0, sum_1] == [0, 0] {
+            return None;
+        }
+        Some(Self { len: UDP_HEADER, closing: 0, same: 0, options: &[], seq: 0 })
     }
 }
 

@@ -234,3 +234,26 @@ pub fn fold(mut sum: u64) -> u16 {
     }
     sum as u16
 }
+
+/// Whether the lengths and checksums of a TCP or UDP packet without options and extension headers are right. Other packets
+/// are not looked at.
+pub fn is_right(packet: &[u8]) -> bool {
+    let word = |place: usize| usize::from(u16::from_be_bytes([packet[place], packet[place + 1]]));
+    let (header, protocol, addresses) = match packet[0] {
+        0x45 => (20, packet[9], &packet[12..20]),
+        0x60..=0x6f => (40, packet[6], &packet[8..40]),
+        _ => return true,
+    };
+    let len_is_right = if header == 20 { word(2) == packet.len() } else { word(4) + 40 == packet.len() };
+    let header_is_right = header == 40 || fold(sum(&packet[..20])) == 0xffff;
+    let transport = &packet[header..];
+    let (sum_place, transport_is_right) = match protocol {
+        6 => (16, true),
+        17 => (6, word(header + 4) == transport.len()),
+        _ => return true,
+    };
+    let pseudo = sum(addresses) + u64::from(protocol) + transport.len() as u64;
+    let has_sum = protocol == 6 || word(header + sum_place) != 0;
+    let sum_is_right = has_sum && fold(pseudo + sum(transport)) == 0xffff;
+    len_is_right && header_is_right && transport_is_right && sum_is_right
+}
