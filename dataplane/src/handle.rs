@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 pub use crate::message::{Command, GatewayStats, Notice, Reply};
 use crate::registry::Registry;
+pub use crate::sa::in_flight::WORKERS;
 use crate::worker::Notices;
 pub use crate::worker::mailbox::ReplyTo;
 
@@ -65,7 +66,8 @@ pub struct Report {
 pub struct Options {
     /// Local addresses of the UDP sockets for ESP and IKE (RFC 3948).
     pub udp: Vec<SocketAddr>,
-    /// Number of worker threads. The first receives; with more than one, the others read the TUN devices.
+    /// Number of worker threads, at least one, at most [`WORKERS`]. All read the TUN devices, the first receives, and the others
+    /// help it to open packets.
     pub workers: usize,
     /// Which back end.
     pub backend: BackendChoice,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::esp::multibuffer;
 use crate::handle::{BackendChoice, Command, Notice, Options, ReplyTo, Report};
 use crate::io::Offloads;
 use crate::io::sockets::{Socket, Sockets};
@@ -47,26 +48,15 @@ enum Kind {
     Syscalls,
 }
 
-/// One worker, and which sources it serves: a row of the table that maps sources to workers.
+/// One worker. Each reads a queue of every TUN device; [`RECEIVER`] has the outer sockets too.
 struct Member {
-    role: Role,
     mailbox: Mailbox<TunQueue>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What a worker reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Role {
-    /// The outer sockets. One worker alone, because it owns the replay windows.
-    sockets: bool,
-    /// A queue of each TUN device.
-    tuns: bool,
 }
 
 /// What a new worker is told of itself.
 struct Place {
     index: usize,
-    role: Role,
     /// Whether others send with the same SAs.
     shares: bool,
     /// Who open packets beside each other, where there are several.
@@ -90,18 +80,15 @@ impl Registry {
             spis: BTreeMap::new(),
             keys: KeyLedger::default(),
         };
-        let roles = roles(options.workers);
-        let readers = roles.iter().filter(|role| role.tuns).count();
-        let cores = spare_cores(roles.len());
-        let wakers: Vec<Waker> = roles.iter().map(|_| Waker::new()).collect::<io::Result<_>>()?;
-        let helpers = roles.iter().zip(&wakers).enumerate().filter(|(_, (role, _))| !role.sockets);
-        let helpers: Vec<_> = helpers.map(|(index, (_, waker))| (index, waker.clone())).collect();
-        let crew = if helpers.is_empty() { None } else { Some(Arc::new(Crew::new(helpers))) };
-        for (index, role) in roles.into_iter().enumerate() {
+        let count = options.workers.clamp(1, WORKERS);
+        let cores = spare_cores(count);
+        let wakers: Vec<Waker> = (0..count).map(|_| Waker::new()).collect::<io::Result<_>>()?;
+        let helpers = wakers.iter().cloned().enumerate().filter(|(index, _)| *index != RECEIVER);
+        let crew = (count > 1).then(|| Arc::new(Crew::new(helpers)));
+        for (index, waker) in wakers.iter().cloned().enumerate() {
             let (crew, core) = (crew.clone(), cores.get(index).copied());
-            let place = Place { index, role, shares: readers > 1, crew, core, waker: wakers[index].clone() };
-            let member = Member::start(place, registry.backend, &registry.sockets, notices)?;
-            registry.workers.push(member);
+            let place = Place { index, shares: count > 1, crew, core, waker };
+            registry.workers.push(Member::start(place, registry.backend, &registry.sockets, notices)?);
         }
         Ok(registry)
     }
@@ -120,7 +107,7 @@ impl Registry {
             ("udp_gro", udp().any(Socket::coalesces)),
         ];
         let offloads = all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
-        Report { backend, workers: self.workers.len(), offloads, cbc: "one packet at a time" }
+        Report { backend, workers: self.workers.len(), offloads, cbc: multibuffer::selected() }
     }
 
     /// Carries out `command`; `reply` is called when every worker has done its part.
@@ -159,8 +146,7 @@ impl Registry {
         if self.tunnels.contains_key(&spec.id) {
             return Err(format!("tunnel {} exists", spec.id.0));
         }
-        let readers: Vec<bool> = self.workers.iter().map(|w| w.role.tuns).collect();
-        let queues = TunQueue::create(&spec.interface, &readers, self.offloads)
+        let queues = TunQueue::create(&spec.interface, self.workers.len(), RECEIVER, self.offloads)
             .map_err(|error| format!("TUN device {}: {error}", spec.interface))?;
         self.tun = queues.iter().flatten().next().map(TunQueue::offloads).unwrap_or_default();
         for (worker, queue) in self.workers.iter().zip(queues) {
@@ -183,7 +169,7 @@ impl Registry {
             return Err(format!("SPI {:08x} is in use", spec.spi));
         }
         let sa = InboundSa::new(spec).map_err(|error| format!("inbound SA {:08x}: {error}", spec.spi))?;
-        let receiver = self.workers.iter().find(|w| w.role.sockets).ok_or("no worker receives")?;
+        let receiver = self.workers.get(RECEIVER).ok_or("no worker receives")?;
         receiver.mailbox.post(Order::InstallInbound(Box::new(sa)), receipt);
         self.spis.insert(spec.spi, spec.tunnel);
         Ok(())
@@ -231,7 +217,7 @@ impl Registry {
     ) -> Result<(), String> {
         let path = OuterPath { local, remote, encapsulation: Encapsulation::Udp };
         self.routed(&path)?;
-        let receiver = self.workers.iter().find(|w| w.role.sockets).ok_or("no worker receives")?;
+        let receiver = self.workers.get(RECEIVER).ok_or("no worker receives")?;
         receiver.mailbox.post(Order::Send(path, datagram), receipt);
         Ok(())
     }
@@ -285,7 +271,7 @@ impl Kind {
 
 impl Member {
     fn start(
-        Place { index, role, shares, crew, core, waker }: Place,
+        Place { index, shares, crew, core, waker }: Place,
         backend: Kind,
         sockets: &Arc<Sockets>,
         notices: &Notices,
@@ -299,10 +285,10 @@ impl Member {
                 tracing::debug!(core, %error, "a worker runs on any core");
             }
             let result = match backend {
-                Kind::IoUring => Uring::new(sockets, role.sockets, waker).map(|backend| {
+                Kind::IoUring => Uring::new(sockets, index == RECEIVER, waker).map(|backend| {
                     Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
                 }),
-                Kind::Syscalls => Syscalls::new(sockets, role.sockets, waker).map(|backend| {
+                Kind::Syscalls => Syscalls::new(sockets, index == RECEIVER, waker).map(|backend| {
                     Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
                 }),
             };
@@ -310,7 +296,7 @@ impl Member {
                 notices(broken(&error));
             }
         })?;
-        Ok(Self { role, mailbox, thread: Some(thread) })
+        Ok(Self { mailbox, thread: Some(thread) })
     }
 }
 
@@ -322,14 +308,6 @@ fn unknown(tunnel: TunnelId) -> String {
     format!("there is no tunnel {}", tunnel.0)
 }
 
-/// The table of sources and workers: one worker serves all; of several, the first receives and the others read.
-fn roles(workers: usize) -> Vec<Role> {
-    match workers {
-        0 | 1 => vec![Role { sockets: true, tuns: true }],
-        _ => (0..workers.min(WORKERS)).map(|index| Role { sockets: index == 0, tuns: index != 0 }).collect(),
-    }
-}
-
 /// A core for each worker where there are more than enough; none otherwise, and the scheduler decides.
 fn spare_cores(workers: usize) -> Vec<usize> {
     let cores = affinity::cores();
@@ -337,17 +315,5 @@ fn spare_cores(workers: usize) -> Vec<usize> {
     if cores.len() > 2 * workers { cores.into_iter().skip(1).take(workers).collect() } else { Vec::new() }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_worker_receives_and_at_least_one_reads_tun_devices() {
-        for workers in 0..5 {
-            let roles = roles(workers);
-            assert_eq!(roles.len(), workers.max(1));
-            assert_eq!(roles.iter().filter(|r| r.sockets).count(), 1);
-            assert_eq!(roles.iter().filter(|r| r.tuns).count(), workers.saturating_sub(1).max(1));
-        }
-    }
-}
+/// The worker that receives. One alone, because it owns the replay windows.
+const RECEIVER: usize = 0;

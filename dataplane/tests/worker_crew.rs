@@ -1,5 +1,7 @@
 //! Workers that open the packets of one SA beside each other bring them to the host as one worker would.
 
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+
 mod worker_support;
 
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Super-packets cross a worker: the host's leave as one run of packets, and what arrives as one receive reaches the host as
 //! one super-packet.
 
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+
 mod worker_support;
 
 use gotthard_dataplane::esp::transform::{Hmac, Transform};

@@ -203,12 +203,11 @@ impl Backend for Channel {
                 datagram.and_then(|d| d.buffer.bytes().get(piece.octets.clone())).unwrap_or_default()
             });
             let frame = octets.collect::<Vec<_>>().concat();
-            match self.name(write.queue).cloned() {
-                Ok(name) => self.far.queues().tun_out.push((name, frame)),
-                Err(_) => {
-                    let (queue, packets) = (write.queue, write.packets);
-                    self.outcomes.push(Outcome::NotWritten { queue, packets, full: false });
-                }
+            if let Ok(name) = self.name(write.queue).cloned() {
+                self.far.queues().tun_out.push((name, frame));
+            } else {
+                let (queue, packets) = (write.queue, write.packets);
+                self.outcomes.push(Outcome::NotWritten { queue, packets, full: false });
             }
         }
         for datagram in burst.drain(..) {

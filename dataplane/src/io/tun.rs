@@ -18,19 +18,20 @@ pub struct TunQueue {
 }
 
 impl TunQueue {
-    /// Creates a TUN device with a queue for each worker that reads, as `readers` says, and returns for each worker what it
-    /// uses: its own queue, or, where it does not read, all of them to write to.
+    /// Creates a TUN device with a queue for each of `workers`, and returns for each what it serves: its own queue to read,
+    /// and, for the one that `writes` names, the others behind it to write to.
     ///
     /// Without `offloads`, or where the kernel has none, every frame is one packet.
-    pub fn create(name: &str, readers: &[bool], offloads: bool) -> io::Result<Vec<Vec<Self>>> {
-        let count = readers.iter().filter(|reads| **reads).count();
-        let Device { queues, offloads } = tun::create(name, count, offloads)?;
+    pub fn create(name: &str, workers: usize, writes: usize, offloads: bool) -> io::Result<Vec<Vec<Self>>> {
+        let Device { queues, offloads } = tun::create(name, workers, offloads)?;
         let queues: Vec<_> =
             queues.into_iter().map(|fd| Self { fd: Arc::new(fd), reads: true, offloads }).collect();
-        let mut unread = queues.iter();
-        let all = || queues.iter().map(|queue| Self { reads: false, ..queue.clone() }).collect();
-        let pick = |reads: &bool| if *reads { unread.next().cloned().into_iter().collect() } else { all() };
-        Ok(readers.iter().map(pick).collect())
+        let mut served: Vec<Vec<Self>> = queues.iter().map(|own| vec![own.clone()]).collect();
+        if let Some(writer) = served.get_mut(writes) {
+            let others = queues.iter().enumerate().filter(|(index, _)| *index != writes);
+            writer.extend(others.map(|(_, queue)| Self { reads: false, ..queue.clone() }));
+        }
+        Ok(served)
     }
 
     /// A queue of single packets over any descriptor that keeps packet boundaries; for a test without a TUN device.

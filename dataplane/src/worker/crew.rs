@@ -43,8 +43,8 @@ pub(super) struct Job {
 }
 
 struct Posted {
-    job: Box<Job>,
-    done: Sender<Box<Job>>,
+    job: Job,
+    done: Sender<Job>,
 }
 
 impl Crew {
@@ -55,7 +55,7 @@ impl Crew {
     }
 
     /// Opens what each job holds, with whoever has nothing to do. A job whose helper died does not come back.
-    pub(super) fn open(&self, jobs: &mut Vec<Box<Job>>) {
+    pub(super) fn open(&self, jobs: &mut Vec<Job>) {
         let (done, results) = mpsc::channel();
         let mut own = jobs.pop();
         let posted = jobs.len();

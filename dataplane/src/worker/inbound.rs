@@ -37,7 +37,7 @@ pub(super) struct Ingress {
     burst: Vec<Datagram>,
     arrivals: Vec<Arrival>,
     groups: Vec<Group>,
-    jobs: Vec<Box<Job>>,
+    jobs: Vec<Job>,
     pub(super) coalescer: Coalescer,
     writes: Writes,
 }
@@ -283,17 +283,17 @@ pub(super) fn open_arrivals<'b>(
 
 impl Job {
     /// Takes the datagram out of the burst.
-    fn new(group: usize, entry: &Inbound, datagram: &mut Datagram, members: &[Arrival]) -> Box<Self> {
+    fn new(group: usize, entry: &Inbound, datagram: &mut Datagram, members: &[Arrival]) -> Self {
         let (buffer, payload) = (Buffer::default(), datagram.payload.clone());
         let empty = Datagram { buffer, payload, ..*datagram };
-        Box::new(Self {
+        Self {
             group,
             sa: Arc::clone(&entry.sa),
             window: entry.window.clone(),
             datagram: std::mem::replace(datagram, empty),
             arrivals: members.iter().map(|a| Arrival { place: 0, ..*a }).collect(),
             opened: [Err(DropReason::UnknownSpi); GROUP],
-        })
+        }
     }
 }
 

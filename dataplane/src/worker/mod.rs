@@ -111,6 +111,7 @@ impl<B: Backend> Worker<B> {
 
     /// The worker as number `index` of several; `shares` says whether others send with the same SAs, and `crew` who open
     /// packets beside each other.
+    #[must_use]
     pub fn among(self, index: usize, shares: bool, crew: Option<Arc<Crew>>) -> Self {
         Self { index, shares, crew, ..self }
     }
@@ -217,7 +218,9 @@ impl<B: Backend> Worker<B> {
             match self.backend.attach(tun) {
                 Ok(lane) => lanes.push(lane),
                 Err(error) => {
-                    lanes.into_iter().for_each(|lane| self.backend.detach(lane));
+                    for lane in lanes {
+                        self.backend.detach(lane);
+                    }
                     return Err(format!("{}: {error}", spec.interface));
                 }
             }
@@ -228,7 +231,9 @@ impl<B: Backend> Worker<B> {
             self.tunnels.resize_with(places, || None);
             self.owners.resize(places, queue);
         }
-        lanes.iter().for_each(|lane| self.owners[lane.0] = queue);
+        for lane in &lanes {
+            self.owners[lane.0] = queue;
+        }
         let offloads = self.backend.offloads(queue);
         if let Some(ingress) = &mut self.ingress {
             ingress.coalescer = Coalescer::new(offloads.tcp, offloads.udp);
@@ -241,7 +246,9 @@ impl<B: Backend> Worker<B> {
     fn remove_tunnel(&mut self, tunnel: TunnelId) {
         let Some(queue) = self.queues.remove(&tunnel) else { return };
         if let Some(tunnel) = self.tunnels[queue.0].take() {
-            tunnel.lanes.iter().for_each(|lane| self.backend.detach(*lane));
+            for lane in tunnel.lanes {
+                self.backend.detach(lane);
+            }
         }
         let spis: Vec<u32> =
             self.sad.iter().filter(|(_, sa)| sa.queue == queue).map(|(spi, _)| spi).collect();
