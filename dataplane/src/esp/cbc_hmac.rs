@@ -58,6 +58,19 @@ impl CbcSealer {
         }
     }
 
+    /// The IVs of a batch, as [`Self::write_iv`] writes them.
+    pub(super) fn ivs(&self, sequences: impl Iterator<Item = u64>) -> [Block; BATCH] {
+        let mut ivs = [Block::default(); BATCH];
+        let mut count = 0_usize;
+        for (iv, seq) in ivs.iter_mut().zip(sequences) {
+            *iv = u128::from(seq).to_be_bytes();
+            count = count.saturating_add(1);
+        }
+        let used = ivs.get_mut(..count).unwrap_or_default();
+        self.iv_cipher.encrypt_blocks(Array::cast_slice_from_core_mut(used));
+        ivs
+    }
+
     #[inline]
     pub(super) fn seal(&self, seq: u64, packet: &mut [u8]) -> Result<(), DropReason> {
         let (covered, icv) = self.icv.split(packet).ok_or(DropReason::Seal)?;

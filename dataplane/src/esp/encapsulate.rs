@@ -2,7 +2,8 @@
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::cipher::{BATCH, Numbered};
+use super::cbc_hmac::CbcSealer;
+use super::cipher::{BATCH, Numbered, Sealer};
 use super::header::{self, EspHeader};
 use super::trailer;
 use crate::drop_reason::DropReason;
@@ -30,19 +31,36 @@ pub fn encapsulate_batch(
     packets: &mut [Packet<'_>],
 ) -> Result<(), DropReason> {
     let mut sequences = sequences;
-    for packets in packets.chunks_mut(BATCH) {
-        let mut numbered: [Numbered<'_>; BATCH] = core::array::from_fn(|_| Numbered::default());
-        let count = packets.len();
-        for (slot, pkt) in numbered.iter_mut().zip(packets) {
+    match sa.sealer() {
+        // Each packet keeps the core busy by itself.
+        Sealer::Aead(_) => packets.iter_mut().try_for_each(|pkt| {
             let seq = sequences.next().ok_or(DropReason::SequenceExhausted)?;
-            wrap(sa, seq, pkt, |iv| sa.sealer().write_iv(seq, iv))?;
-            *slot = Numbered::new(seq, pkt.as_mut_slice());
+            encapsulate(sa, seq, pkt)
+        }),
+        Sealer::Cbc(cbc) => {
+            packets.chunks_mut(BATCH).try_for_each(|packets| seal_together(sa, cbc, &mut sequences, packets))
         }
-        let numbered = numbered.get_mut(..count).unwrap_or_default();
-        sa.sealer().seal_batch(numbered);
-        numbered.iter().try_for_each(|packet| packet.result)?;
     }
-    Ok(())
+}
+
+/// Seals at most [`BATCH`] packets.
+fn seal_together(
+    sa: &OutboundSa,
+    cbc: &CbcSealer,
+    sequences: &mut Sequences,
+    packets: &mut [Packet<'_>],
+) -> Result<(), DropReason> {
+    let ivs = cbc.ivs(sequences.clone().take(packets.len()));
+    let mut numbered: [Numbered<'_>; BATCH] = core::array::from_fn(|_| Numbered::default());
+    let count = packets.len();
+    for ((slot, pkt), iv) in numbered.iter_mut().zip(packets).zip(&ivs) {
+        let seq = sequences.next().ok_or(DropReason::SequenceExhausted)?;
+        wrap(sa, seq, pkt, |into| into.copy_from_slice(iv))?;
+        *slot = Numbered::new(seq, pkt.as_mut_slice());
+    }
+    let numbered = numbered.get_mut(..count).unwrap_or_default();
+    cbc.seal_batch(numbered);
+    numbered.iter().try_for_each(|packet| packet.result)
 }
 
 /// [`encapsulate`] with a chosen IV, as published packets need it.

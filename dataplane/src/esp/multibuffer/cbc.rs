@@ -46,26 +46,44 @@ impl EncryptLanes {
 
     /// Encrypts the first `running` lanes, which have as many blocks each.
     fn encrypt_equal(&self, running: usize, chain: &mut [Block; LANES], lanes: &mut [&mut [Block]; LANES]) {
-        if let (Some(vaes), LANES) = (self.vaes, running) {
-            return vaes.cbc_encrypt(&self.keys, chain, lanes);
-        }
-        for (chain, lanes) in
-            chain.chunks_mut(WIDTH).zip(lanes.get_mut(..running).unwrap_or_default().chunks_mut(WIDTH))
-        {
+        let (chain, lanes) = (chain.as_mut_slice(), lanes.get_mut(..running).unwrap_or_default());
+        let (chain, lanes) = match (self.vaes, running) {
+            (Some(vaes), 16..) => self.encrypt_wide::<4, 16>(vaes, chain, lanes),
+            (Some(vaes), 12..16) => self.encrypt_wide::<3, 12>(vaes, chain, lanes),
+            _ => (chain, lanes),
+        };
+        for (chain, lanes) in chain.chunks_mut(WIDTH).zip(lanes.chunks_mut(WIDTH)) {
             match lanes.len() {
-                8 => self.encrypt_some::<8>(chain, lanes),
-                7 => self.encrypt_some::<7>(chain, lanes),
-                6 => self.encrypt_some::<6>(chain, lanes),
-                5 => self.encrypt_some::<5>(chain, lanes),
-                4 => self.encrypt_some::<4>(chain, lanes),
-                3 => self.encrypt_some::<3>(chain, lanes),
-                2 => self.encrypt_some::<2>(chain, lanes),
-                _ => self.encrypt_some::<1>(chain, lanes),
+                8 => self.encrypt_narrow::<8>(chain, lanes),
+                7 => self.encrypt_narrow::<7>(chain, lanes),
+                6 => self.encrypt_narrow::<6>(chain, lanes),
+                5 => self.encrypt_narrow::<5>(chain, lanes),
+                4 => self.encrypt_narrow::<4>(chain, lanes),
+                3 => self.encrypt_narrow::<3>(chain, lanes),
+                2 => self.encrypt_narrow::<2>(chain, lanes),
+                _ => self.encrypt_narrow::<1>(chain, lanes),
             }
         }
     }
 
-    fn encrypt_some<const N: usize>(&self, chain: &mut [Block], lanes: &mut [&mut [Block]]) {
+    /// Encrypts the first `N` lanes with VAES; returns the others.
+    fn encrypt_wide<'l, 'p, const QUADS: usize, const N: usize>(
+        &self,
+        vaes: Vaes,
+        chain: &'l mut [Block],
+        lanes: &'l mut [&'p mut [Block]],
+    ) -> (&'l mut [Block], &'l mut [&'p mut [Block]]) {
+        let (Some((chain, chain_rest)), Some((lanes, lanes_rest))) =
+            (chain.split_first_chunk_mut::<N>(), lanes.split_first_chunk_mut())
+        else {
+            return Default::default();
+        };
+        vaes.cbc_encrypt::<QUADS, N>(&self.keys, chain, lanes);
+        (chain_rest, lanes_rest)
+    }
+
+    /// Encrypts `N` lanes with AES-NI.
+    fn encrypt_narrow<const N: usize>(&self, chain: &mut [Block], lanes: &mut [&mut [Block]]) {
         if let (Some(chain), Some(lanes)) = (chain.first_chunk_mut::<N>(), lanes.first_chunk_mut()) {
             self.aes_ni.cbc_encrypt(&self.keys, chain, lanes);
         }

@@ -49,7 +49,7 @@ impl HmacLanes {
     pub(in crate::esp) fn tags(&self, lanes: &[Lane<'_>], tags: &mut [Tag]) -> usize {
         match self {
             Self::Sha256 { key, wide: Some(wide), pair }
-                if fills(lanes, if pair.is_some() { 12 } else { 4 }) =>
+                if fills(lanes, if pair.is_some() { 14 } else { 4 }) =>
             {
                 key.tags(*wide, lanes, tags)
             }
@@ -62,7 +62,7 @@ impl HmacLanes {
             Self::Sha512 { key, wide } => lanes
                 .chunks(8)
                 .zip(tags.chunks_mut(8))
-                .take_while(|(lanes, _)| fills(lanes, 3))
+                .take_while(|(lanes, _)| fills(lanes, 2))
                 .map(|(lanes, tags)| key.tags(*wide, lanes, tags))
                 .sum(),
         }

@@ -32,9 +32,6 @@ impl AesNi {
 pub struct Vaes(Never);
 
 impl Vaes {
-    /// Messages that are encrypted at once.
-    pub const LANES: usize = 16;
-
     /// Never.
     pub const fn detect() -> Option<Self> {
         None
@@ -46,11 +43,11 @@ impl Vaes {
     }
 
     /// Cannot be called.
-    pub const fn cbc_encrypt(
+    pub const fn cbc_encrypt<const QUADS: usize, const LANES: usize>(
         self,
         _keys: &RoundKeys,
-        _chain: &mut [Block; Self::LANES],
-        _lanes: &mut [&mut [Block]; Self::LANES],
+        _chain: &mut [Block; LANES],
+        _lanes: &mut [&mut [Block]; LANES],
     ) {
         match self.0 {}
     }

@@ -16,9 +16,6 @@ use crate::simd::Block;
 pub struct Vaes(AesNi);
 
 impl Vaes {
-    /// Messages that are encrypted at once.
-    pub const LANES: usize = 16;
-
     /// The unit, where the CPU has it.
     pub fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("vaes") && is_x86_feature_detected!("avx512f");
@@ -30,19 +27,20 @@ impl Vaes {
         self.0
     }
 
-    /// Encrypts in each of `lanes` as many blocks as the shortest has, each behind its block of `chain`: its IV, and
-    /// afterwards the last block encrypted.
-    pub fn cbc_encrypt(
+    /// Encrypts in each of `lanes`, four to a register, as many blocks as the shortest has, each behind its block of
+    /// `chain`: its IV, and afterwards the last block encrypted.
+    pub fn cbc_encrypt<const QUADS: usize, const LANES: usize>(
         self,
         keys: &RoundKeys,
-        chain: &mut [Block; Self::LANES],
-        lanes: &mut [&mut [Block]; Self::LANES],
+        chain: &mut [Block; LANES],
+        lanes: &mut [&mut [Block]; LANES],
     ) {
+        const { assert!(LANES == 4 * QUADS) };
         // SAFETY: a value of this type exists only where `detect` found VAES and AVX-512.
         unsafe {
             match keys.rounds() {
-                10 => encrypt::<10>(keys.keys(), chain, lanes),
-                _ => encrypt::<MAX_ROUNDS>(keys.keys(), chain, lanes),
+                10 => encrypt::<10, QUADS, LANES>(keys.keys(), chain, lanes),
+                _ => encrypt::<MAX_ROUNDS, QUADS, LANES>(keys.keys(), chain, lanes),
             }
         }
     }
@@ -60,10 +58,10 @@ impl Vaes {
 }
 
 #[target_feature(enable = "aes,vaes,avx512f")]
-fn encrypt<const ROUNDS: usize>(
+fn encrypt<const ROUNDS: usize, const QUADS: usize, const LANES: usize>(
     keys: &[RoundKey; MAX_ROUNDS + 1],
-    chain: &mut [Block; Vaes::LANES],
-    lanes: &mut [&mut [Block]; Vaes::LANES],
+    chain: &mut [Block; LANES],
+    lanes: &mut [&mut [Block]; LANES],
 ) {
     let key = broadcast(keys);
     let mut state = [_mm512_setzero_si512(); QUADS];
@@ -97,26 +95,32 @@ fn decrypt<const ROUNDS: usize>(keys: &[RoundKey; MAX_ROUNDS + 1], iv: &Block, b
     let mut before = _mm512_broadcast_i32x4(load_block(iv));
     let (strides, rest) = blocks.as_chunks_mut::<STRIDE>();
     for stride in strides {
-        before = decrypt_stride::<ROUNDS>(&key, before, stride);
+        before = decrypt_some::<ROUNDS, QUADS, STRIDE>(&key, before, stride);
     }
-    let mut last = [[0; 16]; STRIDE];
-    last[..rest.len()].copy_from_slice(rest);
-    decrypt_stride::<ROUNDS>(&key, before, &mut last);
-    rest.copy_from_slice(&last[..rest.len()]);
+    let (quads, rest) = rest.as_chunks_mut::<4>();
+    for quad in quads {
+        before = decrypt_some::<ROUNDS, 1, 4>(&key, before, quad);
+    }
+    if !rest.is_empty() {
+        let mut last = [[0; 16]; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        decrypt_some::<ROUNDS, 1, 4>(&key, before, &mut last);
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
 }
 
-/// Decrypts a stride behind the last block of `before`; returns its last four blocks of ciphertext.
+/// Decrypts some blocks behind the last block of `before`; returns their last four as ciphertext.
 #[inline]
 #[target_feature(enable = "aes,vaes,avx512f")]
-fn decrypt_stride<const ROUNDS: usize>(
+fn decrypt_some<const ROUNDS: usize, const QUADS: usize, const BLOCKS: usize>(
     key: &[__m512i; MAX_ROUNDS + 1],
     before: __m512i,
-    stride: &mut [Block; STRIDE],
+    blocks: &mut [Block; BLOCKS],
 ) -> __m512i {
     let mut before = before;
     let mut state = [_mm512_setzero_si512(); QUADS];
     let mut chain = [_mm512_setzero_si512(); QUADS];
-    for ((state, chain), quad) in state.iter_mut().zip(&mut chain).zip(stride.as_chunks().0) {
+    for ((state, chain), quad) in state.iter_mut().zip(&mut chain).zip(blocks.as_chunks().0) {
         let cipher = load_quad(quad);
         *chain = _mm512_alignr_epi64::<6>(cipher, before);
         *state = _mm512_xor_si512(cipher, key[0]);
@@ -127,7 +131,7 @@ fn decrypt_stride<const ROUNDS: usize>(
             *state = _mm512_aesdec_epi128(*state, *key);
         }
     }
-    for ((state, chain), quad) in state.iter().zip(&chain).zip(stride.as_chunks_mut().0) {
+    for ((state, chain), quad) in state.iter().zip(&chain).zip(blocks.as_chunks_mut().0) {
         // The last round adds its key last: with the chain added to the key, it adds both.
         let last = _mm512_xor_si512(key[ROUNDS], *chain);
         store_quad(quad, _mm512_aesdeclast_epi128(*state, last));
@@ -179,7 +183,7 @@ fn store_quad(quad: &mut [Block; 4], value: __m512i) {
     unsafe { _mm512_storeu_si512(quad.as_mut_ptr().cast(), value) };
 }
 
-/// Registers in flight: a round takes four cycles, and one may start in each.
+/// Registers in flight to decrypt: a round takes four cycles, and one may start in each.
 const QUADS: usize = 4;
 
 /// Blocks in flight.
