@@ -55,6 +55,17 @@ fn what_helpers_open_reaches_the_host_in_order_and_damage_and_replays_are_droppe
     }
 }
 
+#[test]
+fn many_receives_of_one_packet_each_are_opened_here() {
+    let helpers = Helpers::start(1);
+    let (mut left, right) = pair(Transform::Aes256Gcm16, Encapsulation::Udp, false);
+    let mut right = right.in_crew(&helpers.crew);
+    let sent = packets(0);
+    let wire = left.send(&sent);
+    assert!(right.receive(&left, &wire) == sent);
+    right.assert_all_buffers_free();
+}
+
 /// Packets of a round that reach the host.
 fn kept() -> usize {
     usize::from(RECEIVES - 1) * usize::from(PACKETS) - 1

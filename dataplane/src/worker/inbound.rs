@@ -256,7 +256,8 @@ fn fills_datagram(arrivals: &[Arrival], group: &Range<usize>) -> bool {
     let place = |index: usize| arrivals.get(index).map(|a| a.place);
     let own = place(group.start);
     let before = group.start.checked_sub(1).and_then(place);
-    group.len() >= WORTH_LENDING && before != own && place(group.end) != own
+    let (last, behind) = (place(group.end.saturating_sub(1)), place(group.end));
+    group.len() >= WORTH_LENDING && own == last && before != own && behind != own
 }
 
 /// Packets as [`open_batch`] and [`commit_batch`] take them, and how many there are.
