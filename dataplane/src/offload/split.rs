@@ -259,7 +259,7 @@ fn covers(header: VirtioHeader, upper: &UpperLayer) -> bool {
 ///
 /// Where the checksum is to be completed, it is what stands there: with a routing header, the addresses of the pseudo-header
 /// are not those of the packet (RFC 8200 §8.1). Where the host vouches for a checksum that its device verified, it is
-/// taken from the addresses. The host means no packet with neither to be cut.
+/// taken from the addresses. For a packet with neither nobody vouches.
 fn pseudo_header(header: VirtioHeader, upper: &UpperLayer, packet: &[u8]) -> Option<u32> {
     if header.has(virtio::NEEDS_CSUM) {
         if !covers(header, upper) {
