@@ -58,6 +58,11 @@ impl CbcSealer {
         }
     }
 
+    /// Octets of the ICV.
+    pub(super) const fn icv_len(&self) -> usize {
+        self.icv.len
+    }
+
     /// The IVs of a batch, as [`Self::write_iv`] writes them.
     pub(super) fn ivs(&self, sequences: impl Iterator<Item = u64>) -> [Block; BATCH] {
         let mut ivs = [Block::default(); BATCH];

@@ -73,8 +73,8 @@ impl Default for Opening<'_> {
 /// [`decapsulate`] for a batch of one SA's packets, in their order.
 ///
 /// The numbers are inferred from the window as it is before the batch and marked in it when all ICVs are known, so that
-/// of a packet that the batch holds twice the second is refused. A loop over [`decapsulate`] decides the same, but where
-/// an ESN advances by nearly 2^32 within the batch.
+/// of a packet that the batch holds twice the second is refused. A loop over [`decapsulate`] accepts the same packets, but
+/// where an ESN advances by nearly 2^32 within the batch.
 pub fn decapsulate_batch(sa: &InboundSa, window: &mut ReplayWindow, packets: &mut [Opening<'_>]) {
     for packets in packets.chunks_mut(BATCH) {
         let opened = open_batch(sa, window, packets);

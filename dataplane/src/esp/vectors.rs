@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::cipher::{Numbered, Opener, Sealer};
 use super::decapsulate::{OuterInfo, decapsulate};
 use super::encapsulate::seal;
 use super::transform::{Hmac, Transform};
@@ -65,6 +66,9 @@ fn the_packet_of_rfc_3602_section_4_is_encrypted_as_published() {
 
 fn holds(vector: &Vector) {
     let name = &vector.name;
+    for packets in [2, 12, 64] {
+        holds_in_a_batch(vector, packets);
+    }
     let spi = u32::from_be_bytes(*vector.esp.first_chunk().unwrap());
     if spi > crate::sa::LAST_RESERVED_SPI {
         let sealed = sealed(vector.transform, &vector.keys, vector.seq, &vector.iv, &vector.inner, spi);
@@ -77,8 +81,8 @@ fn holds(vector: &Vector) {
         assert_eq!(pkt.as_slice(), vector.inner, "{name}");
     } else {
         // The sample carries an SPI that no SA of ours may have: the cipher alone.
-        let opener = super::cipher::Opener::new(vector.transform, &vector.keys, false).unwrap();
-        let sealer = super::cipher::Sealer::new(vector.transform, &vector.keys, false).unwrap();
+        let opener = Opener::new(vector.transform, &vector.keys, false).unwrap();
+        let sealer = Sealer::new(vector.transform, &vector.keys, false).unwrap();
         let mut packet = vector.esp.clone();
         opener.open(vector.seq, &mut packet).unwrap();
         let inner_at = vector.transform.header_len();
@@ -86,6 +90,22 @@ fn holds(vector: &Vector) {
         sealer.seal(vector.seq, &mut packet).unwrap();
         assert_eq!(packet, vector.esp, "{name}");
     }
+}
+
+/// The cipher alone, on many of the same packet.
+fn holds_in_a_batch(vector: &Vector, packets: usize) {
+    let opener = Opener::new(vector.transform, &vector.keys, false).unwrap();
+    let sealer = Sealer::new(vector.transform, &vector.keys, false).unwrap();
+    let mut batch = vec![vector.esp.clone(); packets];
+    let mut numbered: Vec<_> = batch.iter_mut().map(|octets| Numbered::new(vector.seq, octets)).collect();
+    opener.open_batch(&mut numbered);
+    let body = vector.transform.header_len()..;
+    for packet in &numbered {
+        assert_eq!(packet.result, Ok(()), "{}", vector.name);
+        assert!(packet.octets[body.clone()].starts_with(&vector.inner), "{}", vector.name);
+    }
+    sealer.seal_batch(&mut numbered);
+    assert!(batch.iter().all(|packet| *packet == vector.esp), "{}", vector.name);
 }
 
 fn sealed(transform: Transform, keys: &Keys, seq: u64, iv: &[u8], inner: &[u8], spi: u32) -> Vec<u8> {

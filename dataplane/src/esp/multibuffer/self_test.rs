@@ -35,59 +35,62 @@ pub(super) fn passed(found: Units) -> Units {
 }
 
 /// Whether batches of random packets come out as they do packet by packet; `None` where that cannot be found out.
-pub(super) fn agrees(units: Units, transform: Transform) -> Option<bool> {
+fn agrees(units: Units, transform: Transform) -> Option<bool> {
     let keys =
         Keys { encryption: random(transform.key_len())?, integrity: random(transform.integrity_key_len())? };
+    let plain = CbcSealer::new(transform, &keys, true, Units::default()).ok()?;
+    let sealer = CbcSealer::new(transform, &keys, true, units).ok()?;
+    let opener = CbcOpener::new(transform, &keys, true, units).ok()?;
+
     let mixed = random(BATCH)?.into_iter().map(|octet| octet & 0x7f).collect();
     for blocks in [vec![0x58; BATCH], mixed] {
         let frame = transform.header_len().saturating_add(transform.icv_len());
         let lengths =
             blocks.iter().map(|blocks| usize::from(*blocks).saturating_mul(16).saturating_add(frame));
         let packets: Vec<_> = lengths.map(random).collect::<Option<_>>()?;
-        if !agree_on(units, transform, &keys, &packets)? {
+        if !seals_alike(&plain, &sealer, &packets)? || !opens_alike(&plain, &opener, &packets)? {
             return Some(false);
         }
     }
     Some(true)
 }
 
-/// Seals `packets` both ways; opens them as a batch, with one that is damaged.
-fn agree_on(units: Units, transform: Transform, keys: &Keys, packets: &[Vec<u8>]) -> Option<bool> {
-    let plain = CbcSealer::new(transform, keys, true, Units::default()).ok()?;
-    let sealer = CbcSealer::new(transform, keys, true, units).ok()?;
-    let opener = CbcOpener::new(transform, keys, true, units).ok()?;
-
-    let mut expected = packets.to_vec();
-    for (seq, packet) in numbers().zip(&mut expected) {
-        plain.seal(seq, packet).ok()?;
-    }
+/// Whether a batch is sealed as `plain` seals its packets.
+pub(super) fn seals_alike(plain: &CbcSealer, sealer: &CbcSealer, packets: &[Vec<u8>]) -> Option<bool> {
+    let expected = sealed(plain, packets)?;
     let mut batch = packets.to_vec();
-    let mut numbered: Vec<_> =
-        numbers().zip(&mut batch).map(|(seq, packet)| Numbered::new(seq, packet)).collect();
+    let mut numbered = numbered(&mut batch);
     sealer.seal_batch(&mut numbered);
-    if numbered.iter().any(|packet| packet.result.is_err()) || batch != expected {
-        return Some(false);
-    }
-
-    let damaged = packets.len() / 2;
-    *batch.get_mut(damaged)?.last_mut()? ^= 1;
-    let mut numbered: Vec<_> =
-        numbers().zip(&mut batch).map(|(seq, packet)| Numbered::new(seq, packet)).collect();
-    opener.open_batch(&mut numbered);
-    let opened =
-        numbered.iter().enumerate().all(|(place, packet)| packet.result.is_ok() != (place == damaged));
-    let plaintext = |packet: &[u8]| {
-        packet.get(transform.header_len()..packet.len().checked_sub(transform.icv_len())?).map(<[u8]>::to_vec)
-    };
-    let equal = |(place, (opened, packet)): (usize, (&Vec<u8>, &Vec<u8>))| {
-        place == damaged || plaintext(opened) == plaintext(packet)
-    };
-    Some(opened && batch.iter().zip(packets).enumerate().all(equal))
+    Some(numbered.iter().all(|packet| packet.result.is_ok()) && batch == expected)
 }
 
-/// Both halves of a number count.
-fn numbers() -> impl Iterator<Item = u64> {
-    0xffff_fff0_u64..
+/// Whether of a batch that `plain` sealed all packets are opened, but for one that is damaged.
+pub(super) fn opens_alike(plain: &CbcSealer, opener: &CbcOpener, packets: &[Vec<u8>]) -> Option<bool> {
+    let mut batch = sealed(plain, packets)?;
+    let damaged = packets.len() / 2;
+    *batch.get_mut(damaged)?.last_mut()? ^= 1;
+    let mut numbered = numbered(&mut batch);
+    opener.open_batch(&mut numbered);
+    Some(numbered.iter().zip(packets).enumerate().all(|(place, (opened, packet))| {
+        // The ICV is left as it came; all before it is the packet as it was.
+        let covered = packet.len().saturating_sub(plain.icv_len());
+        let as_before = opened.result.is_ok() && opened.octets.get(..covered) == packet.get(..covered);
+        as_before != (place == damaged)
+    }))
+}
+
+/// `packets` sealed one by one.
+fn sealed(plain: &CbcSealer, packets: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let mut sealed = packets.to_vec();
+    for packet in numbered(&mut sealed) {
+        plain.seal(packet.seq, packet.octets).ok()?;
+    }
+    Some(sealed)
+}
+
+/// The packets with their numbers, of which both halves count.
+fn numbered(packets: &mut [Vec<u8>]) -> Vec<Numbered<'_>> {
+    (0xffff_fff0..).zip(packets).map(|(seq, octets)| Numbered::new(seq, octets)).collect()
 }
 
 fn random(len: usize) -> Option<Vec<u8>> {

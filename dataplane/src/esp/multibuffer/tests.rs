@@ -143,6 +143,21 @@ fn each_unit_of_this_machine_passes_its_self_test() {
 }
 
 #[test]
+fn the_self_test_sees_what_seals_or_opens_otherwise() {
+    for transform in CBC {
+        let packets: Vec<_> = (0..20).map(|blocks| packet(transform, blocks, 7)).collect();
+        let plain = CbcSealer::new(transform, &keys(transform, 1), true, Units::default()).unwrap();
+        for seed in [1, 2] {
+            let keys = keys(transform, seed);
+            let sealer = CbcSealer::new(transform, &keys, true, Units::detect()).unwrap();
+            let opener = CbcOpener::new(transform, &keys, true, Units::detect()).unwrap();
+            assert_eq!(self_test::seals_alike(&plain, &sealer, &packets), Some(seed == 1));
+            assert_eq!(self_test::opens_alike(&plain, &opener, &packets), Some(seed == 1));
+        }
+    }
+}
+
+#[test]
 fn the_name_lists_what_is_in_use() {
     let all = units(0xff);
     assert_eq!(
