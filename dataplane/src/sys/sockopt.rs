@@ -24,6 +24,12 @@ pub fn coalesce_udp(fd: impl AsFd) -> bool {
     set_int(fd, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok()
 }
 
+/// Sends UDP with a zero checksum (`SO_NO_CHECK`), as kernels that encapsulate ESP do; segmentation is refused then.
+#[cfg(test)]
+pub(crate) fn send_without_checksum(fd: impl AsFd) -> io::Result<()> {
+    set_int(fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)
+}
+
 fn set_int(fd: impl AsFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is borrowed for the whole call; the pointer is to a live `c_int` whose size is passed, and
     // the kernel only reads from it during the call.

@@ -4,6 +4,8 @@
 //! something is. A source that ended for want of buffers is armed again when there are some.
 
 mod stash;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -487,7 +489,7 @@ fn passes(error: Errno) -> bool {
 /// How many buffers the kernel shall have, after one came with `len` octets: of those that are full, few enough to stay in the
 /// cache; of others, enough for a burst.
 fn depth(len: usize) -> usize {
-    if len > LARGE { 8 } else { 64 }
+    if len > LARGE { 8 } else { 32 }
 }
 
 fn socket_file(socket: SocketId) -> File {

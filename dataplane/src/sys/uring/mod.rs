@@ -8,6 +8,8 @@ mod probe;
 mod queue;
 mod received;
 mod sends;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::io;
