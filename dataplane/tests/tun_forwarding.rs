@@ -12,10 +12,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
-use gotthard_dataplane::handle::{Command, Handle, Options, Reply};
+use gotthard_dataplane::handle::Options;
 use gotthard_dataplane::sa::spec::Encapsulation;
-use gotthard_dataplane::stats::TunnelStats;
-use tun_support::{Hosts, Static, TUNNEL, set_up, start};
+use tun_support::{Hosts, Static, set_up, start, stats};
 
 const GCM: Transform = Transform::Aes256Gcm16;
 const CBC: Transform = Transform::Aes256Cbc(Hmac::Sha256);
@@ -92,13 +91,6 @@ fn move_octets(hosts: &Hosts, target: std::net::IpAddr) {
     });
     echo.join().unwrap();
     assert!(received == pattern, "{} octets of {} came back, or others", received.len(), pattern.len());
-}
-
-fn stats(plane: &Handle) -> TunnelStats {
-    match plane.call(Command::Stats) {
-        Reply::Stats(stats) => stats.into_iter().find(|(id, _)| *id == TUNNEL).unwrap().1,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Moved each way by each TCP stream.

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::Offloads;
 use crate::sys::tun::{self, Device};
 
-/// A TUN queue: written by every worker that receives for the tunnel, read by one.
+/// A TUN queue: read by one worker, or written to by the one that receives.
 #[derive(Clone, Debug)]
 pub struct TunQueue {
     fd: Arc<OwnedFd>,
@@ -19,17 +19,15 @@ pub struct TunQueue {
 
 impl TunQueue {
     /// Creates a TUN device with a queue for each of `workers`, and returns for each what it serves: its own queue to read,
-    /// and, for the one that `writes` names, the others behind it to write to.
+    /// and, where there are several, for the one that `writes` names another behind it to write to.
     ///
     /// Without `offloads`, or where the kernel has none, every frame is one packet.
     pub fn create(name: &str, workers: usize, writes: usize, offloads: bool) -> io::Result<Vec<Vec<Self>>> {
-        let Device { queues, offloads } = tun::create(name, workers, offloads)?;
-        let queues: Vec<_> =
-            queues.into_iter().map(|fd| Self { fd: Arc::new(fd), reads: true, offloads }).collect();
-        let mut served: Vec<Vec<Self>> = queues.iter().map(|own| vec![own.clone()]).collect();
-        if let Some(writer) = served.get_mut(writes) {
-            let others = queues.iter().enumerate().filter(|(index, _)| *index != writes);
-            writer.extend(others.map(|(_, queue)| Self { reads: false, ..queue.clone() }));
+        let Device { queues, writer, offloads } = tun::create(name, workers, offloads)?;
+        let queue = |fd, reads| Self { fd: Arc::new(fd), reads, offloads };
+        let mut served: Vec<Vec<Self>> = queues.into_iter().map(|own| vec![queue(own, true)]).collect();
+        if let (Some(queues), Some(fd)) = (served.get_mut(writes), writer) {
+            queues.push(queue(fd, false));
         }
         Ok(served)
     }

@@ -3,7 +3,6 @@
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod checksum;
-pub mod flow;
 pub mod ip;
 
 use core::ops::Range;

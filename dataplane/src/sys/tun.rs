@@ -10,6 +10,8 @@ use rustix::fs::{Mode, OFlags};
 pub struct Device {
     /// Its queues.
     pub queues: Vec<OwnedFd>,
+    /// Of a device with several queues: what to write to.
+    pub writer: Option<OwnedFd>,
     /// What it offers.
     pub offloads: Offloads,
 }
@@ -40,12 +42,24 @@ pub fn create(name: &str, queues: usize, offloads: bool) -> io::Result<Device> {
         Some(fd) if offloads => probe_offloads(fd),
         _ => Offloads::default(),
     };
-    Ok(Device { queues: opened, offloads })
+    let writer = if queues > 1 { Some(open_writer(name, header)?) } else { None };
+    Ok(Device { queues: opened, writer, offloads })
 }
 
 fn open_queue(name: &str, flags: libc::c_int) -> io::Result<OwnedFd> {
     let fd = rustix::fs::open(DEVICE, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
     set_interface(&fd, name, libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | flags)?;
+    Ok(fd)
+}
+
+/// A queue that is detached: what is written to it reaches the host, and nothing is read from it.
+///
+/// From a packet that is written to an attached queue the kernel learns to put the opposite direction of the flow into that
+/// queue, also while packets of the flow wait in another one: who reads the two would overtake each other. Of a detached
+/// queue it learns nothing, and every flow stays where its hash leads (tun.rst, "multiqueue").
+fn open_writer(name: &str, flags: libc::c_int) -> io::Result<OwnedFd> {
+    let fd = open_queue(name, flags)?;
+    request(&fd, TUNSETQUEUE, &mut InterfaceRequest::new("", IFF_DETACH_QUEUE))?;
     Ok(fd)
 }
 
@@ -65,22 +79,14 @@ fn set_interface(fd: &OwnedFd, name: &str, flags: libc::c_int) -> io::Result<()>
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(['/', '%', '\0']) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} cannot name a device")));
     }
-    let mut request = InterfaceRequest {
-        name: [0; libc::IFNAMSIZ],
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the flags fill 16 bits"
-        )]
-        flags: flags as u16,
-        padding: [0; 22],
-    };
-    for (to, from) in request.name.iter_mut().zip(name.bytes()) {
-        *to = from;
-    }
+    request(fd, libc::TUNSETIFF, &mut InterfaceRequest::new(name, flags))
+}
+
+fn request(fd: &OwnedFd, code: libc::c_ulong, request: &mut InterfaceRequest) -> io::Result<()> {
     // SAFETY: `fd` is open for the call, and `request` has the layout and the size of the kernel's `struct ifreq` on
-    // 64-bit Linux (checked below); the kernel reads and writes no more than that, and keeps no pointer to it.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
+    // 64-bit Linux (checked below), which both codes take; the kernel reads and writes no more than that, and keeps no
+    // pointer to it.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), code as _, &raw mut *request) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -92,6 +98,18 @@ struct InterfaceRequest {
     padding: [u8; 22],
 }
 
+impl InterfaceRequest {
+    /// A name that is too long is cut.
+    fn new(name: &str, flags: libc::c_int) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the flags fill 16 bits")]
+        let mut request = Self { name: [0; libc::IFNAMSIZ], flags: flags as u16, padding: [0; 22] };
+        for (to, from) in request.name.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        request
+    }
+}
+
 const _: () = assert!(size_of::<InterfaceRequest>() == size_of::<libc::ifreq>());
 
 const DEVICE: &str = "/dev/net/tun";
@@ -101,6 +119,9 @@ const DEVICE: &str = "/dev/net/tun";
 /// Refuse a name that is taken.
 const IFF_TUN_EXCL: libc::c_int = 0x8000;
 const IFF_VNET_HDR: libc::c_int = 0x4000;
+/// Leave the queues that packets are spread over.
+const IFF_DETACH_QUEUE: libc::c_int = 0x0400;
+const TUNSETQUEUE: libc::c_ulong = 0x4004_54d9;
 const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
 /// `TUN_F_CSUM`, `TUN_F_TSO4`, `TUN_F_TSO6`, `TUN_F_TSO_ECN`.
 const TUN_F_TCP: libc::c_ulong = 0x0f;

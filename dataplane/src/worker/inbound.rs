@@ -203,8 +203,7 @@ impl<B: Backend> Worker<B> {
             let Some(mut head) = pieces.next() else { continue };
             let Some(Some(tunnel)) = self.tunnels.get(group.queue()) else { continue };
             let buffer = burst.get_mut(head.datagram).map(|d| d.buffer.bytes_mut()).unwrap_or_default();
-            let packet = buffer.get(head.octets.clone()).unwrap_or_default();
-            let Some(queue) = tunnel.lane(packet) else { continue };
+            let Some(queue) = tunnel.writer() else { continue };
             if self.backend.offloads(queue).header {
                 // The ESP header and the IV, at least 16 octets, were before the packet.
                 head.octets.start = head.octets.start.saturating_sub(virtio::LEN);

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use crate::io::{QueueId, Route};
 use crate::message::Notice;
 use crate::mtu;
-use crate::packet::flow;
 use crate::rate::TokenBucket;
 use crate::sa::outbound::OutboundSa;
 use crate::sa::sequence::LimitState;
@@ -19,7 +18,7 @@ use crate::stats::Counters;
 /// A tunnel.
 pub(super) struct Tunnel {
     spec: TunnelSpec,
-    /// Its queues: one, or several where other workers read them.
+    /// Its queues: one, and behind it another to write to where several workers read the device.
     pub(super) lanes: Vec<QueueId>,
     /// Inner MTU: the cap, until an outbound SA says what it can carry.
     mtu: u16,
@@ -79,13 +78,9 @@ impl Tunnel {
         self.spec.id
     }
 
-    /// The queue for a packet to the host. The kernel sends a flow's packets into the queue on which its opposite direction
-    /// was written last (tun.rst, "multiqueue"), so every flow keeps to one, and the flows spread over the readers.
-    pub(super) fn lane(&self, packet: &[u8]) -> Option<QueueId> {
-        match self.lanes.as_slice() {
-            [only] => Some(*only),
-            lanes => lanes.get(flow::number(packet) as usize % lanes.len().max(1)).copied(),
-        }
+    /// The queue for packets to the host.
+    pub(super) fn writer(&self) -> Option<QueueId> {
+        self.lanes.last().copied()
     }
 
     pub(super) fn mtu(&self) -> u16 {

@@ -8,15 +8,18 @@
     reason = "a failed test is what a panic is for, and a skipped one says so"
 )]
 
+pub mod numbered;
+
 use std::net::IpAddr;
 use std::process::Command as Program;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gotthard_dataplane::esp::transform::Transform;
-use gotthard_dataplane::handle::{Command, Handle, Options, Reply};
+use gotthard_dataplane::handle::{BackendChoice, Command, GatewayStats, Handle, Options, Reply};
 use gotthard_dataplane::sa::spec::{
     AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId, TunnelSpec,
 };
+use gotthard_dataplane::stats::TunnelStats;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -119,6 +122,42 @@ pub fn start(host: &Namespace, options: Options, tunnel: Static) -> Handle {
     })
 }
 
+/// Whether this host has the back end; says so where it has not.
+pub fn offered(backend: BackendChoice) -> bool {
+    let options = Options { udp: Vec::new(), backend, ..Options::default() };
+    match Handle::start(&options, drop) {
+        Ok(_) => true,
+        Err(why) => {
+            eprintln!("skipped: no {backend:?} here: {why}");
+            false
+        }
+    }
+}
+
+/// Has a command carried out.
+pub fn done(plane: &Handle, command: Command) {
+    match plane.call(command) {
+        Reply::Done => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The counters of the tunnel.
+pub fn stats(plane: &Handle) -> TunnelStats {
+    match plane.call(Command::Stats) {
+        Reply::Stats(stats) => stats.into_iter().find(|(id, _)| *id == TUNNEL).unwrap().1,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The counters of what concerns no tunnel.
+pub fn gateway_stats(plane: &Handle) -> GatewayStats {
+    match plane.call(Command::GatewayStats) {
+        Reply::GatewayStats(stats) => *stats,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Addresses the tunnel's device and sets it up.
 pub fn set_up(host: &Namespace, number: &str) {
     host.ip(&["address", "add", &format!("10.9.0.{number}/30"), "dev", TUN]).unwrap();
@@ -135,6 +174,8 @@ pub struct Static {
     pub theirs: u32,
     pub transform: Transform,
     pub encapsulation: Encapsulation,
+    /// The replay window of both ends.
+    pub window: u32,
 }
 
 impl Static {
@@ -142,8 +183,14 @@ impl Static {
     pub fn pair(transform: Transform, encapsulation: Encapsulation, v6: bool) -> [Self; 2] {
         let [left, right] = if v6 { ["2001:db8::1", "2001:db8::2"] } else { ["192.0.2.1", "192.0.2.2"] };
         let (local, remote) = (left.parse().unwrap(), right.parse().unwrap());
-        let left = Self { local, remote, ours: 0x1001, theirs: 0x1002, transform, encapsulation };
+        let left =
+            Self { local, remote, ours: 0x1001, theirs: 0x1002, transform, encapsulation, window: 1024 };
         [left, Self { local: remote, remote: local, ours: 0x1002, theirs: 0x1001, ..left }]
+    }
+
+    /// The same tunnel with SPIs and keys of its own.
+    pub fn rekeyed(self) -> Self {
+        Self { ours: self.ours + 0x10, theirs: self.theirs + 0x10, ..self }
     }
 
     pub fn install(&self, handle: &Handle) {
@@ -153,21 +200,18 @@ impl Static {
             Command::InstallInbound(self.inbound()),
             Command::InstallOutbound(self.outbound()),
         ] {
-            match handle.call(command) {
-                Reply::Done => {}
-                other => panic!("{other:?}"),
-            }
+            done(handle, command);
         }
     }
 
-    fn inbound(&self) -> InboundSpec {
+    pub fn inbound(&self) -> InboundSpec {
         InboundSpec {
             tunnel: TUNNEL,
             spi: self.ours,
             transform: self.transform,
             keys: self.keys(self.ours),
             esn: true,
-            replay_window: 1024,
+            replay_window: self.window,
             selectors: everything(),
         }
     }
@@ -180,7 +224,7 @@ impl Static {
             transform: self.transform,
             keys: self.keys(self.theirs),
             esn: true,
-            peer_window: 1024,
+            peer_window: self.window,
             selectors: everything(),
             path: OuterPath { local, remote, encapsulation: self.encapsulation },
         }
