@@ -203,7 +203,7 @@ fn unwise_configurations_are_warned_of() {
     let text = r#"[gateway]
 asn = 64512
 advertise = ["10.10.0.0/16"]
-workers = 64
+workers = 32
 offloads = false
 [connection.a]
 cloud = "aws"
@@ -249,12 +249,12 @@ psk = "whatever you like"
     has(21, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
     has(22, "connection.b.peer_replay_window", "64 packets");
     has(5, "gateway.offloads", "on its own");
-    // A host of 64 cores is fine with 64 workers.
-    let cores = std::thread::available_parallelism().map_or(64, usize::from);
-    if cores < 64 {
-        has(4, "gateway.workers", "64 threads");
+    // A host of 32 cores is fine with 32 workers.
+    let cores = std::thread::available_parallelism().map_or(32, usize::from);
+    if cores < 32 {
+        has(4, "gateway.workers", "32 threads");
     }
-    assert_eq!(warnings.len(), 12 + usize::from(cores < 64), "{warnings:#?}");
+    assert_eq!(warnings.len(), 12 + usize::from(cores < 32), "{warnings:#?}");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 

@@ -129,8 +129,8 @@ const GATEWAY: &[Case] = &[
     ("backend = \"io_uring\"", "backend = false", "gateway.backend", "not true or false", "\"syscalls\""),
     ("workers = 2", "workers = \"2\"", "gateway.workers", "\"2\" is no number of threads", "without quotes"),
     ("workers = 2", "workers = \"all\"", "gateway.workers", "\"all\" is no number", "write \"auto\""),
-    ("workers = 2", "workers = 0", "gateway.workers", "0 is out of bounds", "from 1 to 64"),
-    ("workers = 2", "workers = 65", "gateway.workers", "65 is out of bounds", "from 1 to 64"),
+    ("workers = 2", "workers = 0", "gateway.workers", "0 is out of bounds", "from 1 to 32"),
+    ("workers = 2", "workers = 33", "gateway.workers", "33 is out of bounds", "from 1 to 32"),
     ("offloads = true", "offloads = \"on\"", "gateway.offloads", "not a string", "write true or false"),
     ("offloads = true", "offload = true", "gateway.offload", "unknown key", "did you mean `offloads`?"),
 ];

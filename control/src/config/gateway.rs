@@ -48,7 +48,7 @@ fn workers(value: &Value<'_>) -> Option<Workers> {
 
 const BACKENDS: [(&str, Backend); 3] =
     [("auto", Backend::Auto), ("io_uring", Backend::IoUring), ("syscalls", Backend::Syscalls)];
-/// A thread and a queue of every TUN device each.
-const WORKERS: RangeInclusive<u64> = 1..=64;
+/// As many as can share an SA; each is a thread and a queue of every TUN device.
+const WORKERS: RangeInclusive<u64> = 1..=32;
 
 const LOCAL_REMEDY: &str = "write our outer address, such as \"203.0.113.10\", or \"auto\"";
