@@ -120,6 +120,8 @@ impl<B: Backend> Worker<B> {
     pub fn turn(&mut self) -> io::Result<Turn> {
         let mut ready = std::mem::take(&mut self.ready);
         self.wait(&mut ready)?;
+        // Before orders: one may ask for the counters.
+        self.settle();
         self.now = Instant::now();
         let mut turn = if ready.is_empty() { Turn::Idle } else { Turn::Worked };
         for source in &ready {
@@ -133,7 +135,6 @@ impl<B: Backend> Worker<B> {
             }
         }
         self.ready = ready;
-        self.settle();
         Ok(turn)
     }
 
