@@ -61,7 +61,7 @@ impl Sending {
         let sealed = sealed_len(sa.transform(), len);
         let mut batch = Batch::new();
         while batch.has_room(sealed) {
-            write_ipv4(&mut batch.space(sa.headroom())[..len]);
+            write_ipv4(batch.space(sa.headroom(), len));
             batch.push(sealed, len, 0);
         }
         Self { sa, batch }
@@ -70,7 +70,7 @@ impl Sending {
     fn seal(&mut self) {
         let Self { sa, batch } = self;
         let count = batch.segments().len();
-        let mut packets: [Packet<'_>; PACKETS] = std::array::from_fn(|_| Packet::new(&mut [], 0..0));
+        let mut packets: [Packet<'_>; PACKETS] = std::array::from_fn(|_| Packet::default());
         for (place, (segment, octets)) in packets.iter_mut().zip(batch.packets_mut()) {
             *place = Packet::new(octets, sa.headroom()..sa.headroom() + segment.inner_len);
         }

@@ -7,6 +7,7 @@ mod checksum;
 mod codec;
 mod esp;
 mod handshake;
+mod offload;
 mod replay;
 mod sad;
 mod seeded;
@@ -29,6 +30,7 @@ pub type Pass = Box<dyn FnMut()>;
 pub fn all() -> Vec<Kernel> {
     [
         esp::kernels(),
+        offload::kernels(),
         replay::kernels(),
         sad::kernels(),
         checksum::kernels(),
