@@ -3,6 +3,7 @@
 //! Reads and receives stay armed, and what they bring is stashed until the worker asks for it; a turn never blocks while
 //! something is. A source that ended for want of buffers is armed again when there are some.
 
+mod completions;
 mod stash;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,6 @@ mod tests;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use self::stash::Stash;
-use super::send::{send_datagram, send_singly};
-use super::sockets::{Socket, Sockets};
+use super::send::send_datagram;
+use super::sockets::Sockets;
 use super::tun::TunQueue;
 use super::{
     Backend, Datagram, Frame, Offloads, Outcome, Piece, QueueId, Route, Sent, SocketId, Source, Wire, Writes,
@@ -27,7 +27,7 @@ use super::{
 use crate::batch::{self, Batch};
 use crate::pool::Buffer;
 use crate::sys::mmsg::Sender;
-use crate::sys::uring::{Completion, Destination, FLIGHTS, File, Group, Received, Ring};
+use crate::sys::uring::{Destination, FLIGHTS, File, Group, Ring};
 pub use crate::sys::uring::{Unavailable, available};
 use crate::sys::wake::Waker;
 
@@ -140,124 +140,29 @@ impl Uring {
         if self.unarmed.is_empty() { at_once + 1 } else { at_once.max(1) }
     }
 
-    /// Sorts all completions.
-    fn reap(&mut self) {
-        while let Some(completion) = self.ring.completion() {
-            match completion {
-                Completion::Polled { more, .. } => {
-                    self.woken = true;
-                    if !more {
-                        self.ring.poll(WAKER);
-                    }
-                }
-                Completion::Read { file, result, more } => self.stash_frame(file, result, more),
-                Completion::Received { file, result, more } => self.stash_datagram(file, result, more),
-                Completion::Sent { flight, packets, result, last } => {
-                    self.account(flight, packets, result, last);
-                }
-                Completion::Written { flight, frame, result } => {
-                    let written = self.writing.get(flight).and_then(|frames| frames.get(frame)).copied();
-                    if let (Err(error), Some((queue, packets))) = (result, written) {
-                        let full = error == Errno::AGAIN;
-                        self.outcomes.push(Outcome::NotWritten { queue, packets, full });
-                    }
-                }
-            }
-        }
-    }
-
-    fn stash_frame(&mut self, file: File, result: Result<(Buffer, usize), Errno>, more: bool) {
-        let id = QueueId((file.0 as usize).saturating_sub(FIRST_SOCKET + self.datagrams.len()));
-        let Some(Some(queue)) = self.queues.get_mut(id.0) else { return };
-        let stash = &mut queue.frames;
-        match result {
-            Ok((buffer, _)) if queue.closing => self.ring.give(Group::Reads, buffer),
-            Ok((buffer, len)) => {
-                self.ring.set_depth(Group::Reads, depth(len));
-                stash.push(Frame { buffer, octets: 0..len });
-            }
-            Err(error) if passes(error) => {}
-            Err(error) => stash.fail(error),
-        }
-        list(stash, Source::Tun(id), &mut self.ready);
-        if !more {
-            stash.disarm();
-            if !queue.closing {
-                rearm(stash, Source::Tun(id), &mut self.unarmed);
-            }
-        }
-    }
-
-    fn stash_datagram(&mut self, file: File, result: Result<(Buffer, usize), Errno>, more: bool) {
-        let id = SocketId((file.0 as usize).saturating_sub(FIRST_SOCKET));
-        let (Some(socket), Some(stash)) = (self.sockets.socket(id), self.datagrams.get_mut(id.0)) else {
-            return;
-        };
-        match result {
-            Ok((buffer, len)) => match Received::parse(buffer.bytes(), len) {
-                Some(received) => {
-                    self.ring.set_depth(Group::Receives, depth(len));
-                    stash.push(datagram(socket, buffer, received));
-                }
-                None => self.ring.give(Group::Receives, buffer),
-            },
-            Err(error) if passes(error) => {}
-            Err(error) => stash.fail(error),
-        }
-        list(stash, Source::Socket(id), &mut self.ready);
-        if !more {
-            stash.disarm();
-            rearm(stash, Source::Socket(id), &mut self.unarmed);
-        }
-    }
-
-    /// Counts packets of a batch; sends them one by one where the kernel refused to cut a message.
-    fn account(&mut self, flight: usize, packets: Range<usize>, result: Result<(), Errno>, last: bool) {
-        let (Some(Some(sending)), Some(batch)) = (self.sending.get_mut(flight), self.ring.batch(flight))
-        else {
-            return;
-        };
-        let sent = &mut sending.sent;
-        let count = packets.len() as u64;
-        match result {
-            Ok(()) => {
-                let octets = batch.segments().get(packets).unwrap_or_default().iter();
-                sent.packets += count;
-                sent.octets += octets.map(|segment| segment.inner_len as u64).sum::<u64>();
-            }
-            Err(Errno::AGAIN | Errno::NOBUFS) => sent.full += count,
-            // EIO: the device computes no checksums, and never will. EINVAL: these packets do not fit it.
-            Err(error @ (Errno::IO | Errno::INVAL)) if count > 1 => {
-                if let Some(socket) = self.sockets.socket(sending.route.socket) {
-                    if error == Errno::IO {
-                        socket.stop_segments();
-                    }
-                    let singly = send_singly(&mut self.sender, socket, &sending.route, batch, packets);
-                    sent.add(&singly);
-                }
-            }
-            Err(_) => sent.failed += count,
-        }
-        if last {
-            self.outcomes.push(Outcome::Sent(sending.queue, *sent));
-            self.sending[flight] = None;
-            if let Some(batch) = self.ring.take_batch(flight) {
-                self.put_back(batch);
-            }
-        }
-    }
-
-    /// Waits until nothing more is under way on a queue that is closing.
+    /// Waits until nothing more is under way on a queue, nor any write.
     fn drain(&mut self, queue: QueueId) -> io::Result<()> {
         for _ in 0..DRAIN_ROUNDS {
-            let Some(Some(place)) = self.queues.get(queue.0) else { break };
-            if place.frames.armed() == 0 && self.ring.at_once() == 0 {
+            let armed = self.queues.get(queue.0).and_then(Option::as_ref).map_or(0, |q| q.frames.armed());
+            let at_once = self.ring.at_once();
+            if armed == 0 && at_once == 0 {
                 break;
             }
-            self.ring.wait_for(self.ring.at_once().max(1), DRAIN)?;
+            self.ring.wait_for(at_once.max(1), DRAIN)?;
             self.reap();
         }
         Ok(())
+    }
+
+    /// Lets go of a queue that is closing when nothing is under way on it.
+    fn close(&mut self, queue: QueueId) {
+        let file = self.queue_file(queue);
+        if let Some(place) = self.queues.get_mut(queue.0)
+            && place.as_ref().is_some_and(|queue| queue.closing && queue.frames.armed() == 0)
+            && self.ring.unregister(file).is_ok()
+        {
+            *place = None;
+        }
     }
 
     /// Leaves the sources that have something in the list of those that are ready.
@@ -331,12 +236,10 @@ impl Backend for Uring {
         let file = self.queue_file(queue);
         self.ring.cancel(file);
         // The device ends with the last request and the last descriptor: both before its name may be used again.
-        let drained = self.drain(queue).and_then(|()| self.ring.unregister(file));
-        let idle =
-            self.queues.get(queue.0).is_some_and(|q| q.as_ref().is_some_and(|q| q.frames.armed() == 0));
-        if drained.is_ok() && idle {
-            self.queues[queue.0] = None;
+        if let Err(error) = self.drain(queue) {
+            tracing::debug!(%error, "ending the requests on a TUN queue");
         }
+        self.close(queue);
     }
 
     fn offloads(&self, queue: QueueId) -> Offloads {
@@ -455,14 +358,6 @@ fn open_queue(queues: &[Option<Queue>], queue: QueueId) -> Option<&TunQueue> {
     if queue.closing { None } else { Some(&queue.tun) }
 }
 
-/// Puts a source whose stash was fed on the list of those that are ready.
-fn list<T>(stash: &mut Stash<T>, source: Source, ready: &mut Vec<Source>) {
-    if !stash.is_empty() && !stash.listed {
-        stash.listed = true;
-        ready.push(source);
-    }
-}
-
 /// Puts a source on the list of those to be armed: one that got nothing for want of buffers before those that did, so that no
 /// source takes all buffers for ever.
 fn rearm<T>(stash: &mut Stash<T>, source: Source, unarmed: &mut VecDeque<Source>) {
@@ -471,25 +366,6 @@ fn rearm<T>(stash: &mut Stash<T>, source: Source, unarmed: &mut VecDeque<Source>
     }
     stash.unarmed = true;
     if stash.fed() { unarmed.push_back(source) } else { unarmed.push_front(source) }
-}
-
-fn datagram(socket: &Socket, buffer: Buffer, received: Received) -> Datagram {
-    let Received { payload, truncated, remote, control } = received;
-    let octets = buffer.bytes().get(payload.clone()).unwrap_or_default();
-    let payload = payload.end.min(payload.start + socket.header_len(octets))..payload.end;
-    let segment = control.segment.map_or(payload.len(), usize::from);
-    Datagram { buffer, payload, segment, truncated, remote, local: control.local, tos: control.tos }
-}
-
-/// Whether a read or receive that ended so is simply begun again.
-fn passes(error: Errno) -> bool {
-    matches!(error, Errno::NOBUFS | Errno::CANCELED | Errno::AGAIN | Errno::INTR)
-}
-
-/// How many buffers the kernel shall have, after one came with `len` octets: of those that are full, few enough to stay in the
-/// cache; of others, enough for a burst.
-fn depth(len: usize) -> usize {
-    if len > LARGE { 8 } else { 32 }
 }
 
 fn socket_file(socket: SocketId) -> File {
@@ -520,9 +396,6 @@ const FILES: u64 = 8192;
 
 /// Buffers that make it worth to begin a read or a receive.
 const ENOUGH: usize = 4;
-
-/// Octets of a frame or datagram that was put together from several.
-const LARGE: usize = 16_384;
 
 /// Ending a request takes no time; this is for a kernel that has other things to do.
 const DRAIN: Duration = Duration::from_millis(100);

@@ -46,7 +46,7 @@ impl Queue {
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
-        Ok(Self { uring, done: VecDeque::with_capacity(COMPLETIONS as usize), pending: 0 })
+        Ok(Self { uring, done: VecDeque::new(), pending: 0 })
     }
 
     /// For registrations.
@@ -59,7 +59,7 @@ impl Queue {
         self.pending
     }
 
-    /// Queues a request. One that the kernel takes no more completes as refused.
+    /// Queues a request. One that the kernel does not take completes as refused.
     ///
     /// # Safety
     ///
@@ -67,18 +67,24 @@ impl Queue {
     /// taken, or the queue is dropped with nothing pending.
     pub(super) unsafe fn push(&mut self, request: &squeue::Entry) {
         self.pending += 1;
-        // SAFETY: as the caller promised.
-        while unsafe { self.uring.submission().push(request) }.is_err() {
-            // Full: what is queued goes to the kernel.
-            if self.enter(0, None).is_err() {
-                let refused = Done { user_data: request.get_user_data(), result: -libc::ENOBUFS, flags: 0 };
-                return self.done.push_back(refused);
+        for _ in 0..TRIES {
+            // SAFETY: as the caller promised.
+            if unsafe { self.uring.submission().push(request) }.is_ok() {
+                return;
             }
+            // Full: what is queued goes to the kernel, for which there must be room in the other queue.
+            if self.enter(0, None).is_err() {
+                break;
+            }
+            self.collect();
         }
+        self.done.push_back(Done { user_data: request.get_user_data(), result: -libc::ENOBUFS, flags: 0 });
     }
 
-    /// Gives the kernel all requests, and waits for `want` completions, at most for `timeout`. Fewer are no error.
+    /// Gives the kernel all requests, and waits for `want` completions, at most for `timeout`. Fewer are no error; there is no
+    /// wait while some are here.
     pub(super) fn enter(&mut self, want: usize, timeout: Option<Duration>) -> io::Result<()> {
+        let want = if self.done.is_empty() { want } else { 0 };
         let submitter = self.uring.submitter();
         let result = match timeout {
             None => submitter.submit_and_wait(want),
@@ -106,12 +112,7 @@ impl Queue {
     /// The next completion.
     pub(super) fn completion(&mut self) -> Option<Done> {
         if self.done.is_empty() {
-            let completed = self.uring.completion().map(|entry| Done {
-                user_data: entry.user_data(),
-                result: entry.result(),
-                flags: entry.flags(),
-            });
-            self.done.extend(completed);
+            self.collect();
         }
         let done = self.done.pop_front()?;
         if !done.more() {
@@ -119,10 +120,23 @@ impl Queue {
         }
         Some(done)
     }
+
+    /// Takes all completions from the queue.
+    fn collect(&mut self) {
+        let completed = self.uring.completion().map(|entry| Done {
+            user_data: entry.user_data(),
+            result: entry.result(),
+            flags: entry.flags(),
+        });
+        self.done.extend(completed);
+    }
 }
 
 /// Requests queued between two system calls; more cost another one.
 const SUBMISSIONS: u32 = 256;
+
+/// How often the kernel is asked to take requests, before one is refused: it may have no memory for a moment.
+const TRIES: usize = 100;
 
 /// Completions that the kernel keeps without allocating.
 const COMPLETIONS: u32 = 4096;
