@@ -57,9 +57,7 @@ struct Member {
 /// What a new worker is told of itself.
 struct Place {
     index: usize,
-    /// Whether others send with the same SAs.
-    shares: bool,
-    /// Who open packets beside each other, where there are several.
+    /// The workers beside it, where there are others.
     crew: Option<Arc<Crew>>,
     /// Where it is to run.
     core: Option<usize>,
@@ -87,7 +85,7 @@ impl Registry {
         let crew = (count > 1).then(|| Arc::new(Crew::new(helpers)));
         for (index, waker) in wakers.iter().cloned().enumerate() {
             let (crew, core) = (crew.clone(), cores.get(index).copied());
-            let place = Place { index, shares: count > 1, crew, core, waker };
+            let place = Place { index, crew, core, waker };
             registry.workers.push(Member::start(place, registry.backend, &registry.sockets, notices)?);
         }
         Ok(registry)
@@ -271,7 +269,7 @@ impl Kind {
 
 impl Member {
     fn start(
-        Place { index, shares, crew, core, waker }: Place,
+        Place { index, crew, core, waker }: Place,
         backend: Kind,
         sockets: &Arc<Sockets>,
         notices: &Notices,
@@ -286,10 +284,10 @@ impl Member {
             }
             let result = match backend {
                 Kind::IoUring => Uring::new(sockets, index == RECEIVER, waker).map(|backend| {
-                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, crew).run();
                 }),
                 Kind::Syscalls => Syscalls::new(sockets, index == RECEIVER, waker).map(|backend| {
-                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, shares, crew).run();
+                    Worker::new(backend, orders, Arc::clone(&notices)).among(index, crew).run();
                 }),
             };
             if let Err(error) = result {

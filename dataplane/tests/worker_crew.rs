@@ -96,7 +96,7 @@ impl Helpers {
             std::thread::spawn(move || {
                 let (channel, _far) = Channel::new(waker, 1);
                 let (_orders, orders) = mpsc::channel();
-                let mut worker = Worker::new(channel, orders, Arc::new(drop)).among(index, false, Some(crew));
+                let mut worker = Worker::new(channel, orders, Arc::new(drop)).among(index, Some(crew));
                 while !stop.load(Ordering::Relaxed) && worker.turn().unwrap() != Turn::Ended {
                     std::thread::yield_now();
                 }

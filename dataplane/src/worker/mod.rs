@@ -38,9 +38,7 @@ pub struct Worker<B: Backend> {
     notices: Notices,
     /// Its number among the workers, below [`crate::sa::in_flight::WORKERS`].
     index: usize,
-    /// Whether others send with the same SAs.
-    shares: bool,
-    /// Whom it helps, or who helps it.
+    /// The workers beside it, where there are others: they send with the same SAs.
     crew: Option<Arc<Crew>>,
     /// By the number of their first queue.
     tunnels: Vec<Option<Tunnel>>,
@@ -78,7 +76,6 @@ impl<B: Backend> Worker<B> {
             orders,
             notices,
             index: 0,
-            shares: false,
             crew: None,
             tunnels: Vec::new(),
             owners: Vec::new(),
@@ -109,11 +106,10 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// The worker as number `index` of several; `shares` says whether others send with the same SAs, and `crew` who open
-    /// packets beside each other.
+    /// The worker as number `index` of a crew, where it is not the only one.
     #[must_use]
-    pub fn among(self, index: usize, shares: bool, crew: Option<Arc<Crew>>) -> Self {
-        Self { index, shares, crew, ..self }
+    pub fn among(self, index: usize, crew: Option<Arc<Crew>>) -> Self {
+        Self { index, crew, ..self }
     }
 
     /// Waits until something is ready, and does one batch of each thing that is.

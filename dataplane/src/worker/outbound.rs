@@ -32,7 +32,7 @@ impl<B: Backend> Worker<B> {
             let result = discard(backend, queue, &mut tunnel.counters);
             return self.unless_broken(queue, result);
         };
-        let worker = (self.index, self.shares);
+        let worker = (self.index, self.crew.is_some());
         let mut egress =
             Egress { backend, worker, queue, tunnel, sa: &outbound.sa, route: outbound.route, batch: None };
         let result = egress.run(self.now);

@@ -62,7 +62,7 @@ impl Gateway {
 
     /// The same gateway, its worker one of a crew.
     pub fn in_crew(self, crew: &Arc<Crew>) -> Self {
-        Self { worker: self.worker.among(0, false, Some(Arc::clone(crew))), ..self }
+        Self { worker: self.worker.among(0, Some(Arc::clone(crew))), ..self }
     }
 
     /// Gives an order and returns the answer.
