@@ -7,6 +7,7 @@ use gotthard_lab::Suite;
 
 use super::bed::Between;
 use super::cell::{Cell, EIGHT_STREAMS, ONE_STREAM};
+use super::generator::FLOWS;
 use super::programs::Programs;
 use crate::report::Class;
 
@@ -145,20 +146,23 @@ fn particular() -> Vec<Candidate> {
         cells: vec![Cell::Flows],
         ..ours(name, title, &[])
     };
+    let with = |name, title, options: &[&str], cell| Candidate {
+        class: Class::Particular,
+        cells: vec![cell],
+        ..ours(name, title, options)
+    };
     vec![
-        Candidate {
-            class: Class::Particular,
-            cells: vec![EIGHT_STREAMS],
-            ..ours("two-workers", "Gotthard, AES-256-GCM, two workers", &["--workers", "2"])
-        },
+        with("two-workers", "Gotthard, AES-256-GCM, two workers", &["--workers", "2"], EIGHT_STREAMS),
+        with("chacha20", "Gotthard, ChaCha20-Poly1305", &["--transform", "chacha20poly1305"], ONE_STREAM),
+        with("raw-esp", "Gotthard, AES-256-GCM, ESP as IP protocol 50", &["--wire", "esp"], ONE_STREAM),
         routed("routed", "Gotthard behind a router, checksums kept (GRO)", false),
         routed("zero-checksums", "Gotthard behind a router that zeroes UDP checksums (no GRO)", true),
-        many("one-sa", "Gotthard, 1,000 streams on one SA", &[], 1),
+        many("one-sa", "Gotthard, 1,000 flows on one SA", &[], 1),
         many(
             "many-sas",
-            "Gotthard, 1,000 streams on 1,000 SAs of 10,000",
+            "Gotthard, 1,000 flows on 1,000 SAs of 10,000",
             &["--tunnels", "1000", "--inbound-sas", "10"],
-            super::flows::FLOWS,
+            FLOWS,
         ),
     ]
 }
@@ -210,3 +214,24 @@ fn find(program: &str) -> Option<PathBuf> {
 
 const GCM: &str = "aes256gcm16";
 const CBC: &str = "aes256-sha256";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_candidates_are_called_the_same() {
+        let named = "mine=run {interface}".parse().expect("a command");
+        let mut names: Vec<_> = all(&[named]).into_iter().map(|candidate| candidate.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all(&[]).len() + 1);
+    }
+
+    #[test]
+    fn a_command_needs_a_name() {
+        for wrong in ["run", "=run", "name="] {
+            wrong.parse::<Named>().expect_err(wrong);
+        }
+    }
+}

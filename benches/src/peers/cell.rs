@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bed::Path;
+use super::bed::{INNER_MTU, Path};
+use super::generator::FLOWS;
 
 /// One measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub(crate) enum Cell {
         /// Over which path.
         path: Path,
     },
-    /// [`super::flows::FLOWS`] TCP streams that send a super-packet in turn.
+    /// The same of [`FLOWS`] flows that send super-packets in turn.
     Flows,
 }
 
@@ -87,7 +88,7 @@ impl Cell {
             }
             Self::Udp { size: Size::Fixed(size), .. } => format!("UDP {size}{hostile}"),
             Self::Udp { size: Size::Imix, .. } => format!("UDP IMIX{hostile}"),
-            Self::Flows => format!("TCP {}", super::flows::FLOWS),
+            Self::Flows => format!("UDP {INNER_MTU}, {FLOWS} flows"),
         }
     }
 }

@@ -5,41 +5,41 @@ use core::time::Duration;
 use anyhow::Result;
 
 use super::cell::Cell;
+use super::generator::Load;
+use super::udp::Best;
 use super::up::Up;
 use super::usage::Watched;
-use super::{flows, tcp, udp};
+use super::{tcp, udp};
 use crate::report::Figure;
 
 /// Measures once.
 pub(super) fn measure(up: &mut Up, cell: Cell, seconds: u32) -> Result<Figure> {
     up.bed.set_path(cell.path())?;
-    let gateways = up.gateways();
     match cell {
         Cell::Tcp { flows, sender, .. } => {
+            let gateways = up.gateways();
             let before = cpu(gateways)?;
             let streams = tcp::run(&up.bed, &up.dir, flows, sender, seconds)?;
             let cpu = spent(before, cpu(gateways)?, streams.bits);
             let retransmits = Some(streams.retransmits);
             Ok(Figure { gbps: streams.rate / GIGA, cpu, retransmits, ..Figure::default() })
         }
-        Cell::Udp { size, .. } => {
-            let best = udp::search(&up.bed, size, || cpu(gateways))?;
-            let step = best.step;
-            Ok(Figure {
-                gbps: step.rate() / GIGA,
-                packets: Some(step.packets),
-                cpu: spent(best.before, best.after, step.octets * 8.0),
-                loss: Some(step.loss()),
-                reordered: Some(best.reordered),
-                ..Figure::default()
-            })
-        }
-        Cell::Flows => {
-            let before = cpu(gateways)?;
-            let (rate, bits) = flows::run(&up.bed, seconds)?;
-            Ok(Figure { gbps: rate / GIGA, cpu: spent(before, cpu(gateways)?, bits), ..Figure::default() })
-        }
+        Cell::Udp { size, .. } => highest(up, &Load::of(size)),
+        Cell::Flows => highest(up, &Load::flows()),
     }
+}
+
+fn highest(up: &Up, load: &Load) -> Result<Figure> {
+    let gateways = up.gateways();
+    let Best { step, before, after, reordered } = udp::search(&up.bed, load, || cpu(gateways))?;
+    Ok(Figure {
+        gbps: step.rate() / GIGA,
+        packets: Some(step.packets()),
+        cpu: spent(before, after, step.bits()),
+        retransmits: None,
+        loss: Some(step.loss()),
+        reordered,
+    })
 }
 
 type Spent = Option<[Duration; 2]>;

@@ -29,8 +29,15 @@ impl Programs {
             Build::NoCrypto => {
                 let target = self.target.join("no-crypto");
                 let mut command = cargo();
-                command.args(["build", "--release", "--package", "gotthard-benches", "--target-dir"]);
-                command.arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
+                command.args([
+                    "build",
+                    "--release",
+                    "--package",
+                    "gotthard-benches",
+                    "--bin",
+                    "gotthard-benches",
+                ]);
+                command.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
                 command.env("RUSTFLAGS", "--cfg gotthard_no_crypto");
                 run(command, "the gateway without crypto")?;
                 Ok(target.join("release/gotthard-benches"))

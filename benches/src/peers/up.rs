@@ -13,9 +13,10 @@ use gotthard_lab::{Process, Run, Suite, traffic, wait};
 
 use super::bed::{Bed, INNER_MTU, OUTER, Side};
 use super::candidate::{Candidate, Gotthard, Kind};
+use super::generator::{FLOWS, flow_address};
 use super::programs::Programs;
 use super::usage::Watched;
-use super::{command, flows, tcp};
+use super::{command, tcp};
 use crate::interrupt;
 
 /// Both hosts and what runs in them.
@@ -24,6 +25,8 @@ pub(super) struct Up {
     ends: Ends,
     _iperf3: Process,
     pub(super) bed: Bed,
+    /// It has a device for each flow.
+    many_devices: bool,
     /// Where its files are.
     pub(super) dir: PathBuf,
 }
@@ -41,6 +44,7 @@ impl Up {
         let dir = dir.join(&candidate.name);
         fs::create_dir_all(&dir)?;
         let bed = Bed::new(candidate.between)?;
+        let many_devices = matches!(&candidate.kind, Kind::Gotthard(gateway) if gateway.tunnels > 1);
         let ends = match &candidate.kind {
             Kind::Bare => bare(&bed)?,
             Kind::Gotthard(gateway) => gotthard(&bed, gateway, candidate.has_flows(), programs, &dir)?,
@@ -49,7 +53,7 @@ impl Up {
         };
         traffic::await_ping(&bed.left, Side::Right.inner().into(), CONNECTED)?;
         let iperf3 = tcp::serve(&bed, &dir)?;
-        Ok(Self { ends, _iperf3: iperf3, bed, dir })
+        Ok(Self { ends, _iperf3: iperf3, bed, many_devices, dir })
     }
 
     /// The gateways' processes, left and right; none where there is no gateway.
@@ -71,6 +75,7 @@ impl Up {
     /// Ends our gateways and returns what both dropped, by reason.
     pub(super) fn end(&mut self) -> Result<BTreeMap<String, u64>> {
         let mut drops = BTreeMap::new();
+        self.remove_devices();
         let Ends::Processes { left, right } = &mut self.ends else { return Ok(drops) };
         for (side, process) in Side::BOTH.into_iter().zip([left, right]) {
             process.signal(Signal::TERM)?;
@@ -84,6 +89,21 @@ impl Up {
             }
         }
         Ok(drops)
+    }
+
+    /// Removes many devices at once: one by one, as they go with a process, each would wait for all cores.
+    fn remove_devices(&mut self) {
+        if core::mem::take(&mut self.many_devices) {
+            for side in Side::BOTH {
+                let _ = self.bed.host(side).ip(&format!("link del group {GROUP}"));
+            }
+        }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.remove_devices();
     }
 }
 
@@ -129,9 +149,9 @@ fn gotthard(bed: &Bed, gateway: &Gotthard, flows: bool, programs: &Programs, dir
 /// Every stream's addresses on the one device.
 fn address_flows(bed: &Bed, side: Side, dir: &Path) -> Result<()> {
     let mut batch = String::new();
-    for flow in 0..flows::FLOWS {
-        writeln!(batch, "addr add {}/32 dev {DEVICE}", flows::address(side, flow))?;
-        writeln!(batch, "route add {}/32 dev {DEVICE}", flows::address(side.other(), flow))?;
+    for flow in 0..FLOWS {
+        writeln!(batch, "addr add {}/32 dev {DEVICE}", flow_address(side, flow))?;
+        writeln!(batch, "route add {}/32 dev {DEVICE}", flow_address(side.other(), flow))?;
     }
     ip_batch(bed, side, dir, &batch)
 }
@@ -141,9 +161,9 @@ fn address_tunnels(bed: &Bed, side: Side, tunnels: u16, dir: &Path) -> Result<()
     let mut batch = String::new();
     for tunnel in 0..tunnels {
         let device = format!("{DEVICE}{tunnel}");
-        writeln!(batch, "link set {device} mtu {INNER_MTU} gso_max_size {GSO_MAX_SIZE} up")?;
-        writeln!(batch, "addr add {}/32 dev {device}", flows::address(side, tunnel))?;
-        writeln!(batch, "route add {}/32 dev {device}", flows::address(side.other(), tunnel))?;
+        writeln!(batch, "link set {device} mtu {INNER_MTU} gso_max_size {GSO_MAX_SIZE} group {GROUP} up")?;
+        writeln!(batch, "addr add {}/32 dev {device}", flow_address(side, tunnel))?;
+        writeln!(batch, "route add {}/32 dev {device}", flow_address(side.other(), tunnel))?;
     }
     writeln!(batch, "addr add {}/32 dev {DEVICE}0", side.inner())?;
     writeln!(batch, "route add {}/32 dev {DEVICE}0 src {}", side.other().inner(), side.inner())?;
@@ -181,6 +201,8 @@ fn strongswan(bed: &Bed, suite: Suite, dir: &Path) -> Result<Ends> {
 const DEVICE: &str = "gt";
 /// What fits one send of at most 65,507 octets: 44 segments of the inner MTU, and headers.
 const GSO_MAX_SIZE: u32 = 60_000;
+/// The device group of many devices.
+const GROUP: u16 = 4500;
 const READY: Duration = Duration::from_mins(1);
 const CONNECTED: Duration = Duration::from_secs(10);
 const ENDED: Duration = Duration::from_secs(20);

@@ -80,7 +80,7 @@ fn aims(report: &Report) -> Vec<Aim> {
             AtLeast(1.3),
         ),
         aim(
-            "1,000 streams, 1,000 SAs of 10,000 : one SA",
+            "1,000 flows, 1,000 SAs of 10,000 : one SA",
             ratio("many-sas", "one-sa", Cell::Flows),
             AtLeast(0.9),
         ),

@@ -64,6 +64,12 @@ impl Chart {
             y += row.height();
         }
         self.marks(svg, top, bottom)?;
+        // Above the marks: a figure must be readable where a mark crosses it.
+        let mut y = top;
+        for row in &self.rows {
+            self.figures(svg, row, y)?;
+            y += row.height();
+        }
         for (index, line) in self.caption.iter().enumerate() {
             let y = bottom + AXIS + (index + 1) as f64 * LINE;
             writeln!(
@@ -112,21 +118,31 @@ impl Chart {
         let label = escape(&row.label);
         writeln!(
             svg,
-            "<text x=\"{}\" y=\"{middle}\" text-anchor=\"end\"{weight}>{label}</text>",
+            "<text x=\"{}\" y=\"{middle}\" font-size=\"12.5\" text-anchor=\"end\"{weight}>{label}</text>",
             LABELS - 10.0
         )?;
         let colour = if row.ours { OURS } else { THEIRS };
         for (index, (value, shade)) in row.values.iter().zip(SHADES).enumerate() {
             let Some(value) = value else { continue };
-            let (y, end) = (y + GAP / 2.0 + index as f64 * BAR, self.x(*value));
-            let (width, thickness) = (end - LABELS, BAR - 2.0);
+            let (y, width) = (bar_top(y, index), self.x(*value) - LABELS);
             writeln!(
                 svg,
-                "<rect x=\"{LABELS}\" y=\"{y}\" width=\"{width:.1}\" height=\"{thickness}\" fill=\"{colour}\" \
+                "<rect x=\"{LABELS}\" y=\"{y}\" width=\"{width:.1}\" height=\"{THICKNESS}\" fill=\"{colour}\" \
                  fill-opacity=\"{shade}\"/>"
             )?;
-            let (x, y) = (end + 5.0, y + thickness - 3.5);
-            writeln!(svg, "<text x=\"{x:.1}\" y=\"{y}\" font-size=\"12\">{value:.2}</text>")?;
+        }
+        Ok(())
+    }
+
+    fn figures(&self, svg: &mut String, row: &Bars, y: f64) -> core::fmt::Result {
+        for (index, value) in row.values.iter().enumerate() {
+            let Some(value) = value else { continue };
+            let (x, y) = (self.x(*value) + 5.0, bar_top(y, index) + THICKNESS - 3.0);
+            writeln!(
+                svg,
+                "<text x=\"{x:.1}\" y=\"{y}\" font-size=\"12\" stroke=\"#fff\" stroke-width=\"3\" \
+                 paint-order=\"stroke\">{value:.2}</text>"
+            )?;
         }
         Ok(())
     }
@@ -140,10 +156,11 @@ impl Chart {
                  stroke-dasharray=\"6 4\"/>",
                 label.min(top)
             )?;
-            let x = x + 6.0;
+            let beyond = x > f64::midpoint(LABELS, WIDTH);
+            let (x, anchor) = if beyond { (x - 6.0, "end") } else { (x + 6.0, "start") };
             writeln!(
                 svg,
-                "<text x=\"{x:.1}\" y=\"{label}\" font-size=\"12\" fill=\"{MARK}\">{}</text>",
+                "<text x=\"{x:.1}\" y=\"{label}\" font-size=\"12\" text-anchor=\"{anchor}\" fill=\"{MARK}\">{}</text>",
                 escape(mark.label)
             )?;
         }
@@ -159,6 +176,11 @@ impl Chart {
         let values = self.rows.iter().flat_map(|row| row.values.iter().flatten().copied());
         values.chain(self.marks.iter().map(|mark| mark.at)).fold(0.1, f64::max)
     }
+}
+
+/// Where a bar of a group begins.
+fn bar_top(group: f64, index: usize) -> f64 {
+    group + GAP / 2.0 + index as f64 * BAR
 }
 
 impl Bars {
@@ -195,7 +217,7 @@ fn escape(text: &str) -> String {
 
 const WIDTH: f64 = 960.0;
 /// Where the labels end and the axis begins.
-const LABELS: f64 = 330.0;
+const LABELS: f64 = 340.0;
 /// Room for the figure behind the longest bar.
 const VALUES: f64 = 70.0;
 const MARGIN: f64 = 18.0;
@@ -203,6 +225,7 @@ const TOP: f64 = 52.0;
 const LINE: f64 = 18.0;
 const AXIS: f64 = 22.0;
 const BAR: f64 = 16.0;
+const THICKNESS: f64 = 14.0;
 const GAP: f64 = 10.0;
 const SCALE: f32 = 2.0;
 

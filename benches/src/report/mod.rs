@@ -29,7 +29,6 @@ pub(crate) struct PlotArguments {
 
 /// Writes JSON, tables and pictures into a folder.
 pub(crate) fn write(report: &Report, out: &Path) -> Result<()> {
-    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     let json = format!("{}\n", serde_json::to_string_pretty(report)?);
     put(&out.join("peers.json"), json.as_bytes())?;
     show(report, out)
@@ -57,6 +56,9 @@ fn show(report: &Report, out: &Path) -> Result<()> {
 }
 
 fn put(file: &Path, octets: &[u8]) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
     fs::write(file, octets).with_context(|| file.display().to_string())?;
     eprintln!("wrote {}", file.display());
     Ok(())

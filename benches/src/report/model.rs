@@ -161,3 +161,44 @@ impl Row {
         self.obstacle.as_deref().or(of_cell.and_then(|sample| sample.failure.as_deref()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::cell::{EIGHT_STREAMS, ONE_STREAM};
+
+    fn row(rates: &[Option<f64>]) -> Row {
+        let sample = |gbps: &Option<f64>| Sample {
+            round: 1,
+            cell: ONE_STREAM,
+            figure: gbps.map(|gbps| Figure { gbps, ..Figure::default() }),
+            failure: gbps.is_none().then(|| "nothing arrived".to_owned()),
+        };
+        let samples = rates.iter().map(sample).collect();
+        Row { samples, ..Row::new("a", "A", Class::Ours, None) }
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two_in_the_middle() {
+        assert_eq!(row(&[Some(9.0), Some(1.0), Some(2.0)]).gbps(ONE_STREAM), Some(2.0));
+        assert_eq!(row(&[Some(4.0), Some(1.0), Some(2.0), Some(9.0)]).gbps(ONE_STREAM), Some(3.0));
+        assert_eq!(row(&[]).gbps(ONE_STREAM), None);
+        assert_eq!(row(&[Some(4.0)]).gbps(EIGHT_STREAMS), None);
+    }
+
+    #[test]
+    fn a_round_that_failed_is_told_and_spoils_no_median() {
+        let row = row(&[Some(4.0), None, Some(6.0)]);
+        assert_eq!(row.gbps(ONE_STREAM), Some(5.0));
+        assert_eq!(row.failure(ONE_STREAM), Some("nothing arrived"));
+        assert_eq!(row.failure(EIGHT_STREAMS), None);
+    }
+
+    #[test]
+    fn a_report_survives_its_json() {
+        let report = Report::new(Settings { rounds: 1, seconds: 1 }, vec![row(&[Some(1.5)])]);
+        let json = serde_json::to_string(&report).expect("JSON");
+        let read: Report = serde_json::from_str(&json).expect("the same");
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), json);
+    }
+}

@@ -161,3 +161,32 @@ fn processes(text: &mut String, report: &Report) -> core::fmt::Result {
 fn one_line(reason: &str) -> String {
     reason.lines().next().unwrap_or_default().replace('|', "/")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Figure, Sample, Settings};
+
+    fn row(name: &str, class: Class, gbps: f64) -> Row {
+        let figure = Some(Figure { gbps, cpu: Some([0.05, 0.075]), ..Figure::default() });
+        let samples = vec![Sample { round: 1, cell: ONE_STREAM, figure, failure: None }];
+        Row { samples, ..Row::new(name, name, class, None) }
+    }
+
+    #[test]
+    fn a_rate_is_shown_beside_the_link_and_the_best_gateway() {
+        let missing = Row::new("absent", "absent", Class::Program, Some("it is not\ninstalled".to_owned()));
+        let rows = vec![
+            row("veth", Class::Link, 20.0),
+            row("gotthard", Class::Ours, 8.0),
+            row("strongswan", Class::Strongswan, 2.0),
+            missing,
+        ];
+        let text = markdown(&Report::new(Settings { rounds: 1, seconds: 1 }, rows));
+        assert!(text.contains("| gotthard | 8.00 (40 %, 100 %) |"), "{text}");
+        assert!(text.contains("| strongswan | 2.00 (10 %, 25 %) |"), "{text}");
+        assert!(text.contains("| gotthard | 0.050 / 0.075 |"), "{text}");
+        assert!(text.contains("| one stream, GCM : veth alone | 0.400 | ≥ 0.45 | missed |"), "{text}");
+        assert!(text.contains("| absent | left out: it is not | | | | |"), "{text}");
+    }
+}
