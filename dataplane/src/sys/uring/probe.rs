@@ -20,6 +20,13 @@ pub enum Unavailable {
 
 /// Whether [`super::Ring`] runs here.
 pub fn available() -> Result<(), Unavailable> {
+    // A ring that was closed ends a little later, and interrupts what its maker does then (EINTR): so that is a thread which
+    // does nothing else.
+    let probe = std::thread::Builder::new().name("gth-probe".into()).spawn(probe)?;
+    probe.join().unwrap_or_else(|_| Err(io::Error::other("the probe panicked").into()))
+}
+
+fn probe() -> Result<(), Unavailable> {
     let uring: IoUring = IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(1)?;
     let mut probe = Probe::new();
     uring.submitter().register_probe(&mut probe)?;
