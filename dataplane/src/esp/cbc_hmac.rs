@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::cipher::{BATCH, Numbered};
 use super::header;
-use super::multibuffer::{self, DecryptLanes, EncryptLanes, HmacLanes, Lane, Lanes, Tag, Units};
+use super::multibuffer::{self, DecryptLanes, Done, EncryptLanes, HmacLanes, Lane, Lanes, Tag, Units};
 use super::transform::{Hmac, Transform};
 use crate::drop_reason::DropReason;
 use crate::sa::SpecError;
@@ -86,13 +86,21 @@ impl CbcSealer {
         Ok(())
     }
 
-    /// [`Self::seal`] for each of `packets`, group by group: what was encrypted is hashed while it is in the cache.
+    /// [`Self::seal`] for each of `packets`.
     pub(super) fn seal_batch(&self, packets: &mut [Numbered<'_>]) {
+        for packets in packets.chunks_mut(BATCH) {
+            self.seal_together(packets);
+        }
+    }
+
+    /// Seals at most [`BATCH`] packets, group by group: what was encrypted is hashed while it is in the cache.
+    fn seal_together(&self, packets: &mut [Numbered<'_>]) {
         let plain = |packet: &mut Numbered<'_>| packet.result = self.seal(packet.seq, packet.octets);
         if packets.len() < 2 {
             return packets.iter_mut().for_each(plain);
         }
-        let mut lanes = Lanes::new(packets, self.icv.len, plain);
+        let mut done = Done::default();
+        let mut lanes = Lanes::new(packets, self.icv.len, DropReason::Seal, plain);
         for group in lanes.as_mut_slice().chunks_mut(multibuffer::LANES) {
             match &self.lanes {
                 Some(lanes) => lanes.encrypt(group),
@@ -106,8 +114,10 @@ impl CbcSealer {
                 for (octet, value) in lane.icv.iter_mut().zip(tag) {
                     *octet = *value;
                 }
+                done.add(lane);
             }
         }
+        done.settle(packets);
     }
 }
 
@@ -161,14 +171,21 @@ impl CbcOpener {
         Ok(())
     }
 
-    /// [`Self::open`] for each of `packets`, group by group: what was hashed is decrypted while it is in the cache.
+    /// [`Self::open`] for each of `packets`.
     pub(super) fn open_batch(&self, packets: &mut [Numbered<'_>]) {
+        for packets in packets.chunks_mut(BATCH) {
+            self.open_together(packets);
+        }
+    }
+
+    /// Opens at most [`BATCH`] packets, group by group: what was hashed is decrypted while it is in the cache.
+    fn open_together(&self, packets: &mut [Numbered<'_>]) {
         let plain = |packet: &mut Numbered<'_>| packet.result = self.open(packet.seq, packet.octets);
         if packets.len() < 2 {
             return packets.iter_mut().for_each(plain);
         }
-        let mut forged = [false; BATCH];
-        let mut lanes = Lanes::new(packets, self.icv.len, plain);
+        let mut done = Done::default();
+        let mut lanes = Lanes::new(packets, self.icv.len, DropReason::Icv, plain);
         for group in lanes.as_mut_slice().chunks_mut(multibuffer::LANES) {
             let tags = self.icv.compute_group(group);
             for (lane, tag) in group.iter_mut().zip(&tags) {
@@ -176,14 +193,11 @@ impl CbcOpener {
                     tag.get(..lane.icv.len()).is_some_and(|expected| expected.ct_eq(lane.icv).into());
                 if genuine {
                     self.decrypt(lane);
-                } else if let Some(forged) = forged.get_mut(lane.place) {
-                    *forged = true;
+                    done.add(lane);
                 }
             }
         }
-        for (packet, _) in packets.iter_mut().zip(forged).filter(|(_, forged)| *forged) {
-            packet.result = Err(DropReason::Icv);
-        }
+        done.settle(packets);
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use crate::drop_reason::DropReason;
 use crate::sa::SpecError;
 use crate::sa::spec::Keys;
 
-/// Most packets of one [`Sealer::seal_batch`] or [`Opener::open_batch`].
+/// Most packets that are sealed or opened together.
 pub const BATCH: usize = 64;
 
 /// A whole ESP packet before a [`Sealer`] or an [`Opener`].
@@ -27,10 +27,10 @@ pub struct Numbered<'p> {
 }
 
 impl<'p> Numbered<'p> {
-    /// The packet `seq`, to be sealed or opened.
+    /// The packet `seq`, to be sealed or opened; a failure until that is done.
     #[inline]
     pub fn new(seq: u64, octets: &'p mut [u8]) -> Self {
-        Self { seq, octets, result: Ok(()) }
+        Self { seq, octets, result: Err(DropReason::Seal) }
     }
 }
 
@@ -76,7 +76,7 @@ impl Sealer {
         }
     }
 
-    /// [`Self::seal`] for each of `packets`, at most [`BATCH`] of them.
+    /// [`Self::seal`] for each of `packets`, [`BATCH`] of them together.
     #[inline]
     pub fn seal_batch(&self, packets: &mut [Numbered<'_>]) {
         match self {
@@ -117,7 +117,7 @@ impl Opener {
         }
     }
 
-    /// [`Self::open`] for each of `packets`, at most [`BATCH`] of them. One that fails says nothing of the others.
+    /// [`Self::open`] for each of `packets`, [`BATCH`] of them together. One that fails says nothing of the others.
     #[inline]
     pub fn open_batch(&self, packets: &mut [Numbered<'_>]) {
         match self {

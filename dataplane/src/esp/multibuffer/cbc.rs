@@ -32,58 +32,71 @@ impl EncryptLanes {
             (*chain, *rest) = lane.blocks();
         }
         // In each turn all lanes advance to where the shortest ends, which then leaves.
-        while let Some(blocks) = running.checked_sub(1).and_then(|last| rest.get(last)).map(|lane| lane.len())
-        {
+        while let Some(shortest) = running.checked_sub(1).and_then(|last| rest.get(last)) {
+            let blocks = shortest.len().min(TURN);
             let mut heads: [&mut [Block]; LANES] = core::array::from_fn(|_| Default::default());
             for (head, rest) in heads.iter_mut().zip(&mut rest).take(running) {
                 let (first, behind) = core::mem::take(rest).split_at_mut_checked(blocks).unwrap_or_default();
                 (*head, *rest) = (first, behind);
             }
-            self.encrypt_equal(running, &mut chain, &mut heads);
+            self.encrypt_equal(running, &mut chain, heads);
             running = rest.iter().take(running).take_while(|lane| !lane.is_empty()).count();
         }
     }
 
-    /// Encrypts the first `running` lanes, which have as many blocks each.
-    fn encrypt_equal(&self, running: usize, chain: &mut [Block; LANES], lanes: &mut [&mut [Block]; LANES]) {
-        let (chain, lanes) = (chain.as_mut_slice(), lanes.get_mut(..running).unwrap_or_default());
-        let (chain, lanes) = match (self.vaes, running) {
-            (Some(vaes), 16..) => self.encrypt_wide::<4, 16>(vaes, chain, lanes),
-            (Some(vaes), 12..16) => self.encrypt_wide::<3, 12>(vaes, chain, lanes),
-            _ => (chain, lanes),
-        };
-        for (chain, lanes) in chain.chunks_mut(WIDTH).zip(lanes.chunks_mut(WIDTH)) {
-            match lanes.len() {
-                8 => self.encrypt_narrow::<8>(chain, lanes),
-                7 => self.encrypt_narrow::<7>(chain, lanes),
-                6 => self.encrypt_narrow::<6>(chain, lanes),
-                5 => self.encrypt_narrow::<5>(chain, lanes),
-                4 => self.encrypt_narrow::<4>(chain, lanes),
-                3 => self.encrypt_narrow::<3>(chain, lanes),
-                2 => self.encrypt_narrow::<2>(chain, lanes),
-                _ => self.encrypt_narrow::<1>(chain, lanes),
+    /// Encrypts the first `running` lanes, which have as many blocks each, at most [`TURN`].
+    fn encrypt_equal(&self, running: usize, chain: &mut [Block; LANES], lanes: [&mut [Block]; LANES]) {
+        let mut lanes = lanes;
+        match self.vaes {
+            Some(vaes) if running == LANES => vaes.cbc_encrypt::<4, LANES>(&self.keys, chain, &mut lanes),
+            // Two passes of AES-NI, or one of VAES that encrypts up to three lanes for nothing.
+            Some(vaes) if running > WIDTH => self.encrypt_padded(vaes, running, chain, lanes),
+            _ => {
+                let lanes = lanes.get_mut(..running).unwrap_or_default();
+                for (chain, lanes) in chain.chunks_mut(WIDTH).zip(lanes.chunks_mut(WIDTH)) {
+                    self.encrypt_narrow(chain, lanes);
+                }
             }
         }
     }
 
-    /// Encrypts the first `N` lanes with VAES; returns the others.
-    fn encrypt_wide<'l, 'p, const QUADS: usize, const N: usize>(
+    /// Encrypts 9 to 16 lanes with VAES, of which the last few are idle.
+    #[inline(never)]
+    fn encrypt_padded(
         &self,
         vaes: Vaes,
-        chain: &'l mut [Block],
-        lanes: &'l mut [&'p mut [Block]],
-    ) -> (&'l mut [Block], &'l mut [&'p mut [Block]]) {
-        let (Some((chain, chain_rest)), Some((lanes, lanes_rest))) =
-            (chain.split_first_chunk_mut::<N>(), lanes.split_first_chunk_mut())
-        else {
-            return Default::default();
-        };
-        vaes.cbc_encrypt::<QUADS, N>(&self.keys, chain, lanes);
-        (chain_rest, lanes_rest)
+        running: usize,
+        chain: &mut [Block; LANES],
+        lanes: [&mut [Block]; LANES],
+    ) {
+        let mut idle = [[Block::default(); TURN]; 3];
+        let mut lanes = lanes;
+        let blocks = lanes.first().map_or(0, |lane| lane.len());
+        for (lane, idle) in lanes.iter_mut().skip(running).zip(&mut idle) {
+            *lane = idle.get_mut(..blocks).unwrap_or_default();
+        }
+        if running > 12 {
+            vaes.cbc_encrypt::<4, LANES>(&self.keys, chain, &mut lanes);
+        } else if let (Some(chain), Some(lanes)) = (chain.first_chunk_mut(), lanes.first_chunk_mut()) {
+            vaes.cbc_encrypt::<3, 12>(&self.keys, chain, lanes);
+        }
     }
 
-    /// Encrypts `N` lanes with AES-NI.
-    fn encrypt_narrow<const N: usize>(&self, chain: &mut [Block], lanes: &mut [&mut [Block]]) {
+    /// Encrypts up to [`WIDTH`] lanes with AES-NI.
+    fn encrypt_narrow(&self, chain: &mut [Block], lanes: &mut [&mut [Block]]) {
+        match lanes.len() {
+            8 => self.encrypt_some::<8>(chain, lanes),
+            7 => self.encrypt_some::<7>(chain, lanes),
+            6 => self.encrypt_some::<6>(chain, lanes),
+            5 => self.encrypt_some::<5>(chain, lanes),
+            4 => self.encrypt_some::<4>(chain, lanes),
+            3 => self.encrypt_some::<3>(chain, lanes),
+            2 => self.encrypt_some::<2>(chain, lanes),
+            _ => self.encrypt_some::<1>(chain, lanes),
+        }
+    }
+
+    fn encrypt_some<const N: usize>(&self, chain: &mut [Block], lanes: &mut [&mut [Block]]) {
         if let (Some(chain), Some(lanes)) = (chain.first_chunk_mut::<N>(), lanes.first_chunk_mut()) {
             self.aes_ni.cbc_encrypt(&self.keys, chain, lanes);
         }
@@ -108,6 +121,9 @@ impl DecryptLanes {
         self.vaes.cbc_decrypt(&self.keys, &iv, blocks);
     }
 }
+
+/// Blocks of each lane that are encrypted at a time: a packet of 1500 octets, and what idle lanes need to have.
+const TURN: usize = 96;
 
 /// Packets in the registers of AES-NI: a round takes four cycles, and two may start in each.
 const WIDTH: usize = 8;

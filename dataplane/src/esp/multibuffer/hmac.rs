@@ -169,8 +169,11 @@ fn pad<'b, const BLOCK: usize>(
     rest: &[u8],
     suffix: &[u8],
 ) -> &'b [[u8; BLOCK]] {
-    for (octet, value) in blocks.as_flattened_mut().iter_mut().zip(rest.iter().chain(suffix).chain(&[0x80])) {
-        *octet = *value;
+    if let Some((start, behind)) = blocks.as_flattened_mut().split_at_mut_checked(rest.len()) {
+        start.copy_from_slice(rest);
+        for (octet, value) in behind.iter_mut().zip(suffix.iter().chain(&[0x80])) {
+            *octet = *value;
+        }
     }
     // The length is an eighth of a block, of which the last eight octets count here.
     let used = rest.len().saturating_add(suffix.len()).saturating_add(1).saturating_add(BLOCK / 8);

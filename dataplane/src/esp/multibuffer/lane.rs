@@ -4,6 +4,7 @@
 
 use core::cmp::Reverse;
 
+use crate::drop_reason::DropReason;
 use crate::esp::cipher::{BATCH, Numbered};
 use crate::esp::header;
 use crate::simd::Block;
@@ -38,10 +39,12 @@ pub(in crate::esp) struct Lanes<'p> {
 }
 
 impl<'p> Lanes<'p> {
-    /// The well-formed of `packets`; `plain` gets the others.
+    /// The well-formed of `packets`, at most [`BATCH`], which have failed for `reason` until they are settled; `plain` gets
+    /// the others.
     pub(in crate::esp) fn new(
         packets: &'p mut [Numbered<'_>],
         icv_len: usize,
+        reason: DropReason,
         mut plain: impl FnMut(&mut Numbered<'_>),
     ) -> Self {
         let mut lanes: [Lane<'p>; BATCH] = core::array::from_fn(|_| Lane::default());
@@ -53,6 +56,7 @@ impl<'p> Lanes<'p> {
                 plain(packet);
                 continue;
             };
+            packet.result = Err(reason);
             let (Some(lane), Some((covered, icv))) =
                 (free.next(), packet.octets.split_at_mut_checked(covered))
             else {
@@ -73,6 +77,26 @@ impl<'p> Lanes<'p> {
     /// The lanes, the longest first.
     pub(in crate::esp) fn as_mut_slice(&mut self) -> &mut [Lane<'p>] {
         self.lanes.get_mut(..self.count).unwrap_or_default()
+    }
+}
+
+/// Which packets of a batch the lanes have done, by their place.
+#[derive(Default)]
+pub(in crate::esp) struct Done(u64);
+
+impl Done {
+    /// The packet of `lane` is done.
+    pub(in crate::esp) fn add(&mut self, lane: &Lane<'_>) {
+        self.0 |= 1_u64.unbounded_shl(u32::try_from(lane.place).unwrap_or(u32::MAX));
+    }
+
+    /// Lets what is done succeed.
+    pub(in crate::esp) fn settle(&self, packets: &mut [Numbered<'_>]) {
+        for (packet, place) in packets.iter_mut().zip(0..u64::BITS) {
+            if self.0 & 1 << place != 0 {
+                packet.result = Ok(());
+            }
+        }
     }
 }
 

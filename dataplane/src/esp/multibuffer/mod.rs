@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 pub(super) use cbc::{DecryptLanes, EncryptLanes, LANES};
 pub(super) use hmac::{HmacLanes, Tag};
-pub(super) use lane::{Lane, Lanes};
+pub(super) use lane::{Done, Lane, Lanes};
 
 use crate::simd::{AesNi, Sha256Ni, Sha256x16, Sha512x8, Vaes};
 
@@ -30,7 +30,7 @@ pub fn selected() -> &'static str {
 /// The vector units that batches are given to. What is `None` is done packet by packet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Units {
-    /// Encrypts sixteen packets, and decrypts.
+    /// Encrypts nine to sixteen packets, and decrypts.
     vaes: Option<Vaes>,
     /// Encrypts up to eight packets.
     aes_ni: Option<AesNi>,

@@ -54,12 +54,12 @@ fn keys(transform: Transform, seed: u8) -> Keys {
 
 /// The lengths, in blocks, of the packets of a batch: all but one equal, or mixed.
 fn lengths() -> impl Strategy<Value = Vec<usize>> {
-    let equal = (0usize..125, 0usize..125, 1usize..=64).prop_map(|(most, last, count)| {
+    let equal = (0usize..125, 0usize..125, 1usize..=80).prop_map(|(most, last, count)| {
         let mut lengths = vec![most; count];
         lengths[count - 1] = last;
         lengths
     });
-    prop_oneof![equal, proptest::collection::vec(0usize..125, 1..=64)]
+    prop_oneof![equal, proptest::collection::vec(0usize..125, 1..=80)]
 }
 
 proptest! {
@@ -73,7 +73,7 @@ proptest! {
         seed: u8,
         first in prop_oneof![1u64..100, 0xffff_ffe0u64..0x1_0000_0020],
         lengths in lengths(),
-        damaged in proptest::collection::btree_map(0usize..64, (any::<proptest::sample::Index>(), 0u8..8), 0..4),
+        damaged in proptest::collection::btree_map(0usize..80, (any::<proptest::sample::Index>(), 0u8..8), 0..4),
     ) {
         let keys = keys(transform, seed);
         let plain = CbcSealer::new(transform, &keys, esn, Units::default()).unwrap();
@@ -114,7 +114,7 @@ proptest! {
     fn malformed_packets_fail_beside_good_ones_as_they_do_alone(
         bits in 0u8..32,
         transform in proptest::sample::select(CBC.to_vec()),
-        lengths in proptest::collection::vec(0usize..200, 2..=64),
+        lengths in proptest::collection::vec(0usize..200, 2..=80),
     ) {
         let keys = keys(transform, 0);
         let plain = CbcOpener::new(transform, &keys, true, Units::default()).unwrap();
