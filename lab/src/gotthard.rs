@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::path::Path as Way;
 use crate::status::Status;
 use crate::strongswan::posture;
 use crate::{Netns, Process, Run, Suite, netns, wait};
@@ -95,6 +96,8 @@ pub struct Config {
     pub options: Vec<String>,
     /// The tunnels.
     pub tunnels: Vec<Tunnel>,
+    /// The way that packets take through it; `None`: the one that `GOTTHARD_PATH` names, or the gateway's own choice.
+    pub path: Option<Way>,
     /// The daemon's log level.
     pub log: &'static str,
 }
@@ -126,8 +129,9 @@ impl Config {
             cloud: "aws".to_owned(),
             remote: vec!["10.200.0.0/16".to_owned()],
             suite,
-            options: Vec::new(),
+            options: vec![posture::USERSPACE_WINDOW.to_owned()],
             tunnels: vec![tunnel(0), tunnel(1)],
+            path: None,
             log: "debug",
         }
     }
@@ -139,13 +143,22 @@ impl Config {
         self
     }
 
+    /// The same on this way.
+    #[must_use]
+    pub const fn on(mut self, path: Way) -> Self {
+        self.path = Some(path);
+        self
+    }
+
     /// As TOML. The connection is called [`CONNECTION`], its tunnels `1`, `2`, …
     pub fn render(&self) -> Result<String> {
         let Self { local, cloud, remote, suite, options, tunnels, .. } = self;
+        let path = self.path.map_or_else(Way::wanted, |path| Ok(Some(path)))?;
+        let keys = path.map(Way::keys).unwrap_or_default();
         let mut text = String::new();
         write!(
             text,
-            "[gateway]\nlocal = \"{local}\"\n\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\nrouting = \"static\"\n\
+            "[gateway]\nlocal = \"{local}\"\n{keys}\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\nrouting = \"static\"\n\
              remote = {remote:?}\nencapsulation = \"udp\"\nsuites = [\"{}\"]\nesp = [\"{}\"]\n",
             suite.ike(),
             suite.esp()

@@ -14,6 +14,9 @@ pub mod gotthard;
 pub mod hostile;
 pub mod nat;
 pub mod netns;
+pub mod pair;
+pub mod path;
+pub mod payload;
 pub mod pcap;
 pub mod process;
 pub mod run;
@@ -26,6 +29,7 @@ pub mod wait;
 
 pub use gotthard::Gotthard;
 pub use netns::Netns;
+pub use path::Path;
 pub use process::Process;
 pub use run::Run;
 pub use suite::Suite;

@@ -83,11 +83,31 @@ impl Process {
         Ok(())
     }
 
-    /// Resident set in KiB (`VmRSS`).
+    /// Resident set in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The largest resident set that it has had, in KiB.
+    pub fn peak_resident_kib(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// A row of proc_pid_status(5) in KiB.
+    fn memory(&self, row: &'static str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(row)).context(row)?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// The names of its threads, those that the kernel made for it too.
+    pub fn threads(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            // One that ends meanwhile has no name any more.
+            names.extend(std::fs::read_to_string(task?.path().join("comm")));
+        }
+        Ok(names.iter().map(|name| name.trim_end().to_owned()).collect())
     }
 
     /// Open file descriptors.

@@ -9,8 +9,23 @@ use serde_json::Value;
 /// The whole gateway.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Status {
+    /// How packets are moved.
+    pub dataplane: Dataplane,
     /// Its connections.
     pub connections: Vec<Connection>,
+}
+
+/// How packets are moved.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Dataplane {
+    /// `io_uring` or `syscalls`.
+    pub backend: String,
+    /// Threads that move packets.
+    pub workers: usize,
+    /// Of `tso`, `uso`, `udp_segment`, `udp_gro` those that are in use.
+    pub offloads: Vec<String>,
+    /// What encrypts AES-CBC.
+    pub cbc: String,
 }
 
 /// One connection.
@@ -146,6 +161,10 @@ impl Tunnel {
 /// Fails where a key of the contract is missing or its value is of another kind.
 fn check(value: &Value) -> Result<()> {
     ensure!(value["schema_version"] == 1, "schema_version is {}", value["schema_version"]);
+    expect(value, "/dataplane", DATAPLANE)?;
+    for offload in value["dataplane"]["offloads"].as_array().context("offloads")? {
+        ensure!(offload.as_str().is_some_and(|name| OFFLOADS.contains(&name)), "{offload} is no offload");
+    }
     for connection in value["connections"].as_array().context("connections")? {
         expect(connection, "", &[("name", "string"), ("state", "up|degraded|down"), ("tunnels", "array")])?;
         for tunnel in connection["tunnels"].as_array().context("tunnels")? {
@@ -190,6 +209,11 @@ fn expect(object: &Value, at: &str, keys: &[(&str, &str)]) -> Result<()> {
     }
     Ok(())
 }
+
+const DATAPLANE: &[(&str, &str)] =
+    &[("backend", "io_uring|syscalls"), ("workers", "number"), ("offloads", "array"), ("cbc", "string")];
+
+const OFFLOADS: &[&str] = &["tso", "uso", "udp_segment", "udp_gro"];
 
 const TUNNEL: &[(&str, &str)] = &[
     ("name", "string"),

@@ -71,9 +71,11 @@ pub enum Direction {
     Up,
     /// The server.
     Down,
+    /// Both at once.
+    Both,
 }
 
-/// One TCP stream between two hosts.
+/// One stream between two hosts.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream<'a> {
     /// Where the client runs.
@@ -92,34 +94,73 @@ pub struct Stream<'a> {
     pub cap_mbit: Option<u32>,
 }
 
+/// What became of the datagrams of a measurement, the worse of two directions where both send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagrams {
+    /// Sent.
+    pub sent: u64,
+    /// Not arrived.
+    pub lost: u64,
+    /// Arrived after one with a higher number.
+    pub late: u64,
+}
+
 impl Stream<'_> {
-    /// Runs iperf3 and returns what the receiver got, in bits per second; fails if nothing arrived.
+    /// Runs iperf3 and returns what the receiver got, in bits per second, of two directions the lesser; fails if nothing
+    /// arrived.
     pub fn run(&self, run: &Run) -> Result<f64> {
+        let report = self.report(run, &[])?;
+        let received = |sum: &str| report.pointer(&format!("/end/{sum}/bits_per_second"))?.as_f64();
+        let bits = self.sums(["sum_received", "sum_received_bidir_reverse"]).map(received);
+        match bits.reduce(|one, other| Some(one?.min(other?))).flatten() {
+            Some(bits) if bits > 0.0 => Ok(bits),
+            _ => bail!("iperf3 from {} to {}: {report}", self.from, self.to),
+        }
+    }
+
+    /// The same with UDP datagrams of `octets`; `cap_mbit` should be set.
+    pub fn run_udp(&self, run: &Run, octets: usize) -> Result<Datagrams> {
+        let report = self.report(run, &["-u", "-l", &octets.to_string()])?;
+        let counted = |sum: &str, key: &str| report.pointer(&format!("/end/{sum}/{key}"))?.as_u64();
+        let read = |sum| Some((counted(sum, "packets")?, counted(sum, "lost_packets")?));
+        let sums: Option<Vec<_>> = self.sums(["sum", "sum_bidir_reverse"]).map(read).collect();
+        let streams = report.pointer("/end/streams").and_then(Value::as_array).into_iter().flatten();
+        let late = streams.filter_map(|stream| stream.pointer("/udp/out_of_order")?.as_u64()).max();
+        match (sums.and_then(|sums| sums.into_iter().max_by_key(|(_, lost)| *lost)), late) {
+            (Some((sent, lost)), Some(late)) if sent > 0 => Ok(Datagrams { sent, lost, late }),
+            _ => bail!("iperf3 -u from {} to {}: {report}", self.from, self.to),
+        }
+    }
+
+    /// The sums of iperf3's report that concern us; the second is there where both ends send.
+    fn sums(&self, [one, reverse]: [&'static str; 2]) -> impl Iterator<Item = &'static str> {
+        [Some(one), (self.direction == Direction::Both).then_some(reverse)].into_iter().flatten()
+    }
+
+    fn report(&self, run: &Run, options: &[&str]) -> Result<Value> {
         let mut server = self.server.command("iperf3");
         server.args(["-s", "-1", "--forceflush", "-B", &self.to.to_string()]);
         let (mut server, listening) = Process::spawn_with_output(&mut server, "iperf3-server", run.dir())?;
         wait::until_true(SERVER_START, "iperf3 to listen", || {
             Ok(std::fs::read_to_string(&listening)?.contains("Server listening"))
         })?;
-        let report = self.client_report()?;
+        let report = self.client_report(options)?;
         server.wait(SERVER_END)?;
-        let bits = report.pointer("/end/sum_received/bits_per_second").and_then(Value::as_f64);
-        match bits {
-            Some(bits) if bits > 0.0 => Ok(bits),
-            _ => bail!("iperf3 from {} to {}: {report}", self.from, self.to),
-        }
+        Ok(report)
     }
 
-    fn client_report(&self) -> Result<Value> {
+    fn client_report(&self, options: &[&str]) -> Result<Value> {
         let mut client = self.client.command("iperf3");
-        client.args(["-J", "--connect-timeout", "5000", "-t", &self.seconds.to_string()]);
+        client.args(["-J", "--connect-timeout", "5000", "-t", &self.seconds.to_string()]).args(options);
         client.args(["-B", &self.from.to_string(), "-c", &self.to.to_string()]);
         if let Some(mbit) = self.cap_mbit {
             client.args(["-b", &format!("{mbit}M")]);
         }
-        if self.direction == Direction::Down {
-            client.arg("-R");
-        }
+        match self.direction {
+            Direction::Up => &mut client,
+            Direction::Down => client.arg("-R"),
+            Direction::Both => client.arg("--bidir"),
+        };
         let output = client.output()?;
         let report: Value = serde_json::from_slice(&output.stdout)
             .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;

@@ -33,6 +33,10 @@ pub const ENDPOINTS: [&str; 2] = ["198.51.100.11", "198.51.100.12"];
 /// Their pre-shared keys.
 pub const PSKS: [&str; 2] = ["exampleTunnelOne_0123456789.abcd", "exampleTunnelTwo_0123456789.abcd"];
 
+/// What a gateway must know of a peer with user-space ESP: kernel-libipsec has a window of 128 packets, whatever
+/// `replay_window` of the child says.
+pub const USERSPACE_WINDOW: &str = "peer_replay_window = 128";
+
 fn own_aws() -> Vec<Connection> {
     let connection = |index: usize| Connection {
         name: format!("tun{}", index + 1),
