@@ -1,6 +1,7 @@
 //! On what, and with which versions, a run was made.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::process::Command;
 
@@ -54,7 +55,15 @@ fn versions() -> BTreeMap<String, String> {
 /// The first line that a program prints.
 fn first_line(command: &[&str]) -> Option<String> {
     let [program, arguments @ ..] = command else { return None };
-    let output = Command::new(program).args(arguments).output().ok()?;
+    let output = Command::new(program).args(arguments).env("PATH", search_path()?).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().next().map(str::to_owned).filter(|_| output.status.success())
+}
+
+/// `PATH`, and where the bench installs programs of crates.io: TARGET/peers/bin, beside TARGET/PROFILE/gotthard-benches.
+fn search_path() -> Option<OsString> {
+    let path = std::env::var_os("PATH")?;
+    let own = std::env::current_exe().ok()?;
+    let installed = own.ancestors().nth(2)?.join("peers/bin");
+    std::env::join_paths(std::env::split_paths(&path).chain([installed])).ok()
 }
