@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         arguments.add_tunnel(&handle, number)?;
     }
     let Report { backend, workers, offloads, cbc } = handle.report();
-    println!("runs {backend}, {workers} workers, {}, CBC {cbc}", offloads.join(" "));
+    println!("runs {backend}, workers {workers}, {}, CBC {cbc}", offloads.join(" "));
     println!("ready");
     // The sender's thread never ends: only a signal can end the wait.
     let _ = signalled.recv();
@@ -127,43 +127,55 @@ impl Arguments {
         };
         let first = number * self.inbound_sas;
         for spi in (ours + first..).take(self.inbound_sas as usize) {
-            done(handle.call(Command::InstallInbound(self.inbound(id, spi))))?;
+            done(handle.call(Command::InstallInbound(inbound_spec(id, spi, self.transform.into()))))?;
         }
-        done(handle.call(Command::InstallOutbound(self.outbound(id, theirs + first))))
+        done(handle.call(Command::InstallOutbound(outbound_spec(
+            id,
+            theirs + first,
+            self.transform.into(),
+            self.path(),
+        ))))
     }
 
-    fn inbound(&self, tunnel: TunnelId, spi: u32) -> InboundSpec {
-        let transform = self.transform.into();
-        InboundSpec {
-            tunnel,
-            spi,
-            transform,
-            keys: keys(transform, spi),
-            esn: true,
-            replay_window: REPLAY_WINDOW,
-            selectors: everything(),
-        }
-    }
-
-    fn outbound(&self, tunnel: TunnelId, spi: u32) -> OutboundSpec {
-        let transform = self.transform.into();
+    fn path(&self) -> OuterPath {
         let encapsulation = match self.wire {
             Wire::Udp => Encapsulation::Udp,
             Wire::Esp => Encapsulation::Esp,
         };
         let address = |ip| SocketAddr::new(ip, 4500);
-        let path = OuterPath { local: address(self.local), remote: address(self.remote), encapsulation };
-        let keys = keys(transform, spi);
-        OutboundSpec {
-            tunnel,
-            spi,
-            transform,
-            keys,
-            esn: true,
-            peer_window: 1024,
-            selectors: everything(),
-            path,
-        }
+        OuterPath { local: address(self.local), remote: address(self.remote), encapsulation }
+    }
+}
+
+/// An SA for any packet that arrives, its keys made from its SPI.
+pub(crate) fn inbound_spec(tunnel: TunnelId, spi: u32, transform: Transform) -> InboundSpec {
+    InboundSpec {
+        tunnel,
+        spi,
+        transform,
+        keys: keys(transform, spi),
+        esn: true,
+        replay_window: REPLAY_WINDOW,
+        selectors: everything(),
+    }
+}
+
+/// An SA for any packet that leaves, its keys made from its SPI.
+pub(crate) fn outbound_spec(
+    tunnel: TunnelId,
+    spi: u32,
+    transform: Transform,
+    path: OuterPath,
+) -> OutboundSpec {
+    OutboundSpec {
+        tunnel,
+        spi,
+        transform,
+        keys: keys(transform, spi),
+        esn: true,
+        peer_window: PEER_WINDOW,
+        selectors: everything(),
+        path,
     }
 }
 
@@ -234,6 +246,7 @@ fn done(reply: Reply) -> Result<()> {
 /// First SPIs of the two ends' inbound SAs: far enough apart for every tunnel's.
 const LEFT: u32 = 0x6c65_6674;
 const RIGHT: u32 = 0x7269_6768;
+const PEER_WINDOW: u32 = 1024;
 const REPLAY_WINDOW: u32 = 8192;
 const MTU_CAP: u16 = 1446;
 const OUTER_MTU: u16 = 1500;

@@ -12,6 +12,7 @@ mod gateway;
 mod interrupt;
 mod peers;
 mod report;
+mod scaling;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ enum Command {
     Gateway(gateway::Arguments),
     /// Measures Gotthard and its peers side by side in network namespaces.
     Peers(peers::Arguments),
+    /// Measures how far workers share the work of one SA, in memory.
+    Scaling(scaling::Arguments),
     /// Draws the pictures of an earlier run again, from its JSON.
     Plot(report::PlotArguments),
 }
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Peers(arguments) => peers::run(&arguments),
+        Command::Scaling(arguments) => scaling::run(&arguments),
         Command::Plot(arguments) => report::plot_again(&arguments),
     };
     match done {
