@@ -1,8 +1,8 @@
 //! A program as a candidate: `NAME=COMMAND` of the command line, and the WireGuard programs.
 //!
-//! The command runs on both ends, in the foreground, and makes a TUN device called `{interface}`. In it `{side}` is `left` or
-//! `right`, `{local}` and `{remote}` are the outer addresses. A program that then listens where wg(8) looks for it is configured
-//! as a WireGuard peer; any other must know what to do by itself.
+//! The command runs on both ends, in the foreground, and makes a TUN device called `{interface}`. In it `{side}` is
+//! `left` or `right`, `{local}` and `{remote}` are the outer addresses. A program that then listens where wg(8) looks for
+//! it is configured as a WireGuard peer; any other must know what to do by itself.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
