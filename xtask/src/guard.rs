@@ -1,7 +1,7 @@
 //! `cargo xtask guard`: the instructions that each kernel of `benches/` takes, against a committed baseline.
 //!
-//! A count, not a time: the same on a busy machine and on an idle one. valgrind runs a kernel twice, for some passes and for
-//! twice as many, and the difference is theirs alone. Its CPU has AES-NI and AVX2 and neither AVX-512, VAES nor SHA-NI,
+//! A count, not a time: the same on a busy machine and on an idle one. valgrind counts inside one function of the kernels'
+//! program, so that inputs and start-up are left out. Its CPU has AES-NI and AVX2 and neither AVX-512, VAES nor SHA-NI,
 //! whatever the machine has: code that chooses at run time is counted on the way that it takes there.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow, bail};
 /// How far a count may be from its baseline, either way: what a gain leaves room for, a loss would hide in.
 const BAND: f64 = 0.05;
 
-/// Passes of the shorter run; the other has twice as many.
+/// Passes that are counted: they differ by what the allocator does, if at all.
 const PASSES: u64 = 4;
 
 /// What became of a comparison.
@@ -215,32 +215,21 @@ fn count_all(program: &Path) -> Result<Counts> {
 
 /// Instructions a unit.
 fn count(program: &Path, kernel: &Kernel) -> Result<f64> {
-    let (short, long) = (run(program, &kernel.name, PASSES)?, run(program, &kernel.name, 2 * PASSES)?);
-    let units = PASSES * kernel.units;
-    let instructions = long.checked_sub(short).with_context(|| format!("{}: fewer for more", kernel.name))?;
-    #[expect(clippy::cast_precision_loss, reason = "instructions of a moment have far less than 52 bits")]
-    Ok(instructions as f64 / units as f64)
-}
-
-/// Instructions of a whole run.
-fn run(program: &Path, kernel: &str, passes: u64) -> Result<u64> {
     let mut valgrind = Command::new("valgrind");
-    valgrind.args([
-        "--tool=cachegrind",
-        "--cache-sim=no",
-        "--branch-sim=no",
-        "--cachegrind-out-file=/dev/null",
-    ]);
-    valgrind.arg(program).arg(kernel).arg(passes.to_string());
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", COUNTED]);
+    valgrind.arg(program).arg(&kernel.name).arg(PASSES.to_string());
     let (_, report) = output(valgrind)?;
-    instructions(&report).with_context(|| format!("no count in valgrind's report:\n{report}"))
+    let instructions = instructions(&report)
+        .filter(|instructions| *instructions > 0)
+        .with_context(|| format!("nothing counted in valgrind's report:\n{report}"))?;
+    #[expect(clippy::cast_precision_loss, reason = "instructions of a moment have far less than 52 bits")]
+    Ok(instructions as f64 / (PASSES * kernel.units) as f64)
 }
 
-/// Reads the line `==PID== I refs: 1,234,567`.
+/// Reads the line `==PID== Collected : 1234567`.
 fn instructions(report: &str) -> Option<u64> {
-    let (_, count) =
-        report.lines().find_map(|line| line.split_once("I   refs:").or(line.split_once("I refs:")))?;
-    count.trim().replace(',', "").parse().ok()
+    let (_, count) = report.lines().find_map(|line| line.split_once("Collected :"))?;
+    count.trim().parse().ok()
 }
 
 /// Standard output and standard error of a command that succeeds.
@@ -255,6 +244,9 @@ fn output(mut command: Command) -> Result<(String, String)> {
 }
 
 const PROGRAM: &str = "gotthard-benches-kernels";
+
+/// The function of [`PROGRAM`] whose instructions are counted, its callees' included.
+const COUNTED: &str = "--toggle-collect=*counted_passes*";
 
 const HEADING: &str = "\
 # Instructions under valgrind of a packet, a lookup, a message or a handshake: `cargo xtask guard --bless`.
@@ -309,9 +301,10 @@ mod tests {
     }
 
     #[test]
-    fn the_count_is_found_in_the_reports_of_old_and_new_valgrinds() {
-        assert_eq!(instructions("==1== \n==1== I   refs:      1,053,107\n"), Some(1_053_107));
-        assert_eq!(instructions("==1== I refs:        1,053,107\n"), Some(1_053_107));
-        assert_eq!(instructions("==1== D refs: 1"), None);
+    fn the_count_is_found_in_valgrinds_report() {
+        let report =
+            "==1== Events    : Ir\n==1== Collected : 1053107\n==1== \n==1== I   refs:      1,053,107\n";
+        assert_eq!(instructions(report), Some(1_053_107));
+        assert_eq!(instructions("==1== Events    : Ir\n"), None);
     }
 }
