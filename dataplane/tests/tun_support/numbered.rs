@@ -53,7 +53,9 @@ pub fn exchange(hosts: &Hosts, flows: u16, packets: u64, mut progress: impl FnMu
         }
     }
     drop(tick);
-    ticks.into_iter().for_each(|()| progress());
+    for () in ticks {
+        progress();
+    }
     receivers.into_iter().map(|receiver| receiver.join().unwrap()).fold(Seen::default(), Seen::plus)
 }
 
@@ -92,7 +94,7 @@ fn receive(socket: &UdpSocket, packets: u64, credit: &mpsc::Sender<()>, tick: &m
         highest = highest.max(Some(number));
         // Who sends or counts may have ended.
         let _ = credit.send(());
-        if seen.arrived % BLOCK == 0 {
+        if seen.arrived.is_multiple_of(BLOCK) {
             let _ = tick.send(());
         }
     }
