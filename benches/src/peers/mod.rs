@@ -59,9 +59,10 @@ struct Contender {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "network namespaces and TUN devices need root");
     ensure!(arguments.rounds > 0 && arguments.seconds > 0, "there is nothing to measure");
-    let _signalled = interrupt::catch()?;
     eprintln!("waiting for the machine to be free of other measurements …");
     let _turn = turn()?;
+    // From here on there is something to take down.
+    let _signalled = interrupt::catch()?;
     netns::remove_leftovers()?;
     command::remove_sockets();
     let dir = tempfile::Builder::new().prefix("gotthard-benches-").tempdir()?;
