@@ -52,7 +52,9 @@ fn run(name: &str, passes: usize) -> Option<()> {
 /// Found by its name.
 #[inline(never)]
 fn counted_passes(passes: &mut [Pass]) {
-    passes.iter_mut().for_each(|pass| pass());
+    for pass in passes {
+        pass();
+    }
 }
 
 /// The features by which the packet path and the cryptography under it choose their code.
