@@ -158,6 +158,10 @@ fn route_between(left: &Netns, right: &Netns, zero_checksums: bool) -> Result<Ne
     for host in [left, right] {
         host.output("ethtool", &["-K", OUTER, "tx-udp-segmentation", "off", "gro", "on"])?;
     }
+    // A veth pair gathers only what comes from a device without segmentation offload.
+    for device in ["left", "right"] {
+        router.output("ethtool", &["-K", device, "tso", "off"])?;
+    }
     if zero_checksums {
         router.output("nft", &[ZERO_CHECKSUMS])?;
     }
