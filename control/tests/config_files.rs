@@ -212,6 +212,7 @@ remote = ["10.0.0.0/8"]
 suites = ["aes256-sha256-modp2048", "aes256gcm16-sha256-ecp256"]
 esp = ["aes256gcm16"]
 mtu = 1200
+peer_replay_window = 4096
 [[connection.a.tunnel]]
 name = "1"
 peer = "10.1.2.3"
@@ -237,24 +238,25 @@ psk = "whatever you like"
         let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
         assert!(found, "{line} {key} {part}: {warnings:#?}");
     };
-    has(13, "connection.a.tunnel", "there is one tunnel");
+    has(14, "connection.a.tunnel", "there is one tunnel");
     has(10, "connection.a.suites", "takes the lowest");
     has(11, "connection.a.esp", "no PFS");
     has(12, "connection.a.mtu", "IPv6");
-    has(16, "connection.a.tunnel[1].inside", "reserves");
-    has(17, "connection.a.tunnel[1].peer_asn", "our own");
-    has(18, "connection.a.tunnel[1].psk", "AWS cannot have");
+    has(17, "connection.a.tunnel[1].inside", "reserves");
+    has(18, "connection.a.tunnel[1].peer_asn", "our own");
+    has(19, "connection.a.tunnel[1].psk", "AWS cannot have");
     has(9, "connection.a.remote", "which we advertise");
     has(9, "connection.a.remote", "10.1.2.3, the outer address");
-    has(21, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
-    has(22, "connection.b.peer_replay_window", "64 packets");
+    has(22, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
+    has(23, "connection.b.peer_replay_window", "64 packets");
+    has(13, "connection.a.peer_replay_window", "64 to 2048");
     has(5, "gateway.offloads", "on its own");
     // A host of 32 cores is fine with 32 workers.
     let cores = std::thread::available_parallelism().map_or(32, usize::from);
     if cores < 32 {
         has(4, "gateway.workers", "32 threads");
     }
-    assert_eq!(warnings.len(), 12 + usize::from(cores < 32), "{warnings:#?}");
+    assert_eq!(warnings.len(), 13 + usize::from(cores < 32), "{warnings:#?}");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 

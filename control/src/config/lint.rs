@@ -1,5 +1,6 @@
 //! What is valid, but unwise: `gotthard check` warns of it.
 
+use core::ops::RangeInclusive;
 use std::net::IpAddr;
 use std::thread;
 
@@ -85,10 +86,18 @@ impl Warnings<'_> {
     /// Several workers share an SA by batches of at most a quarter of the peer's window.
     fn peer_window(&mut self, connection: &Connection) {
         let window = connection.peer_replay_window;
+        let key = format!("connection.{}.peer_replay_window", connection.name);
+        if connection.cloud == Cloud::Aws && !AWS_WINDOWS.contains(&window) {
+            self.warn(
+                key.clone(),
+                format!("AWS cannot have a window of {window} packets: it takes 64 to 2048"),
+                "write what the tunnel's options on AWS say, or remove the key",
+            );
+        }
         let one = matches!(self.loaded.config.gateway.packet_path.workers, Workers::Count(1));
         if window < WINDOW_FOR_BATCHES && !one {
             self.warn(
-                format!("connection.{}.peer_replay_window", connection.name),
+                key,
                 format!("a window of {window} packets leaves several workers room for small batches only"),
                 "widen the peer's window to 128 or more, or write workers = 1 below [gateway]",
             );
@@ -205,6 +214,8 @@ fn overlap(a: &IpNet, b: &IpNet) -> bool {
     same_family && (a.contains(b) || b.contains(a))
 }
 
+/// What AWS takes as the replay window of a tunnel.
+const AWS_WINDOWS: RangeInclusive<u32> = 64..=2048;
 /// The narrowest that a peer of the clouds or strongSwan's user-space ESP has; a quarter of it still is half a batch.
 const WINDOW_FOR_BATCHES: u32 = 128;
 /// Smallest link MTU of IPv6 (RFC 8200 §5).
