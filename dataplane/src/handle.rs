@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 pub use crate::message::{Command, GatewayStats, Notice, Reply};
 use crate::registry::Registry;
 pub use crate::sa::in_flight::WORKERS;
+use crate::sys::affinity;
 use crate::worker::Notices;
 pub use crate::worker::mailbox::ReplyTo;
 
@@ -79,7 +80,7 @@ impl Default for Options {
     fn default() -> Self {
         let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let udp = any.map(|ip| SocketAddr::new(ip, 4500)).into();
-        Self { udp, workers: 1, backend: BackendChoice::Auto, offloads: true }
+        Self { udp, workers: default_workers(), backend: BackendChoice::Auto, offloads: true }
     }
 }
 
@@ -93,4 +94,10 @@ pub enum BackendChoice {
     IoUring,
     /// Plain system calls.
     Syscalls,
+}
+
+/// Half of the cores, because the kernel's share of the work and other programs need theirs; at most four, of which each
+/// carries several times a cloud's tunnel.
+fn default_workers() -> usize {
+    (affinity::cores().len() / 2).clamp(1, 4)
 }

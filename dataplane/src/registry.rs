@@ -82,7 +82,7 @@ impl Registry {
         let cores = spare_cores(count);
         let wakers: Vec<Waker> = (0..count).map(|_| Waker::new()).collect::<io::Result<_>>()?;
         let helpers = wakers.iter().cloned().enumerate().filter(|(index, _)| *index != RECEIVER);
-        let crew = (count > 1).then(|| Arc::new(Crew::new(helpers)));
+        let crew = (count > 1).then(|| Arc::new(Crew::new(helpers, !cores.is_empty())));
         for (index, waker) in wakers.iter().cloned().enumerate() {
             let (crew, core) = (crew.clone(), cores.get(index).copied());
             let place = Place { index, crew, core, waker };

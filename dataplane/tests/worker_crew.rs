@@ -89,7 +89,7 @@ struct Helpers {
 impl Helpers {
     fn start(count: usize) -> Self {
         let wakers: Vec<Waker> = (0..count).map(|_| Waker::new().unwrap()).collect();
-        let crew = Arc::new(Crew::new((1..).zip(wakers.iter().cloned())));
+        let crew = Arc::new(Crew::new((1..).zip(wakers.iter().cloned()), false));
         let stop = Arc::new(AtomicBool::new(false));
         let threads = (1..).zip(wakers).map(|(index, waker)| {
             let (crew, stop) = (Arc::clone(&crew), Arc::clone(&stop));

@@ -150,7 +150,7 @@ impl Team {
     fn start(transform: Transform, loads: Vec<Load>, record: Option<&mpsc::Sender<Receive>>) -> Result<Self> {
         let count = loads.len();
         let wakers: Vec<Waker> = loads.iter().map(|_| Waker::new()).collect::<std::io::Result<_>>()?;
-        let crew = (count > 1).then(|| Arc::new(Crew::new(wakers.iter().cloned().enumerate().skip(1))));
+        let crew = (count > 1).then(|| Arc::new(Crew::new(wakers.iter().cloned().enumerate().skip(1), true)));
         let (report, reports) = mpsc::channel();
         let start = Arc::new(Barrier::new(count + 1));
         let path =

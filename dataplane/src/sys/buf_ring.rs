@@ -75,9 +75,10 @@ impl BufRing {
         usize::from(self.capacity) - self.ids.len()
     }
 
-    /// Takes a buffer that is to be provided again. One too many is dropped.
+    /// Takes a buffer that is to be provided again. One too many is dropped, and one without octets, which only stood in for
+    /// another.
     pub(super) fn give(&mut self, buffer: Buffer) {
-        if self.waiting.len() < usize::from(self.capacity) {
+        if self.waiting.len() < usize::from(self.capacity) && !buffer.bytes().is_empty() {
             self.waiting.push(buffer);
         }
     }

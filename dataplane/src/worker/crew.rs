@@ -5,9 +5,10 @@
 //! does not get a core costs nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::inbound::{Arrival, lend, open_arrivals};
 use crate::esp::decapsulate::Opened;
@@ -19,7 +20,11 @@ use crate::sys::wake::Waker;
 /// The workers that help, and what there is to do.
 pub struct Crew {
     board: Mutex<VecDeque<Posted>>,
+    /// How many jobs are on the board, or will be in a moment.
+    posted: AtomicUsize,
     helpers: Vec<Helper>,
+    /// How long a helper looks for the next job before it rests.
+    patience: Duration,
 }
 
 struct Helper {
@@ -48,10 +53,16 @@ struct Posted {
 }
 
 impl Crew {
-    /// Workers that help, by number, each with what wakes it.
-    pub fn new(helpers: impl IntoIterator<Item = (usize, Waker)>) -> Self {
+    /// Workers that help, by number, each with what wakes it. With `cores_to_spare` a helper stays awake between the bursts
+    /// of a stream: to be woken takes it longer than to open a receive.
+    pub fn new(helpers: impl IntoIterator<Item = (usize, Waker)>, cores_to_spare: bool) -> Self {
         let helper = |(worker, waker)| Helper { worker, waker, rests: AtomicBool::new(false) };
-        Self { board: Mutex::default(), helpers: helpers.into_iter().map(helper).collect() }
+        Self {
+            board: Mutex::default(),
+            posted: AtomicUsize::new(0),
+            helpers: helpers.into_iter().map(helper).collect(),
+            patience: if cores_to_spare { PATIENCE } else { Duration::ZERO },
+        }
     }
 
     /// Opens what each job holds, with whoever has nothing to do. A job whose helper died does not come back.
@@ -59,6 +70,7 @@ impl Crew {
         let (done, results) = mpsc::channel();
         let mut own = jobs.pop();
         let posted = jobs.len();
+        self.posted.fetch_add(posted, Ordering::Relaxed);
         self.board().extend(jobs.drain(..).map(|job| Posted { job, done: done.clone() }));
         drop(done);
         self.wake(posted);
@@ -71,12 +83,22 @@ impl Crew {
         jobs.extend(results);
     }
 
-    /// Works on what there is to do.
+    /// Works on what there is to do, and for a moment on what comes next; not for long, since the helper has queues of its
+    /// own.
     pub(super) fn help(&self) {
-        while let Some(Posted { mut job, done }) = self.take() {
-            job.run();
-            // The owner waits for it; if it died, so does the job.
-            let _ = done.send(job);
+        let Some(first) = self.take() else { return };
+        let start = Instant::now();
+        first.run();
+        let mut last = Instant::now();
+        while last.duration_since(start) < LONGEST_HELP {
+            match self.take() {
+                Some(posted) => {
+                    posted.run();
+                    last = Instant::now();
+                }
+                None if last.elapsed() >= self.patience => return,
+                None => std::hint::spin_loop(),
+            }
         }
     }
 
@@ -93,11 +115,24 @@ impl Crew {
     }
 
     fn take(&self) -> Option<Posted> {
-        self.board().pop_front()
+        if self.posted.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let posted = self.board().pop_front()?;
+        self.posted.fetch_sub(1, Ordering::Relaxed);
+        Some(posted)
     }
 
     fn board(&self) -> MutexGuard<'_, VecDeque<Posted>> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Posted {
+    fn run(mut self) {
+        self.job.run();
+        // The owner waits for it; if it died, so does the job.
+        let _ = self.done.send(self.job);
     }
 }
 
@@ -107,3 +142,9 @@ impl Job {
         self.opened = open_arrivals(&self.sa, &self.window, lend(datagram, &self.arrivals));
     }
 }
+
+/// Twice what lies between the bursts of a stream that one worker can just receive.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// A queue of the helper's own fills up in several times this.
+const LONGEST_HELP: Duration = Duration::from_micros(500);

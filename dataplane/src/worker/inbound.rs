@@ -136,7 +136,9 @@ impl<B: Backend> Worker<B> {
             let members = &arrivals[group.clone()];
             let mut opened = [Err(DropReason::UnknownSpi); GROUP];
             if let Some(entry) = self.sad.get(members[0].spi) {
-                if crew.is_some() && fills_datagram(arrivals, &group) {
+                // An AEAD opens a receive in the time that it takes to cross from core to core and back.
+                let lends = crew.is_some() && !entry.sa.transform().is_aead();
+                if lends && fills_datagram(arrivals, &group) {
                     jobs.push(Job::new(groups.len(), entry, &mut burst[members[0].place], members));
                 } else {
                     opened = open_arrivals(&entry.sa, &entry.window, lend(burst, members));
