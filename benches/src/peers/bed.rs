@@ -85,6 +85,11 @@ impl Bed {
     /// Makes the hosts and the path between them.
     pub(super) fn new(between: Between) -> Result<Self> {
         let (left, right) = (Netns::new("left")?, Netns::new("right")?);
+        for host in [&left, &right] {
+            // A host with 1,000 links solicits routers on each when they come up, and the other end's looks every
+            // solicitation up among 1,000 link-local routes: seconds of the gateway's time before anything is measured.
+            host.sysctl("net.ipv6.conf.default.disable_ipv6=1")?;
+        }
         let router = match between {
             Between::Link => {
                 left.link(OUTER, &right, OUTER)?;

@@ -137,7 +137,6 @@ fn gotthard(bed: &Bed, gateway: &Gotthard, flows: bool, programs: &Programs, dir
             address_tunnels(bed, side, gateway.tunnels, dir)?;
         } else {
             bed.address_inside(side, DEVICE)?;
-            bed.host(side).ip(&format!("link set {DEVICE} gso_max_size {GSO_MAX_SIZE}"))?;
             if flows {
                 address_flows(bed, side, dir)?;
             }
@@ -161,7 +160,7 @@ fn address_tunnels(bed: &Bed, side: Side, tunnels: u16, dir: &Path) -> Result<()
     let mut batch = String::new();
     for tunnel in 0..tunnels {
         let device = format!("{DEVICE}{tunnel}");
-        writeln!(batch, "link set {device} mtu {INNER_MTU} gso_max_size {GSO_MAX_SIZE} group {GROUP} up")?;
+        writeln!(batch, "link set {device} mtu {INNER_MTU} group {GROUP} up")?;
         writeln!(batch, "addr add {}/32 dev {device}", flow_address(side, tunnel))?;
         writeln!(batch, "route add {}/32 dev {device}", flow_address(side.other(), tunnel))?;
     }
@@ -199,8 +198,6 @@ fn strongswan(bed: &Bed, suite: Suite, dir: &Path) -> Result<Ends> {
 
 /// The TUN device of our gateway; with many, the first part of their names.
 const DEVICE: &str = "gt";
-/// What fits one send of at most 65,507 octets: 44 segments of the inner MTU, and headers.
-const GSO_MAX_SIZE: u32 = 60_000;
 /// The device group of many devices.
 const GROUP: u16 = 4500;
 const READY: Duration = Duration::from_mins(1);
