@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 #[cfg(gotthard_no_crypto)]
-compile_error!("`gotthard_no_crypto` is for the benches: there is no daemon that neither encrypts nor checks");
+compile_error!(
+    "`gotthard_no_crypto` is for the benches: there is no daemon that neither encrypts nor checks"
+);
 
 pub mod api;
 pub mod cli;
