@@ -2,7 +2,7 @@
 
 mod daemon_support;
 
-use daemon_support::{PSK2, World, gateway, permitted};
+use daemon_support::{PSK2, World, gateway, permitted, wait_until};
 use rustix::process::Signal;
 
 #[test]
@@ -80,7 +80,7 @@ fn a_killed_daemon_leaks_nothing_and_its_successor_cleans_up() {
     daemon.signal(Signal::KILL);
     assert!(!daemon.wait());
 
-    assert_eq!(world.ip("gateway", "-brief link show type tun"), "", "the devices died with it");
+    wait_until("the devices die with it", || world.ip("gateway", "-brief link show type tun").is_empty());
     let left = world.ip("gateway", "route show proto 71");
     assert!(left.contains("unreachable 10.200.0.0/16"), "{left}");
     assert!(left.lines().all(|route| route.starts_with("unreachable")), "{left}");
@@ -89,6 +89,12 @@ fn a_killed_daemon_leaks_nothing_and_its_successor_cleans_up() {
     let daemon = world.start("gateway", &gateway("10.201.0.0/16", PSK2));
     daemon.wait_up(0);
     assert!(!world.ip("gateway", "route").contains("10.200.0.0"), "the stale route is gone");
+
+    // Its sockets and devices linger in the kernel; the successor does not wait to be told that they are gone.
+    daemon.signal(Signal::KILL);
+    assert!(!daemon.wait());
+    let daemon = world.start("gateway", &gateway("10.201.0.0/16", PSK2));
+    daemon.wait_up(0);
     daemon.signal(Signal::TERM);
     assert!(daemon.wait());
     assert_eq!(world.network("gateway"), before);

@@ -285,6 +285,15 @@ fn installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
+/// Waits until something holds.
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: never");
+        std::thread::sleep(POLL);
+    }
+}
+
 const BINARY: &str = env!("CARGO_BIN_EXE_gotthard");
 /// On a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@
 //! straight back. Nothing here knows what ESP is.
 
 pub mod channel;
+mod linger;
 mod send;
 pub mod sockets;
 pub mod syscalls;

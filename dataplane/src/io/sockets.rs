@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::net::sockopt::{self as option, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket as Socket2, Type};
 
+use super::linger::outlast;
 use super::{Route, SocketId, Wire};
 use crate::sys::sockopt;
 
@@ -109,7 +110,7 @@ impl Socket {
             option::set_ipv6_recvtclass(&inner, true)?;
         }
         grow_buffers(&inner);
-        inner.bind(&address.into())?;
+        outlast(libc::EADDRINUSE, || inner.bind(&address.into()))?;
         // With port 0 the kernel chooses.
         let local = inner.local_addr()?.as_socket().unwrap_or(address);
         let socket = Self { inner, local, wire, segments: AtomicBool::new(false), coalesces: false };

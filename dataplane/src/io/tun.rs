@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::Offloads;
+use super::linger::outlast;
 use crate::sys::tun::{self, Device};
 
 /// A TUN queue: read by one worker, or written to by the one that receives.
@@ -23,7 +24,8 @@ impl TunQueue {
     ///
     /// Without `offloads`, or where the kernel has none, every frame is one packet.
     pub fn create(name: &str, workers: usize, writes: usize, offloads: bool) -> io::Result<Vec<Vec<Self>>> {
-        let Device { queues, writer, offloads } = tun::create(name, workers, offloads)?;
+        let Device { queues, writer, offloads } =
+            outlast(libc::EBUSY, || tun::create(name, workers, offloads))?;
         let queue = |fd, reads| Self { fd: Arc::new(fd), reads, offloads };
         let mut served: Vec<Vec<Self>> = queues.into_iter().map(|own| vec![queue(own, true)]).collect();
         if let (Some(queues), Some(fd)) = (served.get_mut(writes), writer) {
