@@ -19,7 +19,7 @@ pub(super) fn outlast<T>(taken: i32, mut open: impl FnMut() -> io::Result<T>) ->
     }
 }
 
-/// Ten times what a busy machine was seen to need.
+/// Far longer than the kernel takes, and not long for an operator who has given a name twice.
 const LINGERS: Duration = Duration::from_secs(1);
 
 const AGAIN: Duration = Duration::from_millis(10);

@@ -143,7 +143,7 @@ impl Job {
     }
 }
 
-/// Twice what lies between the bursts of a stream that one worker can just receive.
+/// Longer than the receiver takes from one burst of a stream at full rate to the next.
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// A queue of the helper's own fills up in several times this.

@@ -32,7 +32,7 @@ pub(super) struct Inbound {
     pub(super) queue: QueueId,
 }
 
-/// What a worker keeps between bursts, so that a burst allocates nothing.
+/// What a worker keeps between bursts, so that a burst of which nothing is lent to other workers allocates nothing.
 pub(super) struct Ingress {
     burst: Vec<Datagram>,
     arrivals: Vec<Arrival>,
