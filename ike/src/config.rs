@@ -64,8 +64,13 @@ pub struct PeerConfig {
     pub retransmit: Retransmit,
     /// Hard lifetime of an IKE SA: rekeyed before, deleted then.
     pub ike_lifetime: Duration,
-    /// Hard lifetime of a child SA.
+    /// Hard lifetime of a child SA: rekeyed before, deleted then.
     pub child_lifetime: Duration,
+    /// How long before the end of its lifetime an SA is rekeyed (the AWS console's "rekey margin time").
+    pub rekey_margin: Duration,
+    /// By how many percent of itself the margin is lengthened at most, at random, so that SAs do not stay in step (the
+    /// AWS console's "rekey fuzz").
+    pub rekey_fuzz: u32,
 }
 
 /// Back-off of a request's retransmissions (RFC 7296 §2.1, §2.4).

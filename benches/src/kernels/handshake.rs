@@ -99,6 +99,8 @@ fn config(mode: Mode, local: IpAddr, remote: IpAddr, group: &str) -> PeerConfig 
         retransmit: Retransmit::default(),
         ike_lifetime: Duration::from_hours(8),
         child_lifetime: Duration::from_hours(1),
+        rekey_margin: Duration::from_secs(270),
+        rekey_fuzz: 100,
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAdd
         retransmit: retransmit(connection.dpd_interval),
         ike_lifetime: connection.ike_lifetime,
         child_lifetime: connection.child_lifetime,
+        rekey_margin: REKEY_MARGIN,
+        rekey_fuzz: REKEY_FUZZ,
     }
 }
 
@@ -47,3 +49,7 @@ fn selectors(connection: &Connection, tunnel: &Tunnel) -> Vec<TrafficSelector> {
     let any_v4 = v4.then(TrafficSelector::any_v4);
     any_v4.into_iter().chain(v6.then(TrafficSelector::any_v6)).collect()
 }
+
+/// What AWS has where nothing else is set.
+const REKEY_MARGIN: Duration = Duration::from_secs(270);
+const REKEY_FUZZ: u32 = 100;

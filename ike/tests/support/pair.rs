@@ -38,6 +38,8 @@ pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
         retransmit: Retransmit::default(),
         ike_lifetime: Duration::from_hours(8),
         child_lifetime: Duration::from_hours(1),
+        rekey_margin: Duration::from_secs(270),
+        rekey_fuzz: 100,
     }
 }
 
