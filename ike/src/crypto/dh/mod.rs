@@ -2,6 +2,7 @@
 //!
 //! A secret is used for one exchange. Every public value of a peer is checked as RFC 6989 asks before it meets ours.
 
+mod comb;
 mod ecp;
 mod modp;
 
@@ -13,6 +14,25 @@ use self::modp::ModpSecret;
 use super::Random;
 use crate::codec::iana::Group;
 
+/// A private value of ours, drawn; what it costs to use it is still to be paid.
+pub struct Drawn {
+    group: Group,
+    private: Private,
+}
+
+impl Drawn {
+    /// Draws a private value. `None`: a group that we do not have, or a source of randomness that gives no usable key.
+    pub fn new(group: Group, random: &mut dyn Random) -> Option<Self> {
+        Private::draw(group, random).map(|private| Self { group, private })
+    }
+
+    /// Computes the public value.
+    pub fn into_secret(self) -> DhSecret {
+        let Self { group, private } = self;
+        DhSecret { public: private.public(), group, private }
+    }
+}
+
 /// Our private value, with the public one that goes into the KE payload.
 pub struct DhSecret {
     group: Group,
@@ -20,37 +40,10 @@ pub struct DhSecret {
     public: Vec<u8>,
 }
 
-enum Private {
-    Modp(ModpSecret),
-    Ecp256(EcpSecret<Nist256>),
-    Ecp384(EcpSecret<Nist384>),
-    Curve25519(StaticSecret),
-}
-
 impl DhSecret {
-    /// A fresh secret. `None`: a group that we do not have, or a source of randomness that gives no usable key.
+    /// A fresh secret. `None`: as [`Drawn::new`].
     pub fn generate(group: Group, random: &mut dyn Random) -> Option<Self> {
-        let private = match group {
-            Group::ECP_256 => Private::Ecp256(EcpSecret::generate(random)?),
-            Group::ECP_384 => Private::Ecp384(EcpSecret::generate(random)?),
-            Group::CURVE25519 => {
-                let mut octets = Zeroizing::new([0; CURVE25519_LEN]);
-                random.fill(&mut *octets);
-                Private::Curve25519(StaticSecret::from(*octets))
-            }
-            _ => Private::Modp(ModpSecret::generate(group, random)?),
-        };
-        Some(Self::new(group, private))
-    }
-
-    fn new(group: Group, private: Private) -> Self {
-        let public = match &private {
-            Private::Modp(secret) => secret.public(),
-            Private::Ecp256(secret) => secret.public(),
-            Private::Ecp384(secret) => secret.public(),
-            Private::Curve25519(secret) => PublicKey::from(secret).as_bytes().to_vec(),
-        };
-        Self { group, private, public }
+        Drawn::new(group, random).map(Drawn::into_secret)
     }
 
     /// Whether [`DhSecret::generate`] has this group.
@@ -79,13 +72,48 @@ impl DhSecret {
 
     /// g^ir, from Key Exchange Data of the peer.
     pub fn agree(&self, peer: &[u8]) -> Result<SharedSecret, DhError> {
-        let mut octets = match &self.private {
-            Private::Modp(secret) => secret.agree(peer),
-            Private::Ecp256(secret) => secret.agree(peer),
-            Private::Ecp384(secret) => secret.agree(peer),
-            Private::Curve25519(secret) => agree_curve25519(secret, peer),
-        }?;
+        let mut octets = self.private.agree(peer)?;
         Ok(SharedSecret(core::mem::take(&mut *octets)))
+    }
+}
+
+enum Private {
+    Modp(ModpSecret),
+    Ecp256(EcpSecret<Nist256>),
+    Ecp384(EcpSecret<Nist384>),
+    Curve25519(StaticSecret),
+}
+
+impl Private {
+    fn draw(group: Group, random: &mut dyn Random) -> Option<Self> {
+        Some(match group {
+            Group::ECP_256 => Self::Ecp256(EcpSecret::generate(random)?),
+            Group::ECP_384 => Self::Ecp384(EcpSecret::generate(random)?),
+            Group::CURVE25519 => {
+                let mut octets = Zeroizing::new([0; CURVE25519_LEN]);
+                random.fill(&mut *octets);
+                Self::Curve25519(StaticSecret::from(*octets))
+            }
+            _ => Self::Modp(ModpSecret::generate(group, random)?),
+        })
+    }
+
+    fn public(&self) -> Vec<u8> {
+        match self {
+            Self::Modp(secret) => secret.public(),
+            Self::Ecp256(secret) => secret.public(),
+            Self::Ecp384(secret) => secret.public(),
+            Self::Curve25519(secret) => PublicKey::from(secret).as_bytes().to_vec(),
+        }
+    }
+
+    fn agree(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, DhError> {
+        match self {
+            Self::Modp(secret) => secret.agree(peer),
+            Self::Ecp256(secret) => secret.agree(peer),
+            Self::Ecp384(secret) => secret.agree(peer),
+            Self::Curve25519(secret) => agree_curve25519(secret, peer),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Groups 14, 15 and 16 (RFC 3526): exponentiation modulo a safe prime, generator 2.
 //!
 //! Exponents have at least twice the bits of the group's strength (RFC 3526 §8, SP 800-56A r3 §5.6.1.1), and time
-//! depends on their length alone: Montgomery multiplication and a table that is always read whole.
+//! depends on their length alone: Montgomery multiplication and tables that are always read whole.
 
 use std::sync::LazyLock;
 
@@ -10,6 +10,7 @@ use crypto_bigint::{Odd, U512, U2048, U3072, U4096, Uint};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::DhError;
+use super::comb::Comb;
 use crate::codec::iana::Group;
 use crate::crypto::Random;
 
@@ -24,13 +25,13 @@ impl ModpSecret {
     pub(super) fn generate(group: Group, random: &mut dyn Random) -> Option<Self> {
         let field = Field::of(group)?;
         let mut octets = Zeroizing::new([0; MAX_EXPONENT_LEN]);
-        let octets = octets.get_mut(..field.exponent_len())?;
+        let octets = octets.get_mut(..field.exponent_bits() as usize / 8)?;
         random.fill(octets);
         let exponent = Exponent::new(octets)?;
         Some(Self { field, exponent })
     }
 
-    /// A secret that is given, of up to 64 octets.
+    /// A secret that is given, of up to 64 octets; [`Self::public`] is not for those that are too long to be drawn.
     #[cfg(test)]
     pub(super) fn from_octets(group: Group, octets: &[u8]) -> Option<Self> {
         Some(Self { field: Field::of(group)?, exponent: Exponent::new(octets)? })
@@ -38,19 +39,20 @@ impl ModpSecret {
 
     /// 2^exponent, padded to the prime.
     pub(super) fn public(&self) -> Vec<u8> {
+        let Exponent { value, .. } = &self.exponent;
         match self.field {
-            Field::Modp2048 => power(&MODP_2048, &U2048::from_u8(2), &self.exponent).to_vec(),
-            Field::Modp3072 => power(&MODP_3072, &U3072::from_u8(2), &self.exponent).to_vec(),
-            Field::Modp4096 => power(&MODP_4096, &U4096::from_u8(2), &self.exponent).to_vec(),
+            Field::Modp2048 => padded(&MODP_2048.comb.power(value)).to_vec(),
+            Field::Modp3072 => padded(&MODP_3072.comb.power(value)).to_vec(),
+            Field::Modp4096 => padded(&MODP_4096.comb.power(value)).to_vec(),
         }
     }
 
     /// peer^exponent, padded to the prime.
     pub(super) fn agree(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, DhError> {
         match self.field {
-            Field::Modp2048 => agree(&MODP_2048, peer, &self.exponent),
-            Field::Modp3072 => agree(&MODP_3072, peer, &self.exponent),
-            Field::Modp4096 => agree(&MODP_4096, peer, &self.exponent),
+            Field::Modp2048 => agree(&MODP_2048.params, peer, &self.exponent),
+            Field::Modp3072 => agree(&MODP_3072.params, peer, &self.exponent),
+            Field::Modp4096 => agree(&MODP_4096.params, peer, &self.exponent),
         }
     }
 }
@@ -72,12 +74,12 @@ impl Field {
         }
     }
 
-    /// Octets of a private exponent: above twice the strengths of 112, 128 and 152 bits.
-    const fn exponent_len(self) -> usize {
+    /// Bits of a private exponent: above twice the strengths of 112, 128 and 152 bits.
+    const fn exponent_bits(self) -> u32 {
         match self {
-            Self::Modp2048 => 32,
-            Self::Modp3072 => 40,
-            Self::Modp4096 => 48,
+            Self::Modp2048 => 256,
+            Self::Modp3072 => 320,
+            Self::Modp4096 => 384,
         }
     }
 }
@@ -124,17 +126,34 @@ fn power<const LIMBS: usize>(
     exponent: &Exponent,
 ) -> Zeroizing<Vec<u8>> {
     let wide = Zeroizing::new(exponent.value.resize::<LIMBS>());
-    let power = FixedMontyForm::new(base, params).pow_amm_bounded_exp(&wide, exponent.bits);
-    let words = Zeroizing::new(power.retrieve().to_words());
+    padded(&FixedMontyForm::new(base, params).pow_amm_bounded_exp(&wide, exponent.bits))
+}
+
+/// Big endian, with the zeros that lead it.
+fn padded<const LIMBS: usize>(number: &FixedMontyForm<LIMBS>) -> Zeroizing<Vec<u8>> {
+    let words = Zeroizing::new(number.retrieve().to_words());
     Zeroizing::new(words.iter().rev().flat_map(|word| word.to_be_bytes()).collect())
+}
+
+/// What is known of a group before there is an exponent.
+struct Known<const LIMBS: usize> {
+    params: FixedMontyParams<LIMBS>,
+    comb: Comb<LIMBS>,
+}
+
+impl<const LIMBS: usize> Known<LIMBS> {
+    fn new(prime: &str, field: Field) -> Self {
+        let params = FixedMontyParams::new_vartime(Odd::from_be_hex(prime));
+        Self { params, comb: Comb::new(params, field.exponent_bits()) }
+    }
 }
 
 /// Octets of the longest exponent.
 const MAX_EXPONENT_LEN: usize = U512::BYTES;
 
-static MODP_2048: LazyLock<FixedMontyParams<{ U2048::LIMBS }>> = LazyLock::new(|| params(P_2048));
-static MODP_3072: LazyLock<FixedMontyParams<{ U3072::LIMBS }>> = LazyLock::new(|| params(P_3072));
-static MODP_4096: LazyLock<FixedMontyParams<{ U4096::LIMBS }>> = LazyLock::new(|| params(P_4096));
+static MODP_2048: LazyLock<Known<{ U2048::LIMBS }>> = LazyLock::new(|| Known::new(P_2048, Field::Modp2048));
+static MODP_3072: LazyLock<Known<{ U3072::LIMBS }>> = LazyLock::new(|| Known::new(P_3072, Field::Modp3072));
+static MODP_4096: LazyLock<Known<{ U4096::LIMBS }>> = LazyLock::new(|| Known::new(P_4096, Field::Modp4096));
 
 /// The prime of a group that we have.
 #[cfg(test)]
@@ -149,10 +168,6 @@ pub(super) fn prime(group: Group) -> Vec<u8> {
         .chunks(2)
         .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
-}
-
-fn params<const LIMBS: usize>(prime: &str) -> FixedMontyParams<LIMBS> {
-    FixedMontyParams::new_vartime(Odd::from_be_hex(prime))
 }
 
 /// 2^2048 - 2^1984 - 1 + 2^64 * ([2^1918 pi] + 124476), a safe prime.

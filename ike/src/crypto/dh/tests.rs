@@ -56,6 +56,22 @@ fn a_modp_value_outside_2_to_p_minus_2_is_refused() {
 }
 
 #[test]
+fn a_modp_public_value_is_the_power_of_two() {
+    for (group, len) in [(Group::MODP_2048, 32), (Group::MODP_3072, 40), (Group::MODP_4096, 48)] {
+        let mut drawn = vec![0; len];
+        Octets(7).fill(&mut drawn);
+        let (mut one, mut top) = (vec![0; len], vec![0; len]);
+        (one[len - 1], top[0]) = (1, 0x80);
+        for exponent in [drawn, one, top, vec![0xff; len]] {
+            let secret = ModpSecret::from_octets(group, &exponent).unwrap();
+            let public = secret.public();
+            let two = [vec![0; public.len() - 1], vec![2]].concat();
+            assert_eq!(public, *secret.agree(&two).unwrap(), "{group}");
+        }
+    }
+}
+
+#[test]
 fn a_point_off_the_curve_is_refused() {
     for group in [Group::ECP_256, Group::ECP_384] {
         let secret = DhSecret::generate(group, &mut Octets(1)).unwrap();
@@ -109,23 +125,20 @@ fn published_exchanges_are_reproduced() {
         let seed = octets("seed");
         let (initiator, responder) = seed.split_at(seed.len() / 2);
         let Some([initiator, responder]) = secrets(name, [initiator, responder]) else { continue };
-        assert_eq!(initiator.public(), octets("pub_i"), "{name}");
-        assert_eq!(responder.public(), octets("pub_r"), "{name}");
-        assert_eq!(initiator.agree(responder.public()).unwrap().as_bytes(), octets("shared"), "{name}");
-        assert_eq!(responder.agree(initiator.public()).unwrap().as_bytes(), octets("shared"), "{name}");
+        let (public_i, public_r) = (octets("pub_i"), octets("pub_r"));
+        assert_eq!(public_of(&initiator), public_i, "{name}");
+        assert_eq!(public_of(&responder), public_r, "{name}");
+        assert_eq!(*initiator.agree(&public_r).unwrap(), octets("shared"), "{name}");
+        assert_eq!(*responder.agree(&public_i).unwrap(), octets("shared"), "{name}");
         checked += 1;
     }
     assert_eq!(checked, 7);
 }
 
-/// The secrets of a vector; none for a group that we do not have.
-fn secrets(name: &str, privates: [&[u8]; 2]) -> Option<[DhSecret; 2]> {
-    let modp = |group| {
-        privates.map(|octets| {
-            DhSecret::new(group, Private::Modp(ModpSecret::from_octets(group, octets).unwrap()))
-        })
-    };
-    let given = |group| privates.map(|octets| DhSecret::generate(group, &mut Given(octets)).unwrap());
+/// The private values of a vector; none for a group that we do not have.
+fn secrets(name: &str, privates: [&[u8]; 2]) -> Option<[Private; 2]> {
+    let modp = |group| privates.map(|octets| Private::Modp(ModpSecret::from_octets(group, octets).unwrap()));
+    let given = |group| privates.map(|octets| Private::draw(group, &mut Given(octets)).unwrap());
     match name {
         "modp2048" => Some(modp(Group::MODP_2048)),
         "modp3072" => Some(modp(Group::MODP_3072)),
@@ -134,6 +147,18 @@ fn secrets(name: &str, privates: [&[u8]; 2]) -> Option<[DhSecret; 2]> {
         "ecp384" => Some(given(Group::ECP_384)),
         _ if name.starts_with("curve25519") => Some(given(Group::CURVE25519)),
         _ => None,
+    }
+}
+
+/// The exponents of the file are longer than those that we draw: 2 is raised as a peer's value would be.
+fn public_of(private: &Private) -> Vec<u8> {
+    match private {
+        Private::Modp(secret) => {
+            let len = secret.public().len();
+            let two = [vec![0; len - 1], vec![2]].concat();
+            secret.agree(&two).unwrap().to_vec()
+        }
+        Private::Ecp256(_) | Private::Ecp384(_) | Private::Curve25519(_) => private.public(),
     }
 }
 
