@@ -33,6 +33,27 @@ pub enum Encapsulation {
     Esp,
 }
 
+/// How both ends of an IKE SA prove who they are (RFC 7296 §2.15).
+#[derive(Clone)]
+pub enum Auth {
+    /// A pre-shared key.
+    Psk(Zeroizing<Vec<u8>>),
+}
+
+impl Auth {
+    /// A pre-shared key.
+    pub fn psk(key: &[u8]) -> Self {
+        Self::Psk(Zeroizing::new(key.to_vec()))
+    }
+
+    /// The pre-shared key, where there is one.
+    pub fn as_psk(&self) -> Option<&[u8]> {
+        match self {
+            Self::Psk(key) => Some(key),
+        }
+    }
+}
+
 /// One peer.
 #[derive(Clone)]
 pub struct PeerConfig {
@@ -46,8 +67,8 @@ pub struct PeerConfig {
     pub local_id: Identity,
     /// The identity that the peer must show.
     pub remote_id: Identity,
-    /// Pre-shared key (RFC 7296 §2.15).
-    pub psk: Zeroizing<Vec<u8>>,
+    /// How both ends prove who they are.
+    pub auth: Auth,
     /// IKE suites that we accept, the preferred first.
     pub ike_suites: Vec<IkeSuite>,
     /// ESP suites that we accept, the preferred first.

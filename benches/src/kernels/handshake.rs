@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr};
 
 use gotthard_ike::codec::payload::ts::TrafficSelector;
-use gotthard_ike::config::{Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
+use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::{Endpoint, Event, Output, Time, Transmit};
 
 use super::Kernel;
@@ -89,7 +89,7 @@ fn config(mode: Mode, local: IpAddr, remote: IpAddr, group: &str) -> PeerConfig 
         remote,
         local_id: local.into(),
         remote_id: remote.into(),
-        psk: b"correct horse battery staple".to_vec().into(),
+        auth: Auth::psk(b"correct horse battery staple"),
         ike_suites: vec![ike_suite.parse().expect("a suite")],
         esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
         ts_local: vec![TrafficSelector::any_v4()],

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::net::IpAddr;
 
 use gotthard_ike::codec::payload::ts::TrafficSelector;
-use gotthard_ike::config::{PeerConfig, Retransmit};
+use gotthard_ike::config::{Auth, PeerConfig, Retransmit};
 
 use crate::config::model::{Connection, Tunnel};
 
@@ -17,7 +17,7 @@ pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAdd
         remote: tunnel.peer,
         local_id: tunnel.local_id.clone().unwrap_or_else(|| local.into()),
         remote_id: tunnel.peer_id.clone(),
-        psk: tunnel.psk.0.clone(),
+        auth: Auth::Psk(tunnel.psk.0.clone()),
         ike_suites: connection.suites.clone(),
         esp_suites: connection.esp.clone(),
         ts_local: selectors.clone(),

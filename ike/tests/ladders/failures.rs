@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use gotthard_ike::codec::header::{Flags, Header};
 use gotthard_ike::codec::iana::{ExchangeType, NotifyType};
 use gotthard_ike::codec::payload::id::Identification;
+use gotthard_ike::config::Auth;
 use gotthard_ike::error::{Failure, Refusal, Side, Stage};
-use zeroize::Zeroizing;
 
 use crate::support::link::Weather;
 use crate::support::pair::{A, B, Pair};
@@ -15,7 +15,7 @@ use crate::support::scripted::Scripted;
 
 #[test]
 fn different_keys_are_told_at_both_ends() {
-    let mut pair = Pair::with(1, Weather::FAIR, |a, _| a.psk = Zeroizing::new(b"another".to_vec()));
+    let mut pair = Pair::with(1, Weather::FAIR, |a, _| a.auth = Auth::psk(b"another"));
     pair.initiate_a();
     pair.run_for(Duration::from_secs(2));
     assert!(matches!(pair.a.failed(), Some(Failure::RefusedByPeer { .. })), "{:?}", pair.a.failed());
@@ -134,7 +134,7 @@ fn a_refused_authentication_is_answered_again_when_it_is_asked_again() {
     let first = script.send(&request);
     assert!(script.sa().open(&first[0]).notify(NotifyType::AUTHENTICATION_FAILED));
     assert_eq!(script.send(&request), first);
-    let right = script.config.psk.clone();
+    let right = script.psk();
     let late = script.auth_request(Identification::new(A.into()), &right, |_, _| {});
     assert_eq!(script.send(&late), first, "there is one try");
     assert!(script.b.outbound.is_none());

@@ -83,7 +83,7 @@ fn exchanges_before_authentication_and_a_second_authentication_change_nothing() 
     }
     script.authenticate(|_, _| {});
     assert_eq!(script.b.child_up(), 1);
-    let psk = script.config.psk.clone();
+    let psk = script.psk();
     let datagram = {
         let again = script.auth_request(Identification::new(A.into()), &psk, |_, _| {});
         assert_eq!(script.send(&again).len(), 1, "the kept answer, for the id that it has");

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use gotthard_ike::codec::payload::ts::TrafficSelector;
-use gotthard_ike::config::{Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
+use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::error::Failure;
 use gotthard_ike::event::ChildSa;
 use gotthard_ike::{Endpoint, Event, Install, Output, Time};
-use zeroize::Zeroizing;
 
 use super::clock::{Clock, Seeded};
 use super::link::{Cargo, Link, Weather};
@@ -28,7 +27,7 @@ pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
         remote,
         local_id: local.into(),
         remote_id: remote.into(),
-        psk: Zeroizing::new(b"correct horse battery staple".to_vec()),
+        auth: Auth::psk(b"correct horse battery staple"),
         ike_suites: vec!["aes256gcm16-sha256-x25519".parse().unwrap()],
         esp_suites: vec!["aes256gcm16".parse().unwrap()],
         ts_local: vec![TrafficSelector::any_v4()],

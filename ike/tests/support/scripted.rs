@@ -205,9 +205,14 @@ impl Scripted {
         self.sa = Some(Keyed { request, response: response.clone(), next_id: 1, ..keyed });
     }
 
+    /// The pre-shared key of both ends.
+    pub(crate) fn psk(&self) -> Vec<u8> {
+        self.config.auth.as_psk().expect("a pre-shared key").to_vec()
+    }
+
     /// HDR, SK {IDi, AUTH, SAi2, TSi, TSr}, changed as the script says; returns what came back inside.
     pub(crate) fn authenticate(&mut self, change: impl FnOnce(&mut Vec<Payload<'_>>, &mut Seeded)) -> Inner {
-        let psk = self.config.psk.clone();
+        let psk = self.psk();
         self.authenticate_as(Identification::new(A.into()), &psk, change)
     }
 

@@ -62,7 +62,7 @@ impl InitSent {
         let mut channel = Channel::new(spis, true, agreed.fragmentation, &agreed.suite, &agreed.keys)
             .ok_or_else(|| unusable.clone())?;
         let id_i = Identification::new(config.local_id.clone());
-        let auth = initiator_auth(&agreed, &config.psk, &id_i.body).ok_or(unusable)?;
+        let auth = initiator_auth(&agreed, &config.auth, &id_i.body).ok_or(unusable)?;
         let spi_in = cx.esp_spi();
         let offer = Offer::esp(&config.esp_suites, spi_in, Pfs::Absent);
         let mut payloads = vec![Payload::IdI(id_i)];
@@ -140,7 +140,7 @@ impl AuthSent {
                 None => AuthReply::Impostor(invalid("IDr or AUTH is missing")),
             });
         };
-        let expected = responder_auth(&self.agreed, &config.psk, &id_r.body);
+        let expected = responder_auth(&self.agreed, &config.auth, &id_r.body);
         let proved = proves(expected.as_deref().map(Vec::as_slice), auth);
         if auth.method != AuthMethod::SHARED_KEY {
             return Ok(AuthReply::Impostor(Failure::AuthMethod { theirs: auth.method.to_string() }));

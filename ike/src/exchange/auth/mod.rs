@@ -9,6 +9,7 @@ pub(crate) use self::initiator::{AuthReply, AuthSent};
 pub(crate) use self::responder::Verdict;
 use crate::codec::payload::auth::Authentication;
 use crate::codec::payload::id::Identification;
+use crate::config::Auth;
 use crate::crypto::auth::{psk_auth, verify};
 use crate::crypto::keymat::child_keymat;
 use crate::crypto::prf::Prf;
@@ -34,14 +35,16 @@ pub(crate) struct Child {
 }
 
 /// AUTH of the initiator, over its request (RFC 7296 §2.15).
-fn initiator_auth(agreed: &Agreed, psk: &[u8], id_body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn initiator_auth(agreed: &Agreed, auth: &Auth, id_body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let prf = Prf::new(agreed.suite.prf)?;
+    let psk = auth.as_psk()?;
     Some(psk_auth(prf, psk, agreed.keys.pi.as_bytes(), &agreed.request, &agreed.nonce_r, id_body))
 }
 
 /// AUTH of the responder, over its response.
-fn responder_auth(agreed: &Agreed, psk: &[u8], id_body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn responder_auth(agreed: &Agreed, auth: &Auth, id_body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let prf = Prf::new(agreed.suite.prf)?;
+    let psk = auth.as_psk()?;
     Some(psk_auth(prf, psk, agreed.keys.pr.as_bytes(), &agreed.response, &agreed.nonce_i, id_body))
 }
 

@@ -10,6 +10,7 @@ use crate::codec::payload::auth::Authentication;
 use crate::codec::payload::id::{Identification, Identity};
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
+use crate::config::Auth;
 use crate::error::{Failure, Sa, Stage};
 use crate::exchange::child::{self, Choice, Policy, Request};
 use crate::exchange::init::{Agreed, HalfOpen};
@@ -69,7 +70,7 @@ impl HalfOpen {
         let AuthRequest { peer, child, initial_contact } = request;
         let Self { mut channel, agreed, born, .. } = self;
         let id_r = Identification::new(peer.config.local_id.clone());
-        let auth = responder_auth(&agreed, &peer.config.psk, &id_r.body)?;
+        let auth = responder_auth(&agreed, &peer.config.auth, &id_r.body)?;
         let mut payloads = vec![
             Payload::IdR(id_r),
             Payload::Auth(Authentication { method: AuthMethod::SHARED_KEY, data: &auth }),
@@ -109,9 +110,9 @@ impl HalfOpen {
         let id_r = payloads.single_id_r()?;
         let known = self.find(&id_i.identity, id_r.map(|id| &id.identity));
         // An identity that nobody has costs what a wrong key costs.
-        let no_psk: &[u8] = &[];
-        let psk = known.map_or(no_psk, |peer| &peer.config.psk);
-        let expected = initiator_auth(&self.agreed, psk, &id_i.body);
+        let nobodys = Auth::psk(&[]);
+        let auth_of_peer = known.map_or(&nobodys, |peer| &peer.config.auth);
+        let expected = initiator_auth(&self.agreed, auth_of_peer, &id_i.body);
         let proved = proves(expected.as_deref().map(Vec::as_slice), auth);
         let Some(peer) = known else {
             let ours = self.candidates.iter().map(|peer| peer.config.remote_id.to_string());
