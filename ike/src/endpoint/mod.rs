@@ -160,6 +160,11 @@ impl Endpoint {
         self.table.is_empty()
     }
 
+    /// How many IKE SAs have state, those included that are half open or ended.
+    pub fn ike_sas(&self) -> usize {
+        self.table.slots().count()
+    }
+
     /// True when no peer has to be told anything more, and no Delete awaits its answer: a gateway that ends may exit.
     ///
     /// An IKE SA that has ended may still be kept, to answer a request again; one of a peer that has yet to authenticate

@@ -1,6 +1,8 @@
 //! Virtual time, and randomness that a seed repeats.
 
+use core::sync::atomic::{AtomicU8, Ordering};
 use core::time::Duration;
+use std::sync::Arc;
 
 use gotthard_ike::Time;
 use gotthard_ike::crypto::Random;
@@ -64,3 +66,39 @@ impl Random for Seeded {
         }
     }
 }
+
+/// What the nonces of an end begin with, so that a test decides which is the lowest (RFC 7296 §2.8.1).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NonceLead(Arc<AtomicU8>);
+
+impl NonceLead {
+    /// From here on; 0 leaves the nonces to chance.
+    pub(crate) fn set(&self, octet: u8) {
+        self.0.store(octet, Ordering::Relaxed);
+    }
+}
+
+/// Seeded randomness whose draws of a nonce's length begin as the test says. An X25519 secret of that length minds as
+/// little as any other.
+pub(crate) struct Led {
+    seeded: Seeded,
+    lead: NonceLead,
+}
+
+impl Led {
+    pub(crate) const fn new(seed: u64, lead: NonceLead) -> Self {
+        Self { seeded: Seeded::new(seed), lead }
+    }
+}
+
+impl Random for Led {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.seeded.fill(out);
+        let lead = self.lead.0.load(Ordering::Relaxed);
+        if out.len() == NONCE_LEN && lead != 0 {
+            out[0] = lead;
+        }
+    }
+}
+
+const NONCE_LEN: usize = 32;

@@ -1,12 +1,16 @@
-//! A link that loses, doubles and reorders as its seed says, and may translate addresses.
+//! A link that loses, doubles and reorders as its seed says, holds or drops what a test names, and may translate
+//! addresses.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use gotthard_ike::codec::header::Header;
+use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::{Time, Transmit};
 
 use super::clock::Seeded;
+use super::watch::Watch;
 
 /// What the link does to datagrams.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,38 @@ pub(crate) struct Arrival {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) cargo: Cargo,
+}
+
+/// Which IKE messages: those of one end, of one exchange, its requests or its responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Which {
+    from: IpAddr,
+    exchange: ExchangeType,
+    response: bool,
+}
+
+impl Which {
+    pub(crate) const fn request(from: IpAddr, exchange: ExchangeType) -> Self {
+        Self { from, exchange, response: false }
+    }
+
+    pub(crate) const fn response(from: IpAddr, exchange: ExchangeType) -> Self {
+        Self { from, exchange, response: true }
+    }
+
+    fn is(self, transmit: &Transmit) -> bool {
+        let header = Header::parse(&transmit.payload).unwrap();
+        transmit.local.ip() == self.from
+            && header.exchange == self.exchange
+            && header.flags.response == self.response
+    }
+}
+
+/// What becomes of the messages that a test names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Held,
+    Lost,
 }
 
 /// Translates the source addresses of a host behind it.
@@ -98,6 +134,9 @@ pub(crate) struct Link {
     pub(crate) nat: Option<Translator>,
     /// Every IKE datagram that was sent, in order, lost ones too.
     pub(crate) sent: Vec<Transmit>,
+    pub(crate) watch: Watch,
+    fates: Vec<(Which, Fate)>,
+    held: Vec<Transmit>,
     random: Seeded,
     under_way: BTreeMap<(Time, u64), Arrival>,
     count: u64,
@@ -109,6 +148,9 @@ impl Link {
             weather,
             nat: None,
             sent: Vec::new(),
+            watch: Watch::default(),
+            fates: Vec::new(),
+            held: Vec::new(),
             random: Seeded::new(seed),
             under_way: BTreeMap::new(),
             count: 0,
@@ -116,7 +158,39 @@ impl Link {
     }
 
     pub(crate) fn send_ike(&mut self, now: Time, transmit: Transmit) {
+        self.watch.see(now, &transmit);
         self.sent.push(transmit.clone());
+        match self.fates.iter().find(|(which, _)| which.is(&transmit)) {
+            Some((_, Fate::Held)) => self.held.push(transmit),
+            Some((_, Fate::Lost)) => {}
+            None => self.carry(now, transmit),
+        }
+    }
+
+    /// Holds these messages back from here on.
+    pub(crate) fn hold(&mut self, which: Which) {
+        self.fates.push((which, Fate::Held));
+    }
+
+    /// Loses these messages from here on.
+    pub(crate) fn lose(&mut self, which: Which) {
+        self.fates.push((which, Fate::Lost));
+    }
+
+    /// How many messages are held back.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Carries these messages again, and first those that were held.
+    pub(crate) fn release(&mut self, now: Time, which: Which) {
+        self.fates.retain(|(named, _)| *named != which);
+        for transmit in self.held.extract_if(.., |transmit| which.is(transmit)).collect::<Vec<_>>() {
+            self.carry(now, transmit);
+        }
+    }
+
+    fn carry(&mut self, now: Time, transmit: Transmit) {
         let Transmit { local, remote, payload } = transmit;
         if self.random.percent(self.weather.loss_percent) {
             return;

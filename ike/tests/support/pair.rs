@@ -1,23 +1,59 @@
 //! Two endpoints, a link between them and a virtual clock: both ends of every exchange are ours.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::error::Failure;
 use gotthard_ike::event::ChildSa;
 use gotthard_ike::{Endpoint, Event, Install, Output, Time};
 
-use super::clock::{Clock, Seeded};
-use super::link::{Cargo, Link, Weather};
+use super::clock::{Clock, Led, NonceLead};
+use super::link::{Cargo, Link, Weather, Which};
 
 /// The peer, as either end names it.
 pub(crate) const PEER: PeerId = PeerId(1);
 
 pub(crate) const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 pub(crate) const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+/// One of the two ends of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    A,
+    B,
+}
+
+impl End {
+    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    pub(crate) const fn address(self) -> IpAddr {
+        match self {
+            Self::A => A,
+            Self::B => B,
+        }
+    }
+
+    /// Its requests of that exchange.
+    pub(crate) const fn requests(self, exchange: ExchangeType) -> Which {
+        Which::request(self.address(), exchange)
+    }
+
+    /// Its responses of that exchange.
+    pub(crate) const fn responses(self, exchange: ExchangeType) -> Which {
+        Which::response(self.address(), exchange)
+    }
+}
 
 /// What `local` is told of `remote`.
 pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
@@ -52,19 +88,25 @@ pub(crate) struct Side {
     /// ESP packets that arrived with an SPI that is not installed.
     pub(crate) esp_lost: usize,
     pub(crate) esp_taken: usize,
+    pub(crate) nonces: NonceLead,
+    /// SPIs that ended with the tunnel, as this end told or in its restart: the peer cannot know yet.
+    pub(crate) ended: BTreeSet<u32>,
     timeout: Option<Time>,
 }
 
 impl Side {
     pub(crate) fn new(seed: u64, address: IpAddr) -> Self {
+        let nonces = NonceLead::default();
         Self {
-            endpoint: Endpoint::new(Box::new(Seeded::new(seed))),
+            endpoint: Endpoint::new(Box::new(Led::new(seed, nonces.clone()))),
             address,
             inbound: BTreeMap::new(),
             outbound: None,
             events: Vec::new(),
             esp_lost: 0,
             esp_taken: 0,
+            nonces,
+            ended: BTreeSet::new(),
             timeout: None,
         }
     }
@@ -76,14 +118,25 @@ impl Side {
 
     /// Does what the endpoint wants done.
     pub(crate) fn drain(&mut self, now: Time, link: &mut Link) {
+        let mut removed = Vec::new();
         loop {
             match self.endpoint.poll_output() {
                 Output::Transmit(transmit) => {
                     assert_eq!(transmit.local.ip(), self.address);
                     link.send_ike(now, transmit);
                 }
-                Output::Install(install) => self.install(install),
-                Output::Event(event) => self.events.push(event),
+                Output::Install(install) => {
+                    if let Install::RemoveInbound { spi, .. } = install {
+                        removed.push(spi);
+                    }
+                    self.install(install);
+                }
+                Output::Event(event) => {
+                    if matches!(event, Event::IkeDown { .. }) {
+                        self.ended.extend(removed.drain(..));
+                    }
+                    self.events.push(event);
+                }
                 Output::Timeout { at } => {
                     self.timeout = at;
                     return;
@@ -121,6 +174,16 @@ impl Side {
         self.events.iter().filter(|event| matches!(event, Event::ChildUp { .. })).count()
     }
 
+    /// How often its child was rekeyed.
+    pub(crate) fn child_rekeys(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::ChildUp { rekey: true, .. })).count()
+    }
+
+    /// How often its IKE SA was rekeyed.
+    pub(crate) fn ike_rekeys(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::IkeRekeyed { .. })).count()
+    }
+
     /// The last failure of an attempt.
     pub(crate) fn failed(&self) -> Option<&Failure> {
         self.events
@@ -146,7 +209,15 @@ pub(crate) struct Pair {
     pub(crate) clock: Clock,
     pub(crate) config_a: PeerConfig,
     pub(crate) config_b: PeerConfig,
-    seed: u64,
+    pub(crate) seed: u64,
+    traffic: Option<Traffic>,
+}
+
+/// Both ends send an ESP packet in every interval, and report what they receive as the data plane does.
+#[derive(Clone, Copy)]
+struct Traffic {
+    interval: Duration,
+    next: Time,
 }
 
 impl Pair {
@@ -165,7 +236,7 @@ impl Pair {
         change(&mut config_a, &mut config_b);
         let (a, b) = (Side::new(seed ^ 0xa, config_a.local), Side::new(seed ^ 0xb, config_b.local));
         let link = Link::new(seed ^ 0xc, weather);
-        let mut pair = Self { a, b, link, clock: Clock::default(), config_a, config_b, seed };
+        let mut pair = Self { a, b, link, clock: Clock::default(), config_a, config_b, seed, traffic: None };
         pair.a.endpoint.add_peer(PEER, pair.config_a.clone());
         pair.b.endpoint.add_peer(PEER, pair.config_b.clone());
         pair
@@ -194,11 +265,70 @@ impl Pair {
         self.drain();
     }
 
+    pub(crate) fn initiate(&mut self, end: End) {
+        let now = self.clock.now();
+        self.side_mut(end).endpoint.initiate(now, PEER);
+        self.drain();
+    }
+
+    pub(crate) fn terminate(&mut self, end: End) {
+        let now = self.clock.now();
+        self.side_mut(end).endpoint.terminate(now, PEER);
+        self.drain();
+    }
+
     /// An end loses all its state, as in a power cut.
-    pub(crate) fn restart_b(&mut self) {
+    pub(crate) fn restart(&mut self, end: End) {
         self.seed = self.seed.wrapping_add(1);
-        self.b = Side::new(self.seed ^ 0xb00, self.config_b.local);
-        self.b.endpoint.add_peer(PEER, self.config_b.clone());
+        let (seed, config) = match end {
+            End::A => (self.seed ^ 0xa00, self.config_a.clone()),
+            End::B => (self.seed ^ 0xb00, self.config_b.clone()),
+        };
+        let mut side = Side::new(seed, config.local);
+        side.endpoint.add_peer(PEER, config);
+        let old = std::mem::replace(self.side_mut(end), side);
+        let new = self.side_mut(end);
+        new.ended = old.ended;
+        new.ended.extend(old.inbound.keys());
+        (new.esp_lost, new.esp_taken) = (old.esp_lost, old.esp_taken);
+    }
+
+    pub(crate) fn restart_b(&mut self) {
+        self.restart(End::B);
+    }
+
+    pub(crate) const fn side(&self, end: End) -> &Side {
+        match end {
+            End::A => &self.a,
+            End::B => &self.b,
+        }
+    }
+
+    pub(crate) const fn side_mut(&mut self, end: End) -> &mut Side {
+        match end {
+            End::A => &mut self.a,
+            End::B => &mut self.b,
+        }
+    }
+
+    /// From here on packets flow both ways.
+    pub(crate) fn start_traffic(&mut self, interval: Duration) {
+        self.traffic = Some(Traffic { interval, next: self.clock.now() });
+    }
+
+    /// Holds these messages back from here on.
+    pub(crate) fn hold(&mut self, which: Which) {
+        self.link.hold(which);
+    }
+
+    /// Loses these messages from here on.
+    pub(crate) fn lose(&mut self, which: Which) {
+        self.link.lose(which);
+    }
+
+    /// Carries these messages again, and first those that were held.
+    pub(crate) fn release(&mut self, which: Which) {
+        self.link.release(self.clock.now(), which);
     }
 
     /// A sends an ESP packet with what it has, if it has something.
@@ -223,8 +353,7 @@ impl Pair {
     pub(crate) fn run_until(&mut self, end: Time, done: impl Fn(&Self) -> bool) -> bool {
         self.drain();
         while !done(self) {
-            let next = self.link.next().into_iter().chain(self.a.timeout).chain(self.b.timeout).min();
-            let Some(next) = next.filter(|at| *at <= end) else {
+            let Some(next) = self.next().filter(|at| *at <= end) else {
                 self.clock.advance_to(end);
                 return done(self);
             };
@@ -247,15 +376,36 @@ impl Pair {
         self.b.drain(self.clock.now(), &mut self.link);
     }
 
+    /// When something happens next.
+    fn next(&self) -> Option<Time> {
+        let traffic = self.traffic.map(|traffic| traffic.next);
+        self.link.next().into_iter().chain(self.a.timeout).chain(self.b.timeout).chain(traffic).min()
+    }
+
+    fn send_traffic(&mut self) {
+        let now = self.clock.now();
+        let Some(traffic) = self.traffic.as_mut().filter(|traffic| traffic.next <= now) else { return };
+        traffic.next = now + traffic.interval;
+        self.ping_a();
+        self.ping_b();
+    }
+
     fn step(&mut self) {
         let now = self.clock.now();
+        let in_use = self.traffic.is_some();
+        self.send_traffic();
         while let Some(arrival) = self.link.take_due(now) {
             let side = if arrival.to.ip() == self.a.address { &mut self.a } else { &mut self.b };
             match arrival.cargo {
                 Cargo::Ike(datagram) => {
                     side.endpoint.handle_datagram(now, arrival.to, arrival.from, &datagram);
                 }
-                Cargo::Esp(spi) if side.inbound.contains_key(&spi) => side.esp_taken += 1,
+                Cargo::Esp(spi) if side.inbound.contains_key(&spi) => {
+                    side.esp_taken += 1;
+                    if in_use {
+                        side.endpoint.traffic_seen(now, PEER);
+                    }
+                }
                 Cargo::Esp(_) => side.esp_lost += 1,
             }
             self.drain();
