@@ -84,6 +84,10 @@ pub struct Esp {
     pub suite: Option<String>,
     /// `udp` or `esp`.
     pub encapsulation: Option<String>,
+    /// The SPI that we receive with, in hexadecimal.
+    pub spi_in: Option<String>,
+    /// The SPI that the peer receives with, in hexadecimal.
+    pub spi_out: Option<String>,
     /// Largest inner packet.
     pub mtu: Option<usize>,
     /// What the MSS of TCP over IPv4 is clamped to.
@@ -183,7 +187,10 @@ fn check(value: &Value) -> Result<()> {
 
 /// What may be null in a tunnel that is down is known in one that is up.
 fn up_means_all_is_known(tunnel: &Value) -> Result<()> {
-    for key in ["/ike/suite", "/ike/spi_i", "/ike/spi_r", "/ike/nat", "/esp/suite", "/esp/encapsulation"] {
+    for key in ["/ike/suite", "/ike/spi_i", "/ike/spi_r", "/ike/nat", "/esp/suite", "/esp/encapsulation"]
+        .into_iter()
+        .chain(["/esp/spi_in", "/esp/spi_out"])
+    {
         ensure!(tunnel.pointer(key).is_some_and(Value::is_string), "{key} of a tunnel that is up");
     }
     for key in ["/esp/mtu", "/esp/mss"] {
@@ -245,6 +252,8 @@ const ESP: &[(&str, &str)] = &[
     ("mtu", "any"),
     ("mss", "any"),
     ("esn", "any"),
+    ("spi_in", "any"),
+    ("spi_out", "any"),
     ("rekeys", "number"),
     ("rx_packets", "number"),
     ("rx_bytes", "number"),

@@ -166,6 +166,10 @@ pub struct EspStatus {
     pub mss: Option<u16>,
     /// Extended sequence numbers.
     pub esn: Option<bool>,
+    /// The SPI that we receive with, in hexadecimal.
+    pub spi_in: Option<String>,
+    /// The SPI that the peer receives with, in hexadecimal.
+    pub spi_out: Option<String>,
     /// Rekeys since the tunnel was configured.
     pub rekeys: u64,
     /// Packets received and delivered.

@@ -251,6 +251,8 @@ packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
                 mtu: None,
                 mss: None,
                 esn: None,
+                spi_in: None,
+                spi_out: None,
                 rekeys: 0,
                 rx_packets: 0,
                 rx_bytes: 0,

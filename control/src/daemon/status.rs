@@ -112,6 +112,8 @@ fn esp_status(record: &Record) -> EspStatus {
         mtu,
         mss: mtu.map(install::mss),
         esn: child.map(|sa| sa.esn),
+        spi_in: child.map(|sa| format!("{:08x}", sa.spi_in)),
+        spi_out: child.map(|sa| format!("{:08x}", sa.spi_out)),
         rekeys: record.state.child_rekeys(),
         rx_packets: traffic.rx_packets,
         rx_bytes: traffic.rx_bytes,

@@ -74,6 +74,10 @@ pub struct IkeSa {
 pub struct ChildSa {
     /// Negotiated transforms.
     pub suite: EspSuite,
+    /// The SPI that we receive with.
+    pub spi_in: u32,
+    /// The SPI that the peer receives with.
+    pub spi_out: u32,
     /// Extended sequence numbers.
     pub esn: bool,
     /// In UDP or as IP protocol 50.
@@ -149,8 +153,14 @@ impl Tunnel {
                 self.ike_rekeys = self.ike_rekeys.saturating_add(1);
                 None
             }
-            Event::ChildUp { suite, esn, encapsulation, rekey, .. } => {
-                let child = ChildSa { suite: *suite, esn: *esn, encapsulation: *encapsulation };
+            Event::ChildUp { suite, spi_in, spi_out, esn, encapsulation, rekey, .. } => {
+                let child = ChildSa {
+                    suite: *suite,
+                    spi_in: *spi_in,
+                    spi_out: *spi_out,
+                    esn: *esn,
+                    encapsulation: *encapsulation,
+                };
                 self.on_child_up(now, child, *rekey)
             }
             // The newer IKE SA is up and has told so: nothing is down.
