@@ -9,23 +9,45 @@ mod config;
 mod esp;
 mod ike;
 mod inner;
+mod payload;
+mod stateful;
 
-pub use config::config;
-pub use esp::esp_decapsulate;
-pub use ike::{ike_message, ike_sk};
-pub use inner::inner_packet;
+/// The targets: each is a function of this crate, a program in `src/bin` and a folder in `seeds`, all of one name.
+macro_rules! targets {
+    ($($module:ident: $($name:ident)*;)*) => {
+        $($(pub use $module::$name;)*)*
 
-/// A target by its name, as its program and its folder in `seeds` have it.
+        /// All targets, by their names.
+        pub const TARGETS: &[Target] = &[$($((stringify!($name), $name),)*)*];
+    };
+}
+
+targets! {
+    ike: ike_message ike_sk;
+    stateful: ike_responder ike_initiator ike_fragments;
+    payload: payload_sa payload_ke payload_id payload_cert payload_certreq payload_auth payload_nonce payload_notify
+        payload_delete payload_vendor_id payload_ts payload_sk payload_skf payload_cp payload_eap payload_unknown;
+    esp: esp_decapsulate;
+    inner: inner_packet;
+    config: config;
+}
+
+/// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets.
-pub const TARGETS: [Target; 5] = [
-    ("ike_message", ike_message),
-    ("ike_sk", ike_sk),
-    ("esp_decapsulate", esp_decapsulate),
-    ("inner_packet", inner_packet),
-    ("config", config),
-];
+/// The program of the target `NAME`: with libFuzzer where it is there, else a replay of files.
+#[macro_export]
+macro_rules! program {
+    ($name:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$name(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            $crate::replay($crate::$name)
+        }
+    };
+}
 
 /// Runs `target` on each file that the command line names.
 pub fn replay(target: fn(&[u8])) -> std::io::Result<()> {

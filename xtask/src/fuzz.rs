@@ -6,20 +6,35 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
 use crate::steps;
 
-/// Builds all targets and runs each for `seconds_per_target`. Fails on the first finding, and says how to replay it.
-pub(crate) fn run(seconds_per_target: u64) -> Result<()> {
-    let targets = targets()?;
+/// Builds all targets and runs each whose name begins with `prefix` for `seconds_per_target`, one on each core. Fails if
+/// one of them found something, and says how to replay it.
+pub(crate) fn run(seconds_per_target: u64, prefix: &str) -> Result<()> {
+    let mut targets = targets()?;
+    targets.retain(|target| target.starts_with(prefix));
     build()?;
-    for target in &targets {
-        let figures = fuzz(target, seconds_per_target)?;
-        println!("{target:<16} {figures}");
-    }
-    Ok(())
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut found = Vec::new();
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match fuzz(target, seconds_per_target) {
+                Ok(figures) => println!("{target:<18} {figures}"),
+                Err(error) => found.push(format!("{error:#}")),
+            }
+        }
+        found
+    };
+    let found: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..steps::cores()).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    if found.is_empty() { Ok(()) } else { bail!("{}", found.join("\n\n")) }
 }
 
 /// The targets are the programs of the crate.
@@ -61,7 +76,7 @@ fn fuzz(target: &str, seconds: u64) -> Result<String> {
     command.arg(format!("-max_total_time={seconds}"));
     command.args(["-rss_limit_mb=2048", "-timeout=10", "-max_len=4096", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
-    if target.starts_with("ike") {
+    if target.starts_with("ike_") || target.starts_with("payload_") {
         command.arg(format!("-dict={}", folder().join("ike.dict").display()));
     }
     let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
@@ -74,12 +89,18 @@ fn fuzz(target: &str, seconds: u64) -> Result<String> {
     Ok(figures(&log))
 }
 
-/// Executions, and the edges that they covered.
+/// Executions, in all and a second, the edges that they covered, and the inputs that are kept for it.
 fn figures(log: &str) -> String {
-    let executions = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    let last = log.lines().rev().find(|line| line.contains(" cov: "));
-    let coverage = last.and_then(|line| line.split(" cov: ").nth(1)).and_then(|rest| rest.split(' ').next());
-    format!("{:>10} executions, {:>5} edges", executions.unwrap_or("?").trim(), coverage.unwrap_or("?"))
+    let stat = |name| log.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?").trim();
+    let last = log.lines().rev().find(|line| line.contains(" cov: ")).unwrap_or_default();
+    let field = |name| last.split(name).nth(1).and_then(|rest| rest.split([' ', '/']).next()).unwrap_or("?");
+    format!(
+        "{:>11} executions, {:>7}/s, {:>5} edges, {:>5} inputs kept",
+        stat("stat::number_of_executed_units:"),
+        stat("stat::average_exec_per_sec:"),
+        field(" cov: "),
+        field(" corp: "),
+    )
 }
 
 fn how_to_replay(target: &str, log: &str) -> String {

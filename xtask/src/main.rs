@@ -20,8 +20,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test              everything that CI runs: Debian packages of the lab (as root), fmt, clippy, doc, deny,
-                    all tests, the scenarios against real peers, the perf guard, and 20 s of each fuzz target
-  fuzz [SECONDS]    each fuzz target for SECONDS (default 20)
+                    all tests, the scenarios against real peers, the perf guard, and 30 s of each fuzz target
+  fuzz [SECONDS [PREFIX]]
+                    each fuzz target, or those whose names begin with PREFIX, for SECONDS (default 30), one a core
   guard [--bless]   count the instructions of each kernel and compare with benches/baselines; --bless accepts them
   packages          install the Debian packages of the lab";
 
@@ -41,10 +42,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["test"] => Ok(steps::test()),
-        ["fuzz"] => fuzz::run(steps::FUZZ_SECONDS).map(|()| ExitCode::SUCCESS),
-        ["fuzz", seconds] => {
+        ["fuzz"] => fuzz::run(steps::FUZZ_SECONDS, "").map(|()| ExitCode::SUCCESS),
+        ["fuzz", seconds, prefix @ ..] if prefix.len() < 2 => {
             let seconds = seconds.parse().with_context(|| format!("SECONDS, not {seconds:?}"))?;
-            fuzz::run(seconds).map(|()| ExitCode::SUCCESS)
+            fuzz::run(seconds, prefix.first().unwrap_or(&"")).map(|()| ExitCode::SUCCESS)
         }
         ["guard"] => guard(),
         ["guard", "--bless"] => guard::bless().map(|()| ExitCode::SUCCESS),

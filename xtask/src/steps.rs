@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::{fuzz, guard, packages};
 
 /// How long each fuzz target runs in CI.
-pub(crate) const FUZZ_SECONDS: u64 = 20;
+pub(crate) const FUZZ_SECONDS: u64 = 30;
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -36,6 +36,11 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
+/// How much can run side by side.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Runs every step and reports; success if none failed.
 pub(crate) fn test() -> ExitCode {
     let steps: [(&'static str, Step); 10] = [
@@ -48,7 +53,7 @@ pub(crate) fn test() -> ExitCode {
         ("demo", || cargo(&["run", "--release", "--", "demo"])),
         ("scenarios", scenarios),
         ("guard", perf_guard),
-        ("fuzz", || fuzz::run(FUZZ_SECONDS).map(|()| Outcome::Passed)),
+        ("fuzz", || fuzz::run(FUZZ_SECONDS, "").map(|()| Outcome::Passed)),
     ];
     let _ = std::fs::remove_file(SKIPPED);
     let rows: Vec<Row> = steps.into_iter().map(|(name, step)| run(name, step)).collect();

@@ -2,10 +2,4 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-#[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| gotthard_fuzz::ike_sk(data));
-
-#[cfg(not(fuzzing))]
-fn main() -> std::io::Result<()> {
-    gotthard_fuzz::replay(gotthard_fuzz::ike_sk)
-}
+gotthard_fuzz::program!(ike_sk);

@@ -1,0 +1,5 @@
+//! The Delete payload, see [`gotthard_fuzz::payload_delete`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+gotthard_fuzz::program!(payload_delete);
