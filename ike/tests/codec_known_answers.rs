@@ -238,6 +238,7 @@ fn identities_are_read_and_written_as_people_write_them() {
 #[test]
 fn what_a_peer_calls_itself_is_escaped_and_cut_where_it_is_shown() {
     assert_eq!(Identity::Fqdn("a\n\u{1b}[2J".into()).to_string(), "a\\n\\u{1b}[2J");
+    assert_eq!(Identity::Fqdn(String::new()).to_string(), "\"\"");
     assert_eq!(Identity::KeyId(b"a b".to_vec()).to_string(), "keyid:0x612062");
     for huge in [Identity::Fqdn("\n".repeat(65_000)), Identity::KeyId(vec![0; 65_000])] {
         let text = huge.to_string();

@@ -139,6 +139,7 @@ impl fmt::Display for Identity {
         match self {
             Self::Ipv4(address) => fmt::Display::fmt(address, f),
             Self::Ipv6(address) => fmt::Display::fmt(address, f),
+            Self::Fqdn(name) | Self::Rfc822(name) if name.is_empty() => f.write_str("\"\""),
             Self::Fqdn(name) | Self::Rfc822(name) => {
                 name.chars().take(MAX_SHOWN).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
                 write_cut(f, name.chars().nth(MAX_SHOWN).is_some())
