@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::Time;
 use crate::codec::payload::ts::TrafficSelector;
 use crate::config::{Encapsulation, PeerId};
-use crate::error::Failure;
+use crate::error::{Failure, Sa};
 use crate::suite::{EspSuite, IkeSuite};
 
 pub use crate::crypto::keymat::EspKeys;
@@ -122,6 +122,15 @@ pub enum Event {
         spi_i: u64,
         /// Responder's SPI.
         spi_r: u64,
+    },
+    /// A rekey of ours failed, and the SA lives on: it is tried again, and another IKE SA is made before the end.
+    RekeyFailed {
+        /// Whose.
+        peer: PeerId,
+        /// What was to be rekeyed.
+        what: Sa,
+        /// Why.
+        reason: Failure,
     },
     /// The IKE SA is gone, and its children with it.
     IkeDown {

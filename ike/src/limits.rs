@@ -20,10 +20,13 @@ pub const IKE_SAS_PER_PEER: usize = 8;
 /// Child SAs of one IKE SA: the one in use and those that were rekeyed and wait for their Delete.
 pub const CHILDREN: usize = 8;
 
+/// Deleted child SAs of one IKE SA whose inbound still takes late packets; beyond it the oldest goes before its time.
+pub const CHILDREN_IN_GRACE: usize = 64;
+
 /// Requests that wait for the window of one IKE SA.
 pub const TASKS: usize = 16;
 
-/// COOKIE and INVALID_KE_PAYLOAD answers that one attempt follows (RFC 7296 §2.6.1).
+/// COOKIE and INVALID_KE_PAYLOAD answers that one attempt or rekey follows (RFC 7296 §2.6.1).
 pub const INIT_ROUNDS: u32 = 6;
 
 /// Longest cookie (RFC 7296 §2.6).
@@ -52,6 +55,16 @@ pub const REDUNDANT_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Time after which we delete the IKE SA of ours that lost against one that the peer made at the same time.
 pub const GIVE_WAY: Duration = Duration::from_secs(5);
+
+/// Longest time after which a rekey is tried again that the peer has put off (RFC 7296 §2.25).
+pub const REKEY_RETRY: Duration = Duration::from_secs(8);
+
+/// Time after which another IKE SA is asked for again where a new authentication is due (RFC 4478).
+pub const REAUTHENTICATE_AGAIN: Duration = Duration::from_secs(30);
+
+/// Time that both IKE SAs live after a new authentication: longer than [`SWITCH_OUTBOUND`], so that the peer sends with
+/// the new one when the old one goes.
+pub const OVERLAP: Duration = Duration::from_secs(10);
 
 /// Time an IKE SA may live without a child: the peer may be about to make a new one.
 pub const CHILDLESS: Duration = Duration::from_secs(5);

@@ -56,7 +56,7 @@ impl Outlet for Gateway {
         let Some(record) = self.records.get(&id) else { return };
         if let Some(change) = change {
             record.log(&change);
-            self.unsettled |= !matches!(change, Change::Failed(_));
+            self.unsettled |= !matches!(change, Change::Failed(_) | Change::RekeyFailed(..));
         }
     }
 }
@@ -77,6 +77,7 @@ const fn peer_of(event: &Event) -> PeerId {
     match event {
         Event::IkeUp { peer, .. }
         | Event::IkeRekeyed { peer, .. }
+        | Event::RekeyFailed { peer, .. }
         | Event::IkeDown { peer, .. }
         | Event::ChildUp { peer, .. }
         | Event::ChildDown { peer, .. }

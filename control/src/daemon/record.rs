@@ -125,6 +125,10 @@ impl Record {
                 info!(peer = %self.tunnel.peer, ike, esp, mtu = self.negotiated_mtu(), "tunnel up");
             }
             Change::Down(reason) => info!(code = reason.code(), reason = escaped(reason), "tunnel down"),
+            Change::RekeyFailed(what, reason) => {
+                let (code, remedy) = (reason.code(), reason.remedy());
+                warn!(code, %what, reason = escaped(reason), remedy, "rekey failed; the tunnel is made anew in time");
+            }
             Change::Failed(reason) => {
                 warn!(code = reason.code(), reason = escaped(reason), remedy = reason.remedy(), "no tunnel");
             }

@@ -7,7 +7,7 @@ mod backoff;
 use core::time::Duration;
 
 use gotthard_ike::config::{Encapsulation, Mode};
-use gotthard_ike::error::Failure;
+use gotthard_ike::error::{Failure, Sa};
 use gotthard_ike::event::Nat;
 use gotthard_ike::suite::{EspSuite, IkeSuite};
 use gotthard_ike::{Event, Time};
@@ -54,6 +54,8 @@ pub enum Change {
     Down(Failure),
     /// An attempt failed, and why.
     Failed(Failure),
+    /// A rekey of ours failed, and why; it carries traffic all the same.
+    RekeyFailed(Sa, Failure),
 }
 
 /// The IKE SA of a tunnel.
@@ -163,6 +165,7 @@ impl Tunnel {
                 };
                 self.on_child_up(now, child, *rekey)
             }
+            Event::RekeyFailed { what, reason, .. } => Some(Change::RekeyFailed(*what, reason.clone())),
             // The newer IKE SA is up and has told so: nothing is down.
             Event::IkeDown { reason: Failure::Replaced, .. } => None,
             Event::IkeDown { reason, .. } => {

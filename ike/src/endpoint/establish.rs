@@ -53,6 +53,7 @@ impl Endpoint {
             }
         };
         let rival = self.rival(&sa, initial_contact);
+        let initiator = response.is_none();
         let mut cx = self.means.cx(now);
         let Child { terms, keys } = child;
         sa.add_child(terms, keys, false, &mut cx);
@@ -63,12 +64,16 @@ impl Endpoint {
             give_way(&mut sa, now);
         } else {
             sa.announce(&mut cx);
+            // Where an older SA carries the tunnel its child is good until the peer shows that it has our answer.
+            if initiator || !matches!(rival, Some((_, Rival::Older))) {
+                sa.switch_outbound(&mut cx);
+            }
             self.end_untried_attempt(peer);
         }
         self.make_room(now, peer);
         self.keep(now, spi, sa);
         if let Some((other, rival)) = rival {
-            self.end_rival(now, other, rival);
+            self.end_rival(now, other, rival, initiator);
         }
     }
 
@@ -91,11 +96,13 @@ impl Endpoint {
         Some((spi, rival))
     }
 
-    fn end_rival(&mut self, now: Time, spi: u64, rival: Rival) {
+    fn end_rival(&mut self, now: Time, spi: u64, rival: Rival, initiator: bool) {
         let mut cx = self.means.cx(now);
         if let Some(sa) = self.table.established(spi) {
             match rival {
                 Rival::Lost => sa.vanish(&mut cx),
+                // Who started deletes the old one, when both send with the new one.
+                Rival::Older if initiator => sa.make_redundant(now + limits::OVERLAP),
                 Rival::Older => sa.make_redundant(now + limits::REDUNDANT_LIFETIME),
                 Rival::Loses => give_way(sa, now),
                 Rival::Wins => {}

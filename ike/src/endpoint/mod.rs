@@ -7,6 +7,7 @@ mod counters;
 mod establish;
 mod half_open;
 mod receive;
+mod succession;
 mod table;
 
 use core::time::Duration;
@@ -21,7 +22,6 @@ use crate::crypto::Random;
 use crate::error::Failure;
 use crate::event::{Event, Output};
 use crate::exchange::established;
-use crate::exchange::init::InitSent;
 use crate::sa::child_sa::EspSpis;
 use crate::sa::{Cx, Path};
 use crate::timer::Timers;
@@ -79,16 +79,7 @@ impl Endpoint {
         if self.table.current(id).is_some() || self.table.attempt(id).is_some() {
             return;
         }
-        let Some(peer) = self.table.peer(id).cloned() else { return };
-        let mut cx = self.means.cx(now);
-        let spi = cx.ike_spi();
-        match InitSent::start(peer, spi, &mut cx) {
-            Ok(sent) => {
-                self.table.insert(spi, Slot::InitSent(Box::new(sent)));
-                self.settle(now, spi);
-            }
-            Err(reason) => cx.event(Event::Failed { peer: id, reason }),
-        }
+        self.attempt(now, id);
     }
 
     /// Deletes the peer's SAs, with a Delete to the peer, and reports [`Event::IkeDown`] if it was up. An attempt under
@@ -137,13 +128,14 @@ impl Endpoint {
                     None
                 }
                 Some(Slot::Established(sa)) => {
-                    established::handle_timeout(sa, &mut cx);
+                    let outcome = established::handle_timeout(sa, &mut cx);
+                    self.follow(now, spi, outcome);
                     None
                 }
                 None => None,
             };
             if let Some((peer, reason)) = over {
-                cx.event(Event::Failed { peer, reason });
+                self.means.cx(now).event(Event::Failed { peer, reason });
                 self.abandon(spi);
             }
             self.settle(now, spi);

@@ -206,12 +206,13 @@ impl Endpoint {
                 if child.is_err() {
                     self.means.esp_spis.release(spi_in);
                 }
-                self.establish(now, sent.establish(child, path, now), None);
+                let authenticated = sent.establish(child, path, &mut self.means.cx(now));
+                self.establish(now, authenticated, None);
             }
             AuthReply::Impostor(reason) => {
                 self.means.esp_spis.release(spi_in);
-                let mut sa = Box::new(sent.into_sa(path, now));
                 let mut cx = self.means.cx(now);
+                let mut sa = Box::new(sent.into_sa(path, &mut cx));
                 sa.delete(Some(NotifyType::AUTHENTICATION_FAILED));
                 established::send_next(&mut sa, &mut cx);
                 cx.event(Event::Failed { peer, reason });
@@ -285,10 +286,8 @@ impl Endpoint {
             return Err(Refusal::Unexpected);
         }
         let mut cx = self.means.cx(now);
-        if let Some(successor) = established::handle(sa, message, datagram, path, &mut cx)? {
-            self.make_room(now, successor.peer.id);
-            self.keep(now, successor.channel.local_spi(), successor);
-        }
+        let outcome = established::handle(sa, message, datagram, path, &mut cx)?;
+        self.follow(now, spi, outcome);
         Ok(())
     }
 

@@ -42,6 +42,11 @@ impl<'c> Policy<'c> {
     pub(super) fn of(config: &'c PeerConfig) -> Self {
         Self { ts_local: &config.ts_local, ts_remote: &config.ts_remote }
     }
+
+    /// Whether these selectors miss nothing of it.
+    pub(super) fn is_covered_by(self, ts_local: &[TrafficSelector], ts_remote: &[TrafficSelector]) -> bool {
+        is_subset(self.ts_local, ts_local) && is_subset(self.ts_remote, ts_remote)
+    }
 }
 
 /// Why there is no child SA, and the notify that says so to the peer.
@@ -70,11 +75,6 @@ impl Choice {
         }
     }
 
-    /// Whether nothing that `policy` permits is missing.
-    pub(super) fn covers(&self, policy: Policy<'_>) -> bool {
-        is_subset(policy.ts_local, &self.ts_local) && is_subset(policy.ts_remote, &self.ts_remote)
-    }
-
     /// The group that the KE payloads must have.
     pub(super) const fn group(&self) -> Option<Group> {
         self.chosen.suite.group
@@ -97,17 +97,16 @@ pub(super) fn choose(
     let ts_local = narrow(policy.ts_local, request.ts_r);
     let ts_remote = narrow(policy.ts_remote, request.ts_i);
     if ts_local.is_empty() || ts_remote.is_empty() {
-        let theirs = Some(selectors_text(request.ts_r, request.ts_i));
-        let ours = selectors_text(policy.ts_local, policy.ts_remote);
-        let failure = Failure::TrafficSelectors { by: Side::Ours, ours, theirs };
+        let failure = refused_selectors(policy, request.ts_r, request.ts_i);
         return Err(Refused { notify: NotifyType::TS_UNACCEPTABLE, failure });
     }
     Ok(Choice { chosen, ts_local, ts_remote })
 }
 
-/// Checks the answer to our own request: a suite that we offered, and selectors within ours.
+/// Checks the answer to our own request: a suite that we offered, and selectors within those of `policy`.
 pub(super) fn accept(
     config: &PeerConfig,
+    policy: Policy<'_>,
     offer: &Offer<EspSuite>,
     spi_in: u32,
     answer: &Request<'_>,
@@ -121,12 +120,8 @@ pub(super) fn accept(
     };
     let (ts_local, ts_remote) = (answer.ts_i, answer.ts_r);
     let some = !ts_local.is_empty() && !ts_remote.is_empty();
-    if !some || !is_subset(ts_local, &config.ts_local) || !is_subset(ts_remote, &config.ts_remote) {
-        return Err(Failure::TrafficSelectors {
-            by: Side::Ours,
-            ours: selectors_text(&config.ts_local, &config.ts_remote),
-            theirs: Some(selectors_text(ts_local, ts_remote)),
-        });
+    if !some || !is_subset(ts_local, policy.ts_local) || !is_subset(ts_remote, policy.ts_remote) {
+        return Err(refused_selectors(policy, ts_local, ts_remote));
     }
     Ok(Terms {
         suite: chosen.suite,
@@ -136,6 +131,19 @@ pub(super) fn accept(
         ts_local: ts_local.to_vec(),
         ts_remote: ts_remote.to_vec(),
     })
+}
+
+/// We refuse selectors of the peer.
+pub(super) fn refused_selectors(
+    policy: Policy<'_>,
+    ts_local: &[TrafficSelector],
+    ts_remote: &[TrafficSelector],
+) -> Failure {
+    Failure::TrafficSelectors {
+        by: Side::Ours,
+        ours: selectors_text(policy.ts_local, policy.ts_remote),
+        theirs: Some(selectors_text(ts_local, ts_remote)),
+    }
 }
 
 /// The failure that the peer's error notify stands for, when it refuses our request for a child.

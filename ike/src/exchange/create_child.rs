@@ -1,6 +1,7 @@
 //! CREATE_CHILD_SA as responder (RFC 7296 §1.3): which of its three uses a request is, and what refuses it.
 
 use super::child::{self, Choice, Policy, Request};
+use super::established::Outcome;
 use super::{rekey_child, rekey_ike};
 use crate::codec::DecodeError;
 use crate::codec::iana::{ExchangeType, Group, NotifyType, ProtocolId};
@@ -16,41 +17,46 @@ use crate::error::{Failure, Stage};
 use crate::sa::Cx;
 use crate::sa::ike_sa::IkeSa;
 use crate::sa::negotiate::Pfs;
+use crate::sa::task::{Asked, Rival};
 
-/// Answers a request. A rekey of the IKE SA returns the one that takes its place.
+/// Answers a request. While we change the IKE SA ourselves no child is made, and the other way round: the peer asks
+/// again (RFC 7296 §2.25).
 pub(super) fn answer(
     sa: &mut IkeSa,
     id: u32,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Option<Box<IkeSa>>, DecodeError> {
+) -> Result<Outcome, DecodeError> {
     let rekey = payloads.single_notify(NotifyType::REKEY_SA)?;
     let is_ike = payloads
         .single_sa()?
         .is_some_and(|sa| sa.proposals.iter().any(|proposal| proposal.protocol == ProtocolId::IKE));
-    let answered = if !sa.is_up() {
-        // Closing, or replaced: whatever it is, it is too late for it here (RFC 7296 §2.25.2).
+    let busy = match sa.asked() {
+        Some(Asked::Ike(request)) => !is_ike || request.rival.is_some(),
+        Some(Asked::Child(_) | Asked::DeleteChild(_)) => is_ike,
+        Some(Asked::Liveness | Asked::DeleteIke) | None => false,
+    };
+    let answered = if busy || !sa.is_up() {
+        // Not up is closing or replaced: whatever it is, it is too late for it here (RFC 7296 §2.25.2).
         Err(Refused::new(NotifyType::TEMPORARY_FAILURE))
     } else if is_ike {
-        return match rekey_ike::answer(sa, id, payloads, cx)? {
-            Ok(successor) => Ok(Some(successor)),
-            Err(refused) => {
-                refuse(sa, id, &refused, cx);
-                Ok(None)
-            }
-        };
+        rekey_ike::answer(sa, id, payloads, cx)?
     } else if let Some(notify) = rekey {
-        rekey_child::answer(sa, id, notify, payloads, cx)?
-    } else if sa.has_child() {
+        rekey_child::answer(sa, id, notify, payloads, cx)?.map(|()| Outcome::Done)
+    } else if sa.children.live().is_some() {
         Err(Refused::new(NotifyType::NO_ADDITIONAL_SAS))
     } else {
         let peer = sa.peer.clone();
-        make(sa, id, Policy::of(&peer.config), false, payloads, cx)?
+        let made = make(sa, id, Policy::of(&peer.config), None, payloads, cx)?;
+        made.map(|rival| {
+            rekey_child::contend(sa, rival);
+            Outcome::Done
+        })
     };
-    if let Err(refused) = answered {
+    Ok(answered.unwrap_or_else(|refused| {
         refuse(sa, id, &refused, cx);
-    }
-    Ok(None)
+        Outcome::Done
+    }))
 }
 
 /// Why a request is refused, as it goes on the wire.
@@ -72,15 +78,16 @@ impl Refused {
     }
 }
 
-/// Makes a child SA within `policy`: its inbound is installed before the answer leaves.
+/// Makes a child SA within `policy`, mostly in the place of `old` (our SPI): its inbound is installed before the answer
+/// leaves.
 pub(super) fn make(
     sa: &mut IkeSa,
     id: u32,
     policy: Policy<'_>,
-    replaces_another: bool,
+    old: Option<u32>,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Result<(), Refused>, DecodeError> {
+) -> Result<Result<Rival<u32>, Refused>, DecodeError> {
     let (Some(request), Some(nonce)) = (Request::find(payloads)?, payloads.single_nonce()?) else {
         return Ok(Err(Refused::new(NotifyType::INVALID_SYNTAX)));
     };
@@ -90,14 +97,14 @@ pub(super) fn make(
         Err(refused) => return Ok(Err(Refused::new(refused.notify))),
     };
     // A rekey may not change the selectors (RFC 7296 §2.9.2).
-    if replaces_another && !choice.covers(policy) {
+    if old.is_some() && !policy.is_covered_by(&choice.ts_local, &choice.ts_remote) {
         return Ok(Err(Refused::new(NotifyType::TS_UNACCEPTABLE)));
     }
     let exchanged = match exchange_keys(choice.group(), payloads.single_ke()?, cx) {
         Ok(exchanged) => exchanged,
         Err(refused) => return Ok(Err(refused)),
     };
-    if !sa.has_room_for_child() {
+    if !sa.children.has_room() {
         return Ok(Err(Refused::new(NotifyType::TEMPORARY_FAILURE)));
     }
     let Some(prf) = Prf::new(sa.suite.prf) else {
@@ -107,12 +114,12 @@ pub(super) fn make(
     let shared = exchanged.as_ref().map(|(_, shared)| shared);
     let keys = child_keymat(prf, &sa.sk_d, shared, nonce.0, &nonce_r, &choice.chosen.suite);
     let spi_in = cx.esp_spi();
-    if replaces_another {
-        sa.retire_child();
+    if let Some(old) = old.and_then(|old| sa.children.by_spi_in(old)) {
+        old.rekeyed(cx.now);
     }
-    sa.add_child(choice.terms(spi_in), keys, replaces_another, cx);
+    sa.add_child(choice.terms(spi_in), keys, old.is_some(), cx);
     respond(sa, id, &choice, spi_in, &nonce_r, exchanged.as_ref().map(|(dh, _)| dh), cx);
-    Ok(Ok(()))
+    Ok(Ok(Rival { spi: spi_in, lowest_nonce: nonce_r.min(nonce.0.to_vec()) }))
 }
 
 /// Our half of a key exchange; nothing where the suite has none.

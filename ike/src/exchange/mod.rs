@@ -14,7 +14,8 @@ mod rekey_child;
 mod rekey_ike;
 
 use crate::codec::DecodeError;
-use crate::codec::iana::NotifyType;
+use crate::codec::iana::{Group, NotifyType};
+use crate::codec::payload::notify::Notify;
 
 /// The notify that answers an authentic request which cannot be read, and its data (RFC 7296 §2.5, §2.21).
 fn refusal_of(error: DecodeError) -> (NotifyType, Vec<u8>) {
@@ -29,4 +30,14 @@ fn refusal_of(error: DecodeError) -> (NotifyType, Vec<u8>) {
         | DecodeError::Repeated(_)
         | DecodeError::Malformed { .. } => (NotifyType::INVALID_SYNTAX, Vec::new()),
     }
+}
+
+/// The group that an INVALID_KE_PAYLOAD asks for (RFC 7296 §1.2, §1.3).
+fn wanted_group(notify: &Notify<'_>) -> Option<Group> {
+    <[u8; 2]>::try_from(notify.data).ok().map(|octets| Group(u16::from_be_bytes(octets)))
+}
+
+/// Errors that end an IKE SA without a Delete (RFC 7296 §2.21.3).
+const fn ends_sa(kind: NotifyType) -> bool {
+    matches!(kind, NotifyType::INVALID_SYNTAX | NotifyType::AUTHENTICATION_FAILED)
 }

@@ -1,17 +1,96 @@
-//! Rekey of a child SA by the peer (RFC 7296 §1.3.3, §2.8).
+//! Child SAs made by CREATE_CHILD_SA (RFC 7296 §1.3.1, §1.3.3, §2.8): mostly the one that takes another's place.
 //!
-//! The new inbound is installed before the answer leaves: the peer may send with it as soon as it reads the answer. We
-//! go on sending with the old one until the peer shows that it has read it, by its next request (mostly the Delete of
-//! the old one), or until a time that a lost answer would have been asked for again.
+//! At our wish the new inbound is installed when the answer is read, and we send with the new child at once: the peer
+//! receives with it before its answer leaves. The old one is deleted after that. At the peer's wish we go on sending
+//! with the old one until the peer shows that it has read the answer, by its next request (mostly the Delete of the old
+//! one), or until a time in which a lost answer would have been asked for again.
+//!
+//! When both ends rekey at once each has two new children, and the one with the lowest of the four nonces is deleted by
+//! the end that asked for it (§2.8.1). Until that is known both go on with the old one.
 
-use super::child::Policy;
+use super::child::{self, Policy, Request};
 use super::create_child::{self, Refused};
+use super::{ends_sa, wanted_group};
 use crate::codec::DecodeError;
-use crate::codec::iana::{NotifyType, ProtocolId};
+use crate::codec::iana::{ExchangeType, NotifyType, ProtocolId};
+use crate::codec::payload::Payload;
+use crate::codec::payload::ke::KeyExchange;
+use crate::codec::payload::nonce::Nonce;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
+use crate::crypto::dh::DhSecret;
+use crate::crypto::keymat::child_keymat;
+use crate::crypto::prf::Prf;
+use crate::error::{Failure, Sa, Stage};
+use crate::event::{EspKeys, Event};
+use crate::limits;
 use crate::sa::Cx;
+use crate::sa::child_sa::Terms;
 use crate::sa::ike_sa::IkeSa;
+use crate::sa::negotiate::{Offer, Pfs};
+use crate::sa::task::{Again, Asked, ChildRequest, Rival, Task};
+use crate::suite::EspSuite;
+
+/// Sends HDR, SK {[N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr}. Nothing where the child is not there any more, or is there
+/// already.
+pub(super) fn ask(sa: &mut IkeSa, id: u32, old: Option<u32>, again: Again, cx: &mut Cx<'_>) {
+    let replaced = old.and_then(|spi_in| sa.children.get(spi_in)).filter(|child| child.is_live());
+    let (ts_local, ts_remote) = match (old, replaced) {
+        (Some(_), Some(child)) => (child.terms.ts_local.clone(), child.terms.ts_remote.clone()),
+        (None, _) if sa.children.live().is_none() => {
+            (sa.peer.config.ts_local.clone(), sa.peer.config.ts_remote.clone())
+        }
+        _ => return,
+    };
+    let suites = preferred(sa);
+    let spi_in = cx.esp_spi();
+    let group = again.group.or_else(|| suites.first().and_then(|suite| suite.group));
+    let request = ChildRequest {
+        old,
+        spi_in,
+        offer: Offer::esp(&suites, spi_in, Pfs::Suites),
+        nonce: cx.request_nonce(),
+        dh: group.and_then(|group| DhSecret::generate(group, cx.random)),
+        rounds: again.rounds,
+        rival: None,
+    };
+    let old_spi = old.map(u32::to_be_bytes);
+    let rekey = old_spi.as_ref().map(|spi| Payload::Notify(Notify::of_esp(NotifyType::REKEY_SA, spi)));
+    let ke = request.dh.as_ref().map(|dh| KeyExchange { group: dh.group(), public: dh.public() });
+    let mut payloads: Vec<Payload<'_>> = rekey.into_iter().collect();
+    payloads
+        .extend([Payload::Sa(request.offer.security_association()), Payload::Nonce(Nonce(&request.nonce))]);
+    payloads.extend(ke.map(Payload::Ke));
+    payloads.extend([Payload::TsI(ts_local.into()), Payload::TsR(ts_remote.into())]);
+    let datagram = sa.channel.seal_request(ExchangeType::CREATE_CHILD_SA, id, &payloads, cx);
+    sa.send_request(id, Asked::Child(Box::new(request)), datagram, cx);
+}
+
+/// Takes the answer to our request.
+pub(super) fn take_answer(
+    sa: &mut IkeSa,
+    payloads: Select<'_, '_>,
+    cx: &mut Cx<'_>,
+) -> Result<(), DecodeError> {
+    let agreed = match payloads.error() {
+        Some(notify) => Err(Refusal::Notify(notify)),
+        None => agree(sa, payloads)?.map_err(Refusal::Useless),
+    };
+    let Some(Asked::Child(request)) = sa.requests.take().map(|in_flight| in_flight.task) else {
+        return Ok(());
+    };
+    match agreed {
+        Ok(_) if !sa.is_up() => cx.esp_spis.release(request.spi_in),
+        Ok(agreed) => conclude(sa, *request, agreed, cx),
+        Err(Refusal::Notify(notify)) => refused(sa, *request, notify, cx),
+        Err(Refusal::Useless(reason)) => {
+            // The peer has made a child: it is told to forget it.
+            sa.push_task(Task::DeleteChild(request.spi_in));
+            fail(sa, *request, reason, cx);
+        }
+    }
+    Ok(())
+}
 
 /// Answers a request with N(REKEY_SA).
 pub(super) fn answer(
@@ -25,14 +104,182 @@ pub(super) fn answer(
     let Some(spi) = spi else {
         return Ok(Err(Refused::new(NotifyType::CHILD_SA_NOT_FOUND)));
     };
-    let Some(old) = sa.child_by_spi_out(u32::from_be_bytes(spi)) else {
-        let refused = Refused { spi: Some(spi), ..Refused::new(NotifyType::CHILD_SA_NOT_FOUND) };
+    let asking = sa.child_request().map(|request| request.rival.is_some());
+    let Some(old) = sa.children.by_spi_out(u32::from_be_bytes(spi)) else {
+        // It may be the child that the answer under way to us tells of.
+        let refused = match asking {
+            Some(_) => Refused::new(NotifyType::TEMPORARY_FAILURE),
+            None => Refused { spi: Some(spi), ..Refused::new(NotifyType::CHILD_SA_NOT_FOUND) },
+        };
         return Ok(Err(refused));
     };
-    if !old.is_live() {
+    if !old.is_live() || asking == Some(true) {
         return Ok(Err(Refused::new(NotifyType::TEMPORARY_FAILURE)));
     }
-    let (ts_local, ts_remote) = (old.terms.ts_local.clone(), old.terms.ts_remote.clone());
-    let policy = Policy { ts_local: &ts_local, ts_remote: &ts_remote };
-    create_child::make(sa, id, policy, true, payloads, cx)
+    let terms = old.terms.clone();
+    let policy = Policy { ts_local: &terms.ts_local, ts_remote: &terms.ts_remote };
+    let made = create_child::make(sa, id, policy, Some(terms.spi_in), payloads, cx)?;
+    Ok(made.map(|rival| {
+        let group = payloads.single_ke().is_ok_and(|ke| ke.is_some());
+        sa.peer_has_pfs = Some(group);
+        contend(sa, rival);
+    }))
+}
+
+/// The peer has made a child while we ask for one ourselves.
+pub(super) fn contend(sa: &mut IkeSa, rival: Rival<u32>) {
+    if let Some(request) = sa.child_request() {
+        request.rival = Some(rival);
+    }
+}
+
+/// Why there is no child.
+enum Refusal<'n, 'p> {
+    /// The peer says so.
+    Notify(&'n Notify<'p>),
+    /// Its answer is none to our request.
+    Useless(Failure),
+}
+
+/// What both ends have agreed on.
+struct Agreed {
+    terms: Terms,
+    /// Inbound, outbound.
+    keys: (EspKeys, EspKeys),
+    nonce_r: Vec<u8>,
+}
+
+/// Reads HDR, SK {SA, Nr, [KEr], TSi, TSr}. Nothing changes.
+fn agree(sa: &IkeSa, payloads: Select<'_, '_>) -> Result<Result<Agreed, Failure>, DecodeError> {
+    let (Some(answer), Some(nonce), ke) =
+        (Request::find(payloads)?, payloads.single_nonce()?, payloads.single_ke()?)
+    else {
+        return Ok(Err(invalid("SA, Nr, TSi or TSr is missing")));
+    };
+    let Some(Asked::Child(request)) = sa.asked() else { return Ok(Err(invalid("nothing was asked"))) };
+    let config = &sa.peer.config;
+    let old = request.old.and_then(|old| sa.children.get(old)).map(|child| &child.terms);
+    let policy = old.map_or(Policy::of(config), |terms| Policy {
+        ts_local: &terms.ts_local,
+        ts_remote: &terms.ts_remote,
+    });
+    let terms = match child::accept(config, policy, &request.offer, request.spi_in, &answer) {
+        Ok(terms) => terms,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    // A rekey may not change the selectors (RFC 7296 §2.9.2).
+    if old.is_some() && !policy.is_covered_by(&terms.ts_local, &terms.ts_remote) {
+        return Ok(Err(child::refused_selectors(policy, &terms.ts_local, &terms.ts_remote)));
+    }
+    let shared = match (terms.suite.group, &request.dh, ke) {
+        (None, ..) => None,
+        (Some(group), Some(dh), Some(ke)) if dh.group() == group && ke.group == group => {
+            match dh.agree(ke.public) {
+                Ok(shared) => Some(shared),
+                Err(_) => return Ok(Err(Failure::PublicValue { group })),
+            }
+        }
+        _ => return Ok(Err(invalid("KEr is not of the group that was asked for"))),
+    };
+    let Some(prf) = Prf::new(sa.suite.prf) else { return Ok(Err(Failure::NoSuite { what: Sa::Child })) };
+    let (outbound, inbound) =
+        child_keymat(prf, &sa.sk_d, shared.as_ref(), &request.nonce, nonce.0, &terms.suite);
+    Ok(Ok(Agreed { terms, keys: (inbound, outbound), nonce_r: nonce.0.to_vec() }))
+}
+
+/// The new child is there: it takes the old one's place, or gives way to the peer's.
+fn conclude(sa: &mut IkeSa, request: ChildRequest, agreed: Agreed, cx: &mut Cx<'_>) {
+    let ChildRequest { old, spi_in, nonce, rival, .. } = request;
+    let Agreed { terms, keys, nonce_r } = agreed;
+    sa.add_child(terms, keys, old.is_some(), cx);
+    let now = cx.now;
+    let rival = rival.filter(|rival| sa.children.get(rival.spi).is_some_and(|c| c.is_live()));
+    if rival.as_ref().is_some_and(|rival| rival.wins_against(&nonce, &nonce_r)) {
+        sa.close_child(spi_in, cx);
+        return;
+    }
+    if let Some(redundant) = rival.and_then(|rival| sa.children.by_spi_in(rival.spi)) {
+        redundant.stay();
+        redundant.rekeyed(now);
+    }
+    sa.switch_outbound(cx);
+    if let Some(old) = old {
+        sa.close_child(old, cx);
+    }
+}
+
+/// The peer refuses (RFC 7296 §2.25).
+fn refused(sa: &mut IkeSa, request: ChildRequest, notify: &Notify<'_>, cx: &mut Cx<'_>) {
+    let ChildRequest { old, spi_in, rounds, .. } = request;
+    if ends_sa(notify.kind) {
+        cx.esp_spis.release(spi_in);
+        sa.end(Failure::Refused { exchange: Stage::CreateChild, notify: notify.kind }, cx);
+        return;
+    }
+    let live = old.is_some_and(|old| sa.children.get(old).is_some_and(|child| child.is_live()));
+    if request.rival.is_some() || (old.is_some() && !live) {
+        // The peer's own child has taken its place, or the peer has deleted it.
+        cx.esp_spis.release(spi_in);
+        sa.note_childless(Failure::PeerDeleted { what: Sa::Child }, cx);
+        return;
+    }
+    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
+    match (notify.kind, wanted) {
+        (NotifyType::INVALID_KE_PAYLOAD, Some(group)) if rounds < limits::INIT_ROUNDS => {
+            cx.esp_spis.release(spi_in);
+            if let Some(id) = sa.requests.free() {
+                ask(sa, id, old, Again { group: Some(group), rounds: rounds.saturating_add(1) }, cx);
+            }
+        }
+        (NotifyType::TEMPORARY_FAILURE, _) => {
+            cx.esp_spis.release(spi_in);
+            retry(sa, old, cx);
+        }
+        (NotifyType::CHILD_SA_NOT_FOUND, _) => {
+            cx.esp_spis.release(spi_in);
+            if let Some(old) = old {
+                sa.forget_child(old, cx);
+            }
+            sa.push_task(Task::MakeChild);
+        }
+        (kind, _) => {
+            let config = &sa.peer.config;
+            let reason = child::refused_by_peer(config, kind)
+                .unwrap_or(Failure::Refused { exchange: Stage::CreateChild, notify: kind });
+            cx.esp_spis.release(spi_in);
+            fail(sa, request, reason, cx);
+        }
+    }
+}
+
+fn retry(sa: &mut IkeSa, old: Option<u32>, cx: &mut Cx<'_>) {
+    if let Some(child) = old.and_then(|old| sa.children.by_spi_in(old)) {
+        let at = IkeSa::retry_rekey_at(child.hard(), cx);
+        child.retry_rekey_at(at);
+    }
+}
+
+/// A rekey that will not succeed: told to the operator, and the tunnel is made anew before the child ends. Where there
+/// was no child to replace, who waits for one ends the SA in time.
+fn fail(sa: &mut IkeSa, request: ChildRequest, reason: Failure, cx: &mut Cx<'_>) {
+    let Some(hard) = request.old.and_then(|old| sa.children.get(old)).map(|child| child.hard()) else {
+        return;
+    };
+    sa.reauthenticate_before(hard, cx.now);
+    cx.event(Event::RekeyFailed { peer: sa.peer.id, what: Sa::Child, reason });
+}
+
+/// The suites of an offer. A peer whose own rekeys have no KE payload, as Azure's, is asked without one first where that
+/// is configured: what it does itself it accepts.
+fn preferred(sa: &IkeSa) -> Vec<EspSuite> {
+    let suites = &sa.peer.config.esp_suites;
+    if sa.peer_has_pfs != Some(false) {
+        return suites.clone();
+    }
+    let (without, with): (Vec<_>, Vec<_>) = suites.iter().partition(|suite| suite.group.is_none());
+    without.into_iter().chain(with).collect()
+}
+
+fn invalid(detail: &str) -> Failure {
+    Failure::InvalidSyntax { exchange: Stage::CreateChild, detail: detail.to_owned() }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::lifetime::{Lifetime, Margin};
 use super::{Cx, Path, Peer};
 use crate::Time;
 use crate::codec::payload::ts::TrafficSelector;
@@ -36,7 +37,7 @@ pub(crate) struct ChildSa {
     outbound: Option<event::ChildSa>,
     switch_at: Option<Time>,
     replaces_another: bool,
-    hard: Time,
+    lifetime: Lifetime,
     stage: Stage,
 }
 
@@ -44,8 +45,10 @@ pub(crate) struct ChildSa {
 enum Stage {
     /// The pair in use, or the next one.
     Live,
-    /// A rekey made its successor; it waits for its Delete.
-    Rekeyed,
+    /// It has a successor, and the peer is to delete it, or we do it at the end of that time.
+    Rekeyed { until: Time },
+    /// Our Delete waits or is in flight: the peer may send with it until it has read that.
+    Closing,
     /// Deleted; its inbound takes what is still under way.
     Deleted { until: Time },
 }
@@ -75,9 +78,10 @@ impl ChildSa {
         let inbound = half(terms.spi_in, inbound);
         let outbound = Some(half(terms.spi_out, outbound));
         cx.install(Install::Inbound(inbound));
-        let hard = cx.now + peer.config.child_lifetime;
+        let length = peer.config.child_lifetime;
+        let lifetime = Lifetime::start(length, Margin::of(&peer.config), cx.now, cx.random);
         let stage = Stage::Live;
-        Self { terms, encapsulation, outbound, switch_at: None, replaces_another, hard, stage }
+        Self { terms, encapsulation, outbound, switch_at: None, replaces_another, lifetime, stage }
     }
 
     /// Hands the outbound half over, if that has not happened yet: the peer is ready to receive.
@@ -104,6 +108,13 @@ impl ChildSa {
         }
     }
 
+    /// Waits longer for the switch.
+    pub(crate) fn put_off_switch(&mut self, now: Time) {
+        if self.is_to_switch(now) {
+            self.announce(now);
+        }
+    }
+
     /// The switch is off: another pair carries the tunnel.
     pub(crate) fn stay(&mut self) {
         self.outbound = None;
@@ -118,22 +129,27 @@ impl ChildSa {
         }
     }
 
-    /// A rekey made the pair that takes its place.
-    pub(crate) fn rekeyed(&mut self) {
+    /// Another pair takes its place, and the peer is to delete this one.
+    pub(crate) fn rekeyed(&mut self, now: Time) {
         if self.stage == Stage::Live {
-            self.stage = Stage::Rekeyed;
+            self.stage = Stage::Rekeyed { until: now + limits::REDUNDANT_LIFETIME };
         }
     }
 
-    /// Deleted by either end: nothing is sent with it, its inbound lives for a grace.
-    pub(crate) fn delete(&mut self, peer: &Peer, cx: &mut Cx<'_>) {
-        if matches!(self.stage, Stage::Deleted { .. }) {
-            return;
+    /// We delete it: nothing is sent with it from here on, and its inbound lives until the peer has confirmed.
+    pub(crate) fn close(&mut self, peer: &Peer, cx: &mut Cx<'_>) {
+        if !self.is_deleted() {
+            self.stage = Stage::Closing;
+            self.stop_sending(peer, cx);
         }
-        self.stage = Stage::Deleted { until: cx.now + limits::INBOUND_GRACE };
-        self.outbound = None;
-        self.switch_at = None;
-        cx.install(Install::RemoveOutbound { peer: peer.id, spi: self.terms.spi_out });
+    }
+
+    /// Deleted at both ends: its inbound lives for a grace.
+    pub(crate) fn delete(&mut self, peer: &Peer, cx: &mut Cx<'_>) {
+        if !self.is_deleted() {
+            self.stage = Stage::Deleted { until: cx.now + limits::INBOUND_GRACE };
+            self.stop_sending(peer, cx);
+        }
     }
 
     /// Ends both directions at once.
@@ -142,18 +158,34 @@ impl ChildSa {
         cx.remove_inbound(peer.id, self.terms.spi_in);
     }
 
-    /// Does what is due in time, except [`Self::is_over`] and [`Self::is_expired`].
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        if self.switch_at.is_some_and(|at| at <= cx.now) {
-            self.switch(cx);
-        }
+    /// The time to hand the outbound half over has come.
+    pub(crate) fn is_to_switch(&self, now: Time) -> bool {
+        self.switch_at.is_some_and(|at| at <= now)
     }
 
+    /// When it wants to be looked at.
     pub(crate) fn deadline(&self) -> Time {
-        match self.stage {
-            Stage::Live | Stage::Rekeyed => self.switch_at.map_or(self.hard, |at| at.min(self.hard)),
+        let in_stage = match self.stage {
+            Stage::Live => self.lifetime.deadline(),
+            Stage::Rekeyed { until } => until.min(self.lifetime.hard()),
+            Stage::Closing => self.lifetime.hard(),
             Stage::Deleted { until } => until,
-        }
+        };
+        self.switch_at.map_or(in_stage, |at| at.min(in_stage))
+    }
+
+    /// A rekey of it has failed: the next is due then.
+    pub(crate) const fn retry_rekey_at(&mut self, at: Time) {
+        self.lifetime.retry_at(at);
+    }
+
+    /// Whether it is to be rekeyed; true once.
+    pub(crate) fn take_soft(&mut self, now: Time) -> bool {
+        self.is_live() && self.lifetime.take_soft(now)
+    }
+
+    pub(crate) const fn hard(&self) -> Time {
+        self.lifetime.hard()
     }
 
     pub(crate) const fn is_live(&self) -> bool {
@@ -166,12 +198,23 @@ impl ChildSa {
 
     /// The hard lifetime of a pair that is not deleted has ended.
     pub(crate) fn is_expired(&self, now: Time) -> bool {
-        !self.is_deleted() && self.hard <= now
+        !self.is_deleted() && self.lifetime.is_over(now)
+    }
+
+    /// It has a successor, and the peer has not deleted it in time.
+    pub(crate) fn is_left_behind(&self, now: Time) -> bool {
+        matches!(self.stage, Stage::Rekeyed { until } if until <= now)
     }
 
     /// Deleted, and its grace is over.
     pub(crate) fn is_over(&self, now: Time) -> bool {
         matches!(self.stage, Stage::Deleted { until } if until <= now)
+    }
+
+    fn stop_sending(&mut self, peer: &Peer, cx: &mut Cx<'_>) {
+        self.stay();
+        self.lifetime.stop_rekeying();
+        cx.install(Install::RemoveOutbound { peer: peer.id, spi: self.terms.spi_out });
     }
 }
 

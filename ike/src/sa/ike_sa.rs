@@ -1,23 +1,28 @@
 //! An authenticated IKE SA: keys, one window each way, a queue of tasks, and its children.
 //!
 //! What the messages hold is the business of the exchanges; here is what lasts between them. A peer's request is
-//! answerable at any time, also while ours is in flight: the two windows share nothing.
+//! answerable at any time, also while ours is in flight: the two windows share nothing. What time does to it is in
+//! [`super::ageing`].
 
 use core::mem;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::channel::Channel;
 use super::child_sa::{ChildSa, Terms};
+use super::children::Children;
+use super::lifetime::{Lifetime, Margin};
 use super::message_id::{InFlight, Requests, Responses};
-use super::retransmit::{BackOff, Step};
+use super::retransmit::BackOff;
+use super::task::{Asked, ChildRequest, IkeRequest, Task};
 use super::{Cx, Path, Peer};
 use crate::Time;
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::payload::Payload;
-use crate::config::Encapsulation;
+use crate::config::{Encapsulation, Mode};
 use crate::crypto::keymat::SkD;
-use crate::error::{Failure, Sa, Stage};
+use crate::error::Failure;
 use crate::event::{EspKeys, Event, Install, Nat};
 use crate::limits;
 use crate::suite::IkeSuite;
@@ -30,11 +35,13 @@ pub(crate) struct IkeSa {
     pub(crate) channel: Channel,
     pub(crate) path: Path,
     pub(crate) nat: Nat,
-    pub(crate) requests: Requests<Task>,
+    pub(crate) requests: Requests<Asked>,
     pub(crate) responses: Responses,
-    pub(crate) children: Vec<ChildSa>,
-    tasks: VecDeque<Task>,
-    state: State,
+    pub(crate) children: Children,
+    /// Whether the peer's own rekeys of a child have a KE payload; `None` until it has made one.
+    pub(crate) peer_has_pfs: Option<bool>,
+    pub(super) tasks: VecDeque<Task>,
+    pub(super) state: State,
     /// When the handshake started.
     born: Time,
     /// When it was authenticated.
@@ -42,27 +49,20 @@ pub(crate) struct IkeSa {
     /// The lower of the handshake's two nonces: it decides between two SAs made at once.
     lowest_nonce: Vec<u8>,
     /// Last authentic sign of life.
-    heard: Time,
-    hard: Time,
-    childless_since: Option<Time>,
+    pub(super) heard: Time,
+    pub(super) lifetime: Lifetime,
+    /// When another IKE SA with a new authentication shall take its place.
+    pub(super) reauthenticate_at: Option<Time>,
+    pub(super) childless_since: Option<Time>,
     hinted: Option<Time>,
 }
 
-/// A request that we want to send when the window is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// Ask whether the peer lives (RFC 7296 §2.4).
-    Liveness,
-    /// Delete the child SA that we receive with this SPI.
-    DeleteChild(u32),
-    /// Delete the IKE SA, and say why where it is because the peer failed to authenticate (RFC 7296 §2.21.2).
-    DeleteIke(Option<NotifyType>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// The peer's tunnel.
     Up,
+    /// The peer made it to take the place of one that we rekey ourselves: which of the two does is not clear yet.
+    Candidate { until: Time },
     /// Another SA carries the tunnel; the peer is to delete this one, or we do it at the end of that time.
     Redundant { until: Time },
     /// Our Delete waits or is in flight.
@@ -88,9 +88,10 @@ pub(crate) struct Seed {
 }
 
 impl IkeSa {
-    pub(crate) fn new(seed: Seed, now: Time) -> Self {
+    pub(crate) fn new(seed: Seed, cx: &mut Cx<'_>) -> Self {
         let Seed { peer, suite, sk_d, channel, path, nat, next_ids: (ours, theirs), born, nonces } = seed;
-        let hard = now + peer.config.ike_lifetime;
+        let margin = Margin::of(&peer.config);
+        let lifetime = Lifetime::start(peer.config.ike_lifetime, margin, cx.now, cx.random);
         Self {
             peer,
             suite,
@@ -100,14 +101,16 @@ impl IkeSa {
             nat,
             requests: Requests::new(ours),
             responses: Responses::new(theirs),
-            children: Vec::new(),
+            children: Children::default(),
+            peer_has_pfs: None,
             tasks: VecDeque::new(),
             state: State::Up,
             born,
-            up: now,
+            up: cx.now,
             lowest_nonce: nonces.0.min(nonces.1),
-            heard: now,
-            hard,
+            heard: cx.now,
+            lifetime,
+            reauthenticate_at: None,
             childless_since: None,
             hinted: None,
         }
@@ -122,12 +125,13 @@ impl IkeSa {
         cx: &mut Cx<'_>,
     ) {
         let outer = (self.path, self.encapsulation());
-        self.children.push(ChildSa::install(terms, keys, outer, replaces_another, &self.peer, cx));
+        let child = ChildSa::install(terms, keys, outer, replaces_another, &self.peer, cx);
+        self.children.add(child, &self.peer, cx);
         self.childless_since = None;
     }
 
-    /// Tells the operator that this SA carries the peer's tunnel, and sends with its child.
-    pub(crate) fn announce(&mut self, cx: &mut Cx<'_>) {
+    /// Tells the operator that this SA carries the peer's tunnel.
+    pub(crate) fn announce(&self, cx: &mut Cx<'_>) {
         cx.event(Event::IkeUp {
             peer: self.peer.id,
             suite: self.suite,
@@ -135,24 +139,34 @@ impl IkeSa {
             spi_r: self.channel.spi_r(),
             nat: self.nat,
         });
-        self.switch_outbound(cx);
     }
 
     /// The peer is known to have all children that we told it of: sends with the newest.
     pub(crate) fn switch_outbound(&mut self, cx: &mut Cx<'_>) {
         if self.state == State::Up {
-            for child in &mut self.children {
-                child.switch(cx);
+            self.children.switch(cx);
+        }
+    }
+
+    /// An authentic request of the peer says that it has our last answer, since its window is 1. While a child of ours
+    /// and one of the peer's contend for the same place we go on with the old one, unless the peer deletes that.
+    pub(crate) fn peer_has_answer(&mut self, deletes: &[u32], cx: &mut Cx<'_>) {
+        for spi_out in deletes {
+            if let Some(child) = self.children.by_spi_out(*spi_out) {
+                child.stay();
             }
+        }
+        let old = self.contended().and_then(|old| self.children.by_spi_in(old));
+        let goes_on = old.is_some_and(|old| !deletes.contains(&old.terms.spi_out));
+        if !goes_on {
+            self.switch_outbound(cx);
         }
     }
 
     /// An answer that may tell of a new child leaves, for the first time or again.
     pub(crate) fn answer_leaves(&mut self, now: Time) {
         if self.state == State::Up {
-            for child in &mut self.children {
-                child.announce(now);
-            }
+            self.children.announce(now);
         }
     }
 
@@ -164,9 +178,7 @@ impl IkeSa {
             return;
         }
         self.path = path;
-        for child in &mut self.children {
-            child.moved(path);
-        }
+        self.children.moved(path);
         if self.state == State::Up && self.encapsulation() == Encapsulation::Udp {
             let Path { local, remote } = path;
             cx.install(Install::Path { peer: self.peer.id, local, remote });
@@ -203,19 +215,11 @@ impl IkeSa {
         self.tasks.pop_front().map(|task| (id, task))
     }
 
-    /// Sends a request; `id` is the one that [`Self::take_task`] gave.
-    pub(crate) fn send_request(
-        &mut self,
-        id: u32,
-        task: Task,
-        exchange: ExchangeType,
-        payloads: &[Payload<'_>],
-        cx: &mut Cx<'_>,
-    ) {
-        let datagram = self.channel.seal_request(exchange, id, payloads, cx);
+    /// Sends a request that is sealed; `id` is the one that [`Self::take_task`] gave.
+    pub(crate) fn send_request(&mut self, id: u32, asked: Asked, datagram: Vec<u8>, cx: &mut Cx<'_>) {
         let back_off = BackOff::start(self.peer.config.retransmit, cx.now, cx.random);
         cx.transmit(self.path, datagram.clone());
-        self.requests.sent(InFlight { id, task, datagram, back_off });
+        self.requests.sent(InFlight { id, task: asked, datagram, back_off });
     }
 
     /// Answers the peer's request, and keeps the answer for its retransmission.
@@ -249,11 +253,16 @@ impl IkeSa {
     /// is what the protocol still owes the peer.
     pub(crate) fn end(&mut self, reason: Failure, cx: &mut Cx<'_>) {
         let was_up = self.state == State::Up;
-        self.remove_children(cx);
-        self.state = State::Lingering { until: cx.now + limits::LINGER };
+        self.children.remove_all(&self.peer, cx);
+        self.linger(cx.now);
         if was_up {
             cx.event(Event::IkeDown { peer: self.peer.id, reason });
         }
+    }
+
+    /// Only answers retransmissions from here on. The children stay for the one that takes its place.
+    pub(crate) fn linger(&mut self, now: Time) {
+        self.state = State::Lingering { until: now + limits::LINGER };
     }
 
     /// Ends the SA, and tells the peer so. Without a free message id there is no way to tell.
@@ -274,92 +283,126 @@ impl IkeSa {
 
     /// Another SA carries the tunnel; the peer is to delete this one, or we do it then.
     pub(crate) fn make_redundant(&mut self, until: Time) {
-        if self.state == State::Up {
+        if matches!(self.state, State::Up | State::Candidate { .. }) {
             self.stop();
             self.state = State::Redundant { until };
         }
     }
 
+    /// The peer made it while we rekey its predecessor ourselves.
+    pub(crate) fn make_candidate(&mut self, until: Time) {
+        self.state = State::Candidate { until };
+    }
+
     /// Forgets the SA without a word: the peer has lost it, or has confirmed its end.
     pub(crate) fn vanish(&mut self, cx: &mut Cx<'_>) {
-        self.remove_children(cx);
+        self.children.remove_all(&self.peer, cx);
+        if let Some(InFlight { task: Asked::Child(request), .. }) = self.requests.take() {
+            cx.esp_spis.release(request.spi_in);
+        }
         self.state = State::Gone;
     }
 
-    /// Moves the children and what waits to be done to the SA that takes this one's place (RFC 7296 §2.18).
-    pub(crate) fn hand_over_to(&mut self, successor: &mut Self, now: Time) {
+    /// Moves the children and what waits to be done to the SA that takes this one's place (RFC 7296 §2.18). What becomes
+    /// of this one then is the caller's to say.
+    pub(crate) fn hand_over_to(&mut self, successor: &mut Self, cx: &mut Cx<'_>) {
         successor.children = mem::take(&mut self.children);
         successor.childless_since = self.childless_since;
-        let requests_of_children = |task: &Task| matches!(task, Task::DeleteChild(_));
-        successor.tasks = self.tasks.iter().copied().filter(requests_of_children).collect();
-        self.make_redundant(now + limits::REDUNDANT_LIFETIME);
+        successor.peer_has_pfs = self.peer_has_pfs;
+        successor.reauthenticate_at = self.reauthenticate_at;
+        let of_children =
+            |task: &Task| matches!(task, Task::DeleteChild(_) | Task::RekeyChild(_) | Task::MakeChild);
+        successor.tasks = self.tasks.iter().copied().filter(of_children).collect();
+        successor.state = State::Up;
+        cx.event(Event::IkeRekeyed {
+            peer: self.peer.id,
+            suite: successor.suite,
+            spi_i: successor.channel.spi_i(),
+            spi_r: successor.channel.spi_r(),
+        });
     }
 
-    /// Asks for [`Self::close`] unless a child comes in time: a tunnel needs one.
+    /// The last child is gone. Where we are the one that starts we make another; else [`Self::close`] follows unless the
+    /// peer makes one in time: a tunnel needs one.
     pub(crate) fn note_childless(&mut self, reason: Failure, cx: &mut Cx<'_>) {
-        let childless = !self.children.iter().any(|child| !child.is_deleted());
+        let under_way = matches!(self.asked(), Some(Asked::Child(_)));
+        let childless = self.children.live().is_none() && !under_way;
         if self.state == State::Up && childless && self.childless_since.is_none() {
             self.childless_since = Some(cx.now);
             cx.event(Event::ChildDown { peer: self.peer.id, reason });
-        }
-    }
-
-    /// The peer deletes the child that it receives with `spi_out`; gives the SPI of our half, unless it is deleted.
-    pub(crate) fn delete_child_by_peer(&mut self, spi_out: u32, cx: &mut Cx<'_>) -> Option<u32> {
-        let of_peer = |child: &&mut ChildSa| child.terms.spi_out == spi_out && !child.is_deleted();
-        let child = self.children.iter_mut().find(of_peer)?;
-        child.delete(&self.peer, cx);
-        Some(child.terms.spi_in)
-    }
-
-    /// The live child has a successor and waits for its Delete.
-    pub(crate) fn retire_child(&mut self) {
-        for child in &mut self.children {
-            child.rekeyed();
-        }
-    }
-
-    /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        self.channel.expire(cx.now);
-        self.retransmit(cx);
-        self.age_children(cx);
-        match self.state {
-            State::Up => self.age(cx),
-            State::Redundant { until } if until <= cx.now => self.delete(None),
-            State::Lingering { until } if until <= cx.now => self.vanish(cx),
-            State::Redundant { .. } | State::Lingering { .. } | State::Closing | State::Gone => {}
-        }
-    }
-
-    /// When [`Self::handle_timeout`] has something to do.
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        let in_state = match self.state {
-            State::Up => {
-                let childless = self.childless_since.map(|since| since + limits::CHILDLESS);
-                [Some(self.hard), self.liveness_due(), childless].into_iter().flatten().min()
+            if self.peer.config.mode == Mode::Initiator {
+                self.push_task(Task::MakeChild);
             }
-            State::Redundant { until } | State::Lingering { until } => Some(until),
-            State::Closing | State::Gone => None,
-        };
-        let answer = if self.is_ended() { None } else { self.requests.in_flight().map(|r| r.back_off.due()) };
-        let children = self.children.iter().map(ChildSa::deadline).min();
-        [in_state, answer, children, self.channel.expires()].into_iter().flatten().min()
+        }
     }
 
-    /// The child that the peer receives with this SPI, unless it is deleted.
-    pub(crate) fn child_by_spi_out(&self, spi_out: u32) -> Option<&ChildSa> {
-        self.children.iter().find(|child| child.terms.spi_out == spi_out && !child.is_deleted())
+    /// The peer deletes the child that it receives with `spi_out`; gives the SPI of our half, unless our own Delete of it
+    /// is in flight (RFC 7296 §1.4.1).
+    pub(crate) fn delete_child_by_peer(&mut self, spi_out: u32, cx: &mut Cx<'_>) -> Option<u32> {
+        let child = self.children.by_spi_out(spi_out)?;
+        child.delete(&self.peer, cx);
+        let spi_in = child.terms.spi_in;
+        self.tasks.retain(|task| *task != Task::DeleteChild(spi_in));
+        let crosses = matches!(self.asked(), Some(Asked::DeleteChild(spi)) if *spi == spi_in);
+        (!crosses).then_some(spi_in)
     }
 
-    /// A child carries packets, or is about to.
-    pub(crate) fn has_child(&self) -> bool {
-        self.children.iter().any(ChildSa::is_live)
+    /// Stops sending with a child and asks the peer to delete it.
+    pub(crate) fn close_child(&mut self, spi_in: u32, cx: &mut Cx<'_>) {
+        if let Some(child) = self.children.by_spi_in(spi_in).filter(|child| !child.is_deleted()) {
+            child.close(&self.peer, cx);
+            self.push_task(Task::DeleteChild(spi_in));
+        }
     }
 
-    /// One more child is within the bound.
-    pub(crate) fn has_room_for_child(&self) -> bool {
-        self.children.len() < limits::CHILDREN
+    /// The peer has confirmed that a child is deleted, or does not have it any more.
+    pub(crate) fn forget_child(&mut self, spi_in: u32, cx: &mut Cx<'_>) {
+        if let Some(child) = self.children.by_spi_in(spi_in) {
+            child.delete(&self.peer, cx);
+        }
+    }
+
+    /// The request of ours that is in flight.
+    pub(crate) fn asked(&self) -> Option<&Asked> {
+        self.requests.in_flight().map(|in_flight| &in_flight.task)
+    }
+
+    /// Our request for a child, while it is in flight.
+    pub(crate) fn child_request(&mut self) -> Option<&mut ChildRequest> {
+        match self.requests.in_flight_mut().map(|in_flight| &mut in_flight.task) {
+            Some(Asked::Child(request)) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// Our request for an IKE SA, while it is in flight.
+    pub(crate) fn ike_request(&mut self) -> Option<&mut IkeRequest> {
+        match self.requests.in_flight_mut().map(|in_flight| &mut in_flight.task) {
+            Some(Asked::Ike(request)) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// A rekey is asked for, by the operator or by what the SA has carried. Nothing where one is under way.
+    pub(crate) fn rekey_child(&mut self) {
+        let spi_in = self.children.live().map(|child| child.terms.spi_in);
+        if let (State::Up, Some(spi_in)) = (self.state, spi_in) {
+            self.push_task(Task::RekeyChild(spi_in));
+        }
+    }
+
+    /// As [`Self::rekey_child`], of the IKE SA itself.
+    pub(crate) fn rekey_ike(&mut self) {
+        if self.state == State::Up && !matches!(self.asked(), Some(Asked::Ike(_))) {
+            self.lifetime.stop_rekeying();
+            self.push_task(Task::RekeyIke);
+        }
+    }
+
+    /// The peer wants to see an authentication again within `lifetime` (RFC 4478).
+    pub(crate) fn limit_authentication(&mut self, lifetime: Duration, cx: &mut Cx<'_>) {
+        let margin = Margin::of(&self.peer.config);
+        self.reauthenticate_at = Some(Lifetime::start(lifetime, margin, cx.now, cx.random).deadline());
     }
 
     /// It carries the peer's tunnel.
@@ -375,6 +418,11 @@ impl IkeSa {
     /// It may be forgotten.
     pub(crate) fn is_gone(&self) -> bool {
         self.state == State::Gone
+    }
+
+    /// It waits until it is clear whether it takes the place of the one that it was made for.
+    pub(crate) const fn is_candidate(&self) -> bool {
+        matches!(self.state, State::Candidate { .. })
     }
 
     /// It only answers retransmissions.
@@ -402,84 +450,17 @@ impl IkeSa {
         }
     }
 
+    /// The child that our request in flight is to replace, while one of the peer's was made for the same place.
+    pub(super) fn contended(&self) -> Option<u32> {
+        match self.asked() {
+            Some(Asked::Child(request)) => request.rival.as_ref().and(request.old),
+            _ => None,
+        }
+    }
+
     /// Starts nothing any more, and does not send with a child that it has not sent with.
     fn stop(&mut self) {
         self.tasks.clear();
-        for child in &mut self.children {
-            child.stay();
-        }
-    }
-
-    fn retransmit(&mut self, cx: &mut Cx<'_>) {
-        if self.is_ended() {
-            return;
-        }
-        let Some(in_flight) = self.requests.in_flight_mut() else { return };
-        match in_flight.back_off.step(cx.now, cx.random) {
-            Step::Wait => {}
-            Step::Resend => {
-                let datagram = in_flight.datagram.clone();
-                cx.transmit(self.path, datagram);
-            }
-            Step::GiveUp => {
-                self.end(Failure::Timeout { exchange: Stage::Informational, hint: None }, cx);
-                self.vanish(cx);
-            }
-        }
-    }
-
-    fn age(&mut self, cx: &mut Cx<'_>) {
-        let childless = self.childless_since.is_some_and(|since| since + limits::CHILDLESS <= cx.now);
-        if self.hard <= cx.now {
-            self.close(Failure::Lifetime { what: Sa::Ike }, cx);
-        } else if childless {
-            self.close(Failure::PeerDeleted { what: Sa::Child }, cx);
-        } else if self.liveness_due().is_some_and(|at| at <= cx.now) {
-            self.push_task(Task::Liveness);
-        }
-    }
-
-    fn age_children(&mut self, cx: &mut Cx<'_>) {
-        for child in &mut self.children {
-            child.handle_timeout(cx);
-        }
-        let now = cx.now;
-        for over in self.children.extract_if(.., |child| child.is_over(now)) {
-            over.remove(&self.peer, cx);
-        }
-        let expired = |child: &&ChildSa| child.is_expired(now);
-        if self.children.iter().filter(expired).any(ChildSa::is_live) {
-            self.close(Failure::Lifetime { what: Sa::Child }, cx);
-            return;
-        }
-        let left_behind: Vec<u32> = self.children.iter().filter(expired).map(|c| c.terms.spi_in).collect();
-        for spi_in in left_behind {
-            self.delete_child(spi_in, cx);
-            self.push_task(Task::DeleteChild(spi_in));
-        }
-    }
-
-    /// Stops sending with a child; its inbound lives for a grace.
-    fn delete_child(&mut self, spi_in: u32, cx: &mut Cx<'_>) {
-        for child in self.children.iter_mut().filter(|child| child.terms.spi_in == spi_in) {
-            child.delete(&self.peer, cx);
-        }
-    }
-
-    fn remove_children(&mut self, cx: &mut Cx<'_>) {
-        for child in self.children.drain(..) {
-            child.remove(&self.peer, cx);
-        }
-    }
-
-    /// When the peer's silence is to be questioned. A request in flight is such a question already.
-    fn liveness_due(&self) -> Option<Time> {
-        let interval = self.peer.config.dpd_interval;
-        (self.is_quiet() && !interval.is_zero()).then(|| self.heard + interval)
-    }
-
-    /// Nothing is in flight and nothing waits.
-    fn is_quiet(&self) -> bool {
-        self.requests.in_flight().is_none() && self.tasks.is_empty()
+        self.children.stay();
     }
 }

@@ -1,15 +1,20 @@
 //! Security associations: what one is, what it may negotiate, and the windows of its messages.
 
+mod ageing;
 pub(crate) mod channel;
 pub(crate) mod child_sa;
+pub(crate) mod children;
 pub(crate) mod ike_sa;
+pub(crate) mod lifetime;
 pub(crate) mod message_id;
 pub(crate) mod narrow;
 pub(crate) mod natt;
 pub(crate) mod negotiate;
 pub(crate) mod reassembly;
 pub(crate) mod retransmit;
+pub(crate) mod task;
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -62,6 +67,13 @@ impl Cx<'_> {
         let mut octets = [0; 8];
         self.random.fill(&mut octets);
         u64::from_be_bytes(octets).max(1)
+    }
+
+    /// A time below `bound`, at random.
+    pub(crate) fn below(&mut self, bound: Duration) -> Duration {
+        let mut octets = [0; 2];
+        self.random.fill(&mut octets);
+        (bound / (1 << 16)).saturating_mul(u32::from(u16::from_be_bytes(octets)))
     }
 
     /// A free SPI for our inbound ESP. Who does not install it releases it.

@@ -5,6 +5,7 @@ use core::time::Duration;
 use gotthard_ike::codec::iana::{ExchangeType, ProtocolId};
 use gotthard_ike::codec::payload::Payload;
 use gotthard_ike::codec::payload::delete::Delete;
+use gotthard_ike::config::Mode;
 use gotthard_ike::error::{Failure, Sa};
 use gotthard_ike::event::Event;
 
@@ -91,7 +92,7 @@ fn a_deleted_child_is_answered_with_its_other_half() {
 
 #[test]
 fn an_ike_sa_whose_peer_makes_no_new_child_is_deleted() {
-    let mut script = Scripted::established();
+    let mut script = Scripted::established_with(|config| config.mode = Mode::Responder);
     script.exchange(ExchangeType::INFORMATIONAL, &[Payload::Delete(Delete::esp(SPI))]);
     let sent = script.wait(Duration::from_secs(6));
     let request = script.sa().open(&sent[0]);

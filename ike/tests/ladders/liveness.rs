@@ -7,7 +7,7 @@ use gotthard_ike::codec::iana::{ExchangeType, NotifyType};
 use gotthard_ike::codec::message::emit_clear;
 use gotthard_ike::codec::payload::Payload;
 use gotthard_ike::codec::payload::notify::Notify;
-use gotthard_ike::error::{Failure, Sa, Stage};
+use gotthard_ike::error::{Failure, Stage};
 
 use crate::support::link::Weather;
 use crate::support::pair::{PEER, Pair};
@@ -85,23 +85,4 @@ fn a_clear_hint_starts_one_check_at_most_and_ends_nothing() {
     }
     assert_eq!(checks, 1);
     assert!(script.b.down().is_none());
-}
-
-#[test]
-fn a_child_that_nobody_rekeyed_ends_with_its_lifetime() {
-    let mut pair = Pair::with(1, Weather::FAIR, |a, _| a.child_lifetime = Duration::from_secs(30));
-    pair.initiate_a();
-    pair.run_for(Duration::from_secs(32));
-    assert_eq!(pair.a.down(), Some(&Failure::Lifetime { what: Sa::Child }));
-    assert_eq!(pair.b.down(), Some(&Failure::PeerDeleted { what: Sa::Ike }), "the peer is told");
-    pair.assert_down();
-}
-
-#[test]
-fn an_ike_sa_that_nobody_rekeyed_ends_with_its_lifetime() {
-    let mut pair = Pair::with(1, Weather::FAIR, |a, _| a.ike_lifetime = Duration::from_secs(30));
-    pair.initiate_a();
-    pair.run_for(Duration::from_secs(32));
-    assert_eq!(pair.a.down(), Some(&Failure::Lifetime { what: Sa::Ike }));
-    pair.assert_down();
 }

@@ -23,4 +23,5 @@ mod initiator_rounds;
 mod liveness;
 mod narrowing;
 mod natt;
+mod our_rekeys;
 mod peer_rekeys;

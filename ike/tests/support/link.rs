@@ -134,7 +134,8 @@ pub(crate) struct Link {
     pub(crate) nat: Option<Translator>,
     /// Every IKE datagram that was sent, in order, lost ones too.
     pub(crate) sent: Vec<Transmit>,
-    pub(crate) watch: Watch,
+    /// What both ends send is watched; `None` where the link carries one end's messages alone.
+    pub(crate) watch: Option<Watch>,
     fates: Vec<(Which, Fate)>,
     held: Vec<Transmit>,
     random: Seeded,
@@ -148,7 +149,7 @@ impl Link {
             weather,
             nat: None,
             sent: Vec::new(),
-            watch: Watch::default(),
+            watch: Some(Watch::default()),
             fates: Vec::new(),
             held: Vec::new(),
             random: Seeded::new(seed),
@@ -157,8 +158,15 @@ impl Link {
         }
     }
 
+    /// A link that carries the messages of one end alone.
+    pub(crate) fn unwatched(seed: u64, weather: Weather) -> Self {
+        Self { watch: None, ..Self::new(seed, weather) }
+    }
+
     pub(crate) fn send_ike(&mut self, now: Time, transmit: Transmit) {
-        self.watch.see(now, &transmit);
+        if let Some(watch) = &mut self.watch {
+            watch.see(now, &transmit);
+        }
         self.sent.push(transmit.clone());
         match self.fates.iter().find(|(which, _)| which.is(&transmit)) {
             Some((_, Fate::Held)) => self.held.push(transmit),

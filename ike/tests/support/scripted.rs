@@ -138,7 +138,7 @@ impl Scripted {
             from: (A, 500).into(),
             to: (B, 500).into(),
             sa: None,
-            link: Link::new(0, Weather::FAIR),
+            link: Link::unwatched(0, Weather::FAIR),
         }
     }
 
@@ -270,9 +270,14 @@ impl Scripted {
 
     /// Answers a request of the endpoint with nothing inside.
     pub(crate) fn acknowledge(&mut self, request: &[u8]) -> Vec<Vec<u8>> {
+        self.answer(request, &[])
+    }
+
+    /// Answers a request of the endpoint.
+    pub(crate) fn answer(&mut self, request: &[u8], payloads: &[Payload<'_>]) -> Vec<Vec<u8>> {
         let sa = self.sa.as_mut().expect("IKE_SA_INIT comes first");
         let header = sa.open(request).header;
-        let datagram = sa.seal(header.exchange, true, header.message_id, &[], &mut self.random);
+        let datagram = sa.seal(header.exchange, true, header.message_id, payloads, &mut self.random);
         self.send(&datagram)
     }
 

@@ -24,7 +24,7 @@ impl Pair {
             assert_eq!(side.esp_lost, 0, "seed {}: {end:?} lost packets", self.seed);
         }
         let settled = self.now().since_epoch().saturating_sub(GRACE);
-        let open = self.link.watch.unanswered(gotthard_ike::Time::from_epoch(settled));
+        let open = self.link.watch.as_ref().unwrap().unanswered(gotthard_ike::Time::from_epoch(settled));
         assert!(open.is_empty(), "seed {}: no answer to {open:?}", self.seed);
     }
 

@@ -12,7 +12,7 @@ use crate::codec::payload::id::Identification;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
 use crate::error::{Failure, Sa, Stage};
-use crate::exchange::child::{self, Request};
+use crate::exchange::child::{self, Policy, Request};
 use crate::exchange::init::{Agreed, InitSent};
 use crate::sa::channel::{Channel, Opened};
 use crate::sa::child_sa::Terms;
@@ -91,23 +91,28 @@ impl AuthSent {
     }
 
     /// The peer is authenticated: makes the IKE SA.
-    pub(crate) fn establish(self, child: Result<Terms, Failure>, path: Path, now: Time) -> Authenticated {
+    pub(crate) fn establish(
+        self,
+        child: Result<Terms, Failure>,
+        path: Path,
+        cx: &mut Cx<'_>,
+    ) -> Authenticated {
         let child = child.and_then(|terms| {
             let keys = first_child_keys(&self.agreed, &terms);
             let (outbound, inbound) = keys.ok_or(Failure::NoSuite { what: Sa::Child })?;
             Ok(Child { terms, keys: (inbound, outbound) })
         });
-        Authenticated { sa: Box::new(self.into_sa(path, now)), child, initial_contact: false }
+        Authenticated { sa: Box::new(self.into_sa(path, cx)), child, initial_contact: false }
     }
 
     /// The IKE SA, to be deleted or to carry the tunnel.
-    pub(crate) fn into_sa(self, path: Path, now: Time) -> IkeSa {
+    pub(crate) fn into_sa(self, path: Path, cx: &mut Cx<'_>) -> IkeSa {
         let Self { peer, channel, agreed, born, .. } = self;
         let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
         let next_ids = (MESSAGE_ID + 1, 0);
         let nonces = (nonce_i, nonce_r);
         let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
-        IkeSa::new(seed, now)
+        IkeSa::new(seed, cx)
     }
 
     /// An error arrived in the clear.
@@ -157,11 +162,12 @@ impl AuthSent {
     }
 
     fn read_child(&self, payloads: Select<'_, '_>) -> Result<Result<Terms, Failure>, DecodeError> {
+        let config = &self.peer.config;
         if let Some(notify) = payloads.error() {
             return Ok(Err(self.refused(notify.kind)));
         }
         Ok(match Request::find(payloads)? {
-            Some(answer) => child::accept(&self.peer.config, &self.offer, self.spi_in, &answer),
+            Some(answer) => child::accept(config, Policy::of(config), &self.offer, self.spi_in, &answer),
             None => Err(invalid("SA, TSi or TSr is missing")),
         })
     }

@@ -97,7 +97,7 @@ impl HalfOpen {
         let next_ids = (0, id);
         let nonces = (nonce_i, nonce_r);
         let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
-        let sa = Box::new(IkeSa::new(seed, cx.now));
+        let sa = Box::new(IkeSa::new(seed, cx));
         Some((Authenticated { sa, child, initial_contact }, response))
     }
 

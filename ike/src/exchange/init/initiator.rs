@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Agreed, derive, floats, request_header, wanted_group};
+use super::{Agreed, derive, floats, request_header};
 use crate::Time;
 use crate::codec::iana::{Group, NotifyType};
 use crate::codec::message::{self, Message};
@@ -16,6 +16,7 @@ use crate::codec::payload::notify::Notify;
 use crate::crypto::dh::DhSecret;
 use crate::error::{Failure, Refusal, Sa, Side, Stage};
 use crate::event::Nat;
+use crate::exchange::wanted_group;
 use crate::limits;
 use crate::sa::natt::{self, Detection};
 use crate::sa::negotiate::{self, Offer};
@@ -222,7 +223,7 @@ impl InitSent {
     fn check_error(&self, notify: &Notify<'_>) -> Result<InitReply, Refusal> {
         let ours = || negotiate::ours(&self.peer.config.ike_suites);
         if notify.kind == NotifyType::INVALID_KE_PAYLOAD {
-            let group = wanted_group(notify.data).ok_or(Refusal::Malformed)?;
+            let group = wanted_group(notify).ok_or(Refusal::Malformed)?;
             let in_use = self.requests.last().is_some_and(|request| request.dh.group() == group);
             return match self.offer.has_group(group) {
                 // An answer to an earlier request, or one that asks for what it was given.

@@ -6,7 +6,7 @@ mod responder;
 pub(crate) use self::initiator::{InitReply, InitSent};
 pub(crate) use self::responder::{HalfOpen, InitRequest, answer};
 use crate::codec::header::{Flags, Header};
-use crate::codec::iana::{ExchangeType, Group, NotifyType};
+use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::message;
 use crate::codec::payload::Payload;
 use crate::codec::payload::notify::Notify;
@@ -61,11 +61,6 @@ pub(crate) fn refusal(request: &Header, kind: NotifyType, data: &[u8]) -> Vec<u8
     let header = Header { exchange: request.exchange, ..response_header(request.spi_i, request.spi_r) };
     let header = Header { message_id: request.message_id, ..header };
     message::emit_clear(header, &[Payload::Notify(Notify::new(kind, data))])
-}
-
-/// The group that an INVALID_KE_PAYLOAD asks for (RFC 7296 §1.2).
-fn wanted_group(data: &[u8]) -> Option<Group> {
-    <[u8; 2]>::try_from(data).ok().map(|octets| Group(u16::from_be_bytes(octets)))
 }
 
 /// Whether the exchanges that follow use port 4500 (RFC 7296 §2.23).
