@@ -25,7 +25,7 @@ use crate::error::{Failure, Sa, Stage};
 use crate::event::{EspKeys, Event};
 use crate::limits;
 use crate::sa::Cx;
-use crate::sa::child_sa::Terms;
+use crate::sa::child_sa::{ChildSa, Terms};
 use crate::sa::ike_sa::IkeSa;
 use crate::sa::negotiate::{Offer, Pfs};
 use crate::sa::task::{Again, Asked, ChildRequest, Rival, Task};
@@ -82,11 +82,11 @@ pub(super) fn take_answer(
     match agreed {
         Ok(_) if !sa.is_up() => cx.esp_spis.release(request.spi_in),
         Ok(agreed) => conclude(sa, *request, agreed, cx),
-        Err(Refusal::Notify(notify)) => refused(sa, *request, notify, cx),
+        Err(Refusal::Notify(notify)) => refused(sa, &request, notify, cx),
         Err(Refusal::Useless(reason)) => {
             // The peer has made a child: it is told to forget it.
             sa.push_task(Task::DeleteChild(request.spi_in));
-            fail(sa, *request, reason, cx);
+            fail(sa, request.old, reason, cx);
         }
     }
     Ok(())
@@ -193,7 +193,7 @@ fn conclude(sa: &mut IkeSa, request: ChildRequest, agreed: Agreed, cx: &mut Cx<'
     let Agreed { terms, keys, nonce_r } = agreed;
     sa.add_child(terms, keys, old.is_some(), cx);
     let now = cx.now;
-    let rival = rival.filter(|rival| sa.children.get(rival.spi).is_some_and(|c| c.is_live()));
+    let rival = rival.filter(|rival| sa.children.get(rival.spi).is_some_and(ChildSa::is_live));
     if rival.as_ref().is_some_and(|rival| rival.wins_against(&nonce, &nonce_r)) {
         sa.close_child(spi_in, cx);
         return;
@@ -209,14 +209,14 @@ fn conclude(sa: &mut IkeSa, request: ChildRequest, agreed: Agreed, cx: &mut Cx<'
 }
 
 /// The peer refuses (RFC 7296 §2.25).
-fn refused(sa: &mut IkeSa, request: ChildRequest, notify: &Notify<'_>, cx: &mut Cx<'_>) {
-    let ChildRequest { old, spi_in, rounds, .. } = request;
+fn refused(sa: &mut IkeSa, request: &ChildRequest, notify: &Notify<'_>, cx: &mut Cx<'_>) {
+    let ChildRequest { old, spi_in, rounds, .. } = *request;
     if ends_sa(notify.kind) {
         cx.esp_spis.release(spi_in);
         sa.end(Failure::Refused { exchange: Stage::CreateChild, notify: notify.kind }, cx);
         return;
     }
-    let live = old.is_some_and(|old| sa.children.get(old).is_some_and(|child| child.is_live()));
+    let live = old.is_some_and(|old| sa.children.get(old).is_some_and(ChildSa::is_live));
     if request.rival.is_some() || (old.is_some() && !live) {
         // The peer's own child has taken its place, or the peer has deleted it.
         cx.esp_spis.release(spi_in);
@@ -247,7 +247,7 @@ fn refused(sa: &mut IkeSa, request: ChildRequest, notify: &Notify<'_>, cx: &mut 
             let reason = child::refused_by_peer(config, kind)
                 .unwrap_or(Failure::Refused { exchange: Stage::CreateChild, notify: kind });
             cx.esp_spis.release(spi_in);
-            fail(sa, request, reason, cx);
+            fail(sa, old, reason, cx);
         }
     }
 }
@@ -261,10 +261,8 @@ fn retry(sa: &mut IkeSa, old: Option<u32>, cx: &mut Cx<'_>) {
 
 /// A rekey that will not succeed: told to the operator, and the tunnel is made anew before the child ends. Where there
 /// was no child to replace, who waits for one ends the SA in time.
-fn fail(sa: &mut IkeSa, request: ChildRequest, reason: Failure, cx: &mut Cx<'_>) {
-    let Some(hard) = request.old.and_then(|old| sa.children.get(old)).map(|child| child.hard()) else {
-        return;
-    };
+fn fail(sa: &mut IkeSa, old: Option<u32>, reason: Failure, cx: &mut Cx<'_>) {
+    let Some(hard) = old.and_then(|old| sa.children.get(old)).map(ChildSa::hard) else { return };
     sa.reauthenticate_before(hard, cx.now);
     cx.event(Event::RekeyFailed { peer: sa.peer.id, what: Sa::Child, reason });
 }

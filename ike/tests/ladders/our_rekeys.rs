@@ -164,7 +164,7 @@ fn short_child(config: &mut PeerConfig) {
 fn a_refused_rekey_is_told_and_another_ike_sa_is_asked_for_before_the_child_ends() {
     let mut script = Scripted::established_with(short_child);
     let (rekeys, attempts) =
-        live_with_refusals(&mut script, NotifyType::NO_PROPOSAL_CHOSEN, Duration::from_secs(60));
+        live_with_refusals(&mut script, NotifyType::NO_PROPOSAL_CHOSEN, Duration::from_mins(1));
     assert_eq!(rekeys, 1);
     assert!(attempts > 0);
     let told = |event: &Event| {
@@ -205,7 +205,7 @@ fn a_child_that_the_peer_does_not_have_is_made_anew() {
 #[test]
 fn an_ike_sa_that_cannot_be_rekeyed_ends_with_its_lifetime() {
     let mut script = Scripted::established_with(|config| config.ike_lifetime = Duration::from_secs(40));
-    live_with_refusals(&mut script, NotifyType::NO_ADDITIONAL_SAS, Duration::from_secs(60));
+    live_with_refusals(&mut script, NotifyType::NO_ADDITIONAL_SAS, Duration::from_mins(1));
     assert_eq!(script.b.down(), Some(&Failure::Lifetime { what: Sa::Ike }));
     assert!(script.b.inbound.is_empty() && script.b.outbound.is_none());
 }
