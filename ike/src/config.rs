@@ -92,6 +92,11 @@ pub struct PeerConfig {
     /// By how many percent of itself the margin is lengthened at most, at random, so that SAs do not stay in step (the
     /// AWS console's "rekey fuzz").
     pub rekey_fuzz: u32,
+    /// Longest IP datagram in octets that a protected IKE message may need; a longer message leaves in fragments where the
+    /// peer takes them (RFC 7383 §2.5.1).
+    pub fragment_size: u16,
+    /// Our handshakes start on UDP 4500, for a path on which 500 is blocked (RFC 7296 §2.23).
+    pub start_on_4500: bool,
 }
 
 /// Back-off of a request's retransmissions (RFC 7296 §2.1, §2.4).

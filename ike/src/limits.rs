@@ -29,6 +29,18 @@ pub const TASKS: usize = 16;
 /// COOKIE and INVALID_KE_PAYLOAD answers that one attempt or rekey follows (RFC 7296 §2.6.1).
 pub const INIT_ROUNDS: u32 = 6;
 
+/// IP datagram in octets that a path is expected to carry: the least MTU of IPv6, and below that of every usual tunnel.
+pub const FRAGMENT_SIZE: u16 = 1280;
+
+/// IP datagram in octets that every IPv4 path carries in practice (RFC 7383 §2.5.1).
+pub const LEAST_DATAGRAM_V4: u16 = 576;
+
+/// IP datagram in octets that every IPv6 path carries (RFC 8200 §5).
+pub const LEAST_DATAGRAM_V6: u16 = 1280;
+
+/// Transmissions of a message before it is cut into the smallest fragments: a lost datagram is likelier than a narrow path.
+pub const WIDE_TRANSMISSIONS: u32 = 2;
+
 /// Longest cookie (RFC 7296 §2.6).
 pub const COOKIE: usize = 64;
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
-use gotthard_ike::{Endpoint, Event, Output, Time, Transmit};
+use gotthard_ike::{Endpoint, Event, Output, Time, Transmit, limits};
 
 use super::Kernel;
 use super::seeded::Seeded;
@@ -101,6 +101,8 @@ fn config(mode: Mode, local: IpAddr, remote: IpAddr, group: &str) -> PeerConfig 
         child_lifetime: Duration::from_hours(1),
         rekey_margin: Duration::from_secs(270),
         rekey_fuzz: 100,
+        fragment_size: limits::FRAGMENT_SIZE,
+        start_on_4500: false,
     }
 }
 

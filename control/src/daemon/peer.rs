@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, PeerConfig, Retransmit};
+use gotthard_ike::limits;
 
 use crate::config::model::{Connection, Tunnel};
 
@@ -29,6 +30,8 @@ pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAdd
         child_lifetime: connection.child_lifetime,
         rekey_margin: REKEY_MARGIN,
         rekey_fuzz: REKEY_FUZZ,
+        fragment_size: limits::FRAGMENT_SIZE,
+        start_on_4500: false,
     }
 }
 

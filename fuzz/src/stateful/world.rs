@@ -145,6 +145,8 @@ fn config() -> PeerConfig {
         child_lifetime: Duration::from_mins(4),
         rekey_margin: Duration::from_secs(30),
         rekey_fuzz: 100,
+        fragment_size: limits::FRAGMENT_SIZE,
+        start_on_4500: false,
     }
 }
 

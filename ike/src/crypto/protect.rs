@@ -123,8 +123,7 @@ pub fn seal_message(
     cipher: &mut SkCipher,
     random: &mut dyn Random,
 ) -> Vec<u8> {
-    let (first, chain) = chain(payloads);
-    seal_chain(header, first, &chain, cipher, random)
+    Chain::new(payloads).seal_whole(header, cipher, random)
 }
 
 /// As [`seal_message`]; a message of more than `max_len` octets is cut into fragments of no more (RFC 7383 §2.5).
@@ -138,37 +137,49 @@ pub fn seal_fragments(
     random: &mut dyn Random,
     max_len: usize,
 ) -> Vec<Vec<u8>> {
-    let (first, chain) = chain(payloads);
-    let whole = cipher.body_len(chain.len()).saturating_add(SK_PREFIX_LEN);
-    if whole <= max_len {
-        return vec![seal_chain(header, first, &chain, cipher, random)];
-    }
-    let part_len = cipher.capacity(max_len.saturating_sub(SKF_PREFIX_LEN)).max(BLOCK_LEN);
-    let total = u16::try_from(chain.len().div_ceil(part_len)).unwrap_or(u16::MAX);
-    (1..=total)
-        .zip(chain.chunks(part_len))
-        .map(|(number, part)| {
-            let prefix = emit_skf_prefix(header, first, number, total, cipher.body_len(part.len()));
-            cipher.seal(prefix, part, random)
-        })
-        .collect()
+    Chain::new(payloads).seal(header, cipher, random, max_len)
 }
 
-fn chain(payloads: &[Payload<'_>]) -> (PayloadType, Zeroizing<Vec<u8>>) {
-    let mut chain = Zeroizing::new(Vec::new());
-    let first = emit_chain(payloads, &mut chain);
-    (first, chain)
-}
-
-fn seal_chain(
-    header: Header,
+/// A chain of payloads as it is to stand inside SK: in the clear, and wiped.
+pub(crate) struct Chain {
     first: PayloadType,
-    chain: &[u8],
-    cipher: &mut SkCipher,
-    random: &mut dyn Random,
-) -> Vec<u8> {
-    let prefix = emit_sk_prefix(header, first, cipher.body_len(chain.len()));
-    cipher.seal(prefix, chain, random)
+    octets: Zeroizing<Vec<u8>>,
+}
+
+impl Chain {
+    pub(crate) fn new(payloads: &[Payload<'_>]) -> Self {
+        let mut octets = Zeroizing::new(Vec::new());
+        let first = emit_chain(payloads, &mut octets);
+        Self { first, octets }
+    }
+
+    /// See [`seal_fragments`].
+    pub(crate) fn seal(
+        &self,
+        header: Header,
+        cipher: &mut SkCipher,
+        random: &mut dyn Random,
+        max_len: usize,
+    ) -> Vec<Vec<u8>> {
+        let whole = cipher.body_len(self.octets.len()).saturating_add(SK_PREFIX_LEN);
+        if whole <= max_len {
+            return vec![self.seal_whole(header, cipher, random)];
+        }
+        let part_len = cipher.capacity(max_len.saturating_sub(SKF_PREFIX_LEN)).max(BLOCK_LEN);
+        let total = u16::try_from(self.octets.len().div_ceil(part_len)).unwrap_or(u16::MAX);
+        (1..=total)
+            .zip(self.octets.chunks(part_len))
+            .map(|(number, part)| {
+                let prefix = emit_skf_prefix(header, self.first, number, total, cipher.body_len(part.len()));
+                cipher.seal(prefix, part, random)
+            })
+            .collect()
+    }
+
+    fn seal_whole(&self, header: Header, cipher: &mut SkCipher, random: &mut dyn Random) -> Vec<u8> {
+        let prefix = emit_sk_prefix(header, self.first, cipher.body_len(self.octets.len()));
+        cipher.seal(prefix, &self.octets, random)
+    }
 }
 
 /// Appends IV, ciphertext and ICV; what `message` holds before is authenticated with them (RFC 5282 §5.1).

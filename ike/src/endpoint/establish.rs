@@ -9,6 +9,7 @@ use crate::exchange::auth::{Authenticated, Child};
 use crate::exchange::established;
 use crate::limits;
 use crate::sa::ike_sa::IkeSa;
+use crate::sa::sealed::Sealed;
 
 /// What becomes of the peer's SA that is up already.
 #[derive(Clone, Copy)]
@@ -30,7 +31,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         authenticated: Authenticated,
-        response: Option<(u32, Vec<u8>)>,
+        response: Option<(u32, Sealed)>,
     ) {
         let Authenticated { mut sa, child, initial_contact } = authenticated;
         let (spi, peer) = (sa.channel.local_spi(), sa.peer.id);

@@ -248,8 +248,10 @@ impl Endpoint {
         }
         let part = half_open.channel.open(message, datagram)?;
         let mut cx = self.means.cx(now);
-        if let Some(refusal) = &half_open.refusal {
-            cx.transmit(path, refusal.clone());
+        if half_open.refusal.is_some() {
+            if part.is_first() {
+                half_open.resend_refusal(path, &mut cx);
+            }
             return Ok(());
         }
         let Some(opened) = half_open.channel.assemble(header, part, now)? else { return Ok(()) };

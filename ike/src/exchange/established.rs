@@ -82,8 +82,8 @@ pub(crate) fn handle_timeout(sa: &mut IkeSa, cx: &mut Cx<'_>) -> Outcome {
 }
 
 fn inform(sa: &mut IkeSa, id: u32, asked: Asked, payloads: &[Payload<'_>], cx: &mut Cx<'_>) {
-    let datagram = sa.channel.seal_request(ExchangeType::INFORMATIONAL, id, payloads, cx);
-    sa.send_request(id, asked, datagram, cx);
+    let message = sa.channel.seal_request(ExchangeType::INFORMATIONAL, id, payloads, cx);
+    sa.send_request(id, asked, message, cx);
 }
 
 fn handle_response(

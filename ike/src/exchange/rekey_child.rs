@@ -62,8 +62,8 @@ pub(super) fn ask(sa: &mut IkeSa, id: u32, old: Option<u32>, again: Again, cx: &
         .extend([Payload::Sa(request.offer.security_association()), Payload::Nonce(Nonce(&request.nonce))]);
     payloads.extend(ke.map(Payload::Ke));
     payloads.extend([Payload::TsI(ts_local.into()), Payload::TsR(ts_remote.into())]);
-    let datagram = sa.channel.seal_request(ExchangeType::CREATE_CHILD_SA, id, &payloads, cx);
-    sa.send_request(id, Asked::Child(Box::new(request)), datagram, cx);
+    let message = sa.channel.seal_request(ExchangeType::CREATE_CHILD_SA, id, &payloads, cx);
+    sa.send_request(id, Asked::Child(Box::new(request)), message, cx);
 }
 
 /// Takes the answer to our request.

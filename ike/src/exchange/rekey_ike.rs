@@ -42,8 +42,8 @@ pub(super) fn ask(sa: &mut IkeSa, id: u32, again: Again, cx: &mut Cx<'_>) {
         Payload::Nonce(Nonce(&request.nonce)),
         Payload::Ke(KeyExchange { group: request.dh.group(), public: request.dh.public() }),
     ];
-    let datagram = sa.channel.seal_request(ExchangeType::CREATE_CHILD_SA, id, &payloads, cx);
-    sa.send_request(id, Asked::Ike(Box::new(request)), datagram, cx);
+    let message = sa.channel.seal_request(ExchangeType::CREATE_CHILD_SA, id, &payloads, cx);
+    sa.send_request(id, Asked::Ike(Box::new(request)), message, cx);
 }
 
 /// Takes the answer to our request: the IKE SA that takes this one's place, ours or the peer's.
@@ -135,8 +135,8 @@ impl Made {
         let Self { suite, spis, nonces, shared } = self;
         let skeyseed = SkeySeed::rekey(Prf::new(old.suite.prf)?, &old.sk_d, &nonces.0, &nonces.1, &shared);
         let keys = IkeKeys::derive(&suite, &skeyseed, &nonces.0, &nonces.1, spis.0, spis.1)?;
-        let fragmentation = old.channel.fragmentation();
-        let channel = Channel::new(spis, original_initiator, fragmentation, &suite, &keys)?;
+        let fragments = old.channel.fragments();
+        let channel = Channel::new(spis, original_initiator, fragments, &suite, &keys)?;
         let seed = Seed {
             peer: old.peer.clone(),
             suite,

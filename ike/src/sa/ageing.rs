@@ -85,8 +85,7 @@ impl IkeSa {
         match in_flight.back_off.step(cx.now, cx.random) {
             Step::Wait => {}
             Step::Resend => {
-                let datagram = in_flight.datagram.clone();
-                cx.transmit(self.path, datagram);
+                self.channel.transmit(&mut in_flight.message, self.path, cx);
             }
             Step::GiveUp => {
                 let exchange = in_flight.task.stage();

@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::Cx;
 use super::reassembly::{Reassembly, Whole};
+use super::sealed::{FragmentSizes, Sealed};
+use super::{Cx, Path};
 use crate::Time;
 use crate::codec::DecodeError;
 use crate::codec::header::{Flags, Header};
@@ -12,7 +13,7 @@ use crate::codec::message::Message;
 use crate::codec::payload::encrypted::EncryptedFragment;
 use crate::codec::payload::{self, Payload};
 use crate::crypto::keymat::IkeKeys;
-use crate::crypto::protect::{SkCipher, seal_message};
+use crate::crypto::protect::{Chain, SkCipher};
 use crate::error::Refusal;
 use crate::suite::IkeSuite;
 
@@ -21,7 +22,7 @@ pub(crate) struct Channel {
     spi_i: u64,
     spi_r: u64,
     original_initiator: bool,
-    fragmentation: bool,
+    fragments: Option<FragmentSizes>,
     outbound: SkCipher,
     inbound: SkCipher,
     requests: Reassembly,
@@ -57,10 +58,11 @@ impl Part<'_, '_> {
 }
 
 impl Channel {
+    /// `fragments` is `None` where one of the two ends takes none.
     pub(crate) fn new(
         (spi_i, spi_r): (u64, u64),
         original_initiator: bool,
-        fragmentation: bool,
+        fragments: Option<FragmentSizes>,
         suite: &IkeSuite,
         keys: &IkeKeys,
     ) -> Option<Self> {
@@ -69,29 +71,34 @@ impl Channel {
         let (outbound, inbound) =
             if original_initiator { (initiator, responder) } else { (responder, initiator) };
         let (requests, responses) = (Reassembly::default(), Reassembly::default());
-        Some(Self { spi_i, spi_r, original_initiator, fragmentation, outbound, inbound, requests, responses })
+        Some(Self { spi_i, spi_r, original_initiator, fragments, outbound, inbound, requests, responses })
     }
 
-    /// The whole datagram of a request of ours.
+    /// A request of ours.
     pub(crate) fn seal_request(
         &mut self,
         exchange: ExchangeType,
         message_id: u32,
         payloads: &[Payload<'_>],
         cx: &mut Cx<'_>,
-    ) -> Vec<u8> {
+    ) -> Sealed {
         self.seal(exchange, false, message_id, payloads, cx)
     }
 
-    /// The whole datagram of a response of ours.
+    /// A response of ours.
     pub(crate) fn seal_response(
         &mut self,
         exchange: ExchangeType,
         message_id: u32,
         payloads: &[Payload<'_>],
         cx: &mut Cx<'_>,
-    ) -> Vec<u8> {
+    ) -> Sealed {
         self.seal(exchange, true, message_id, payloads, cx)
+    }
+
+    /// Sends a message that was sealed here, for the first time or again.
+    pub(crate) fn transmit(&mut self, sealed: &mut Sealed, path: Path, cx: &mut Cx<'_>) {
+        sealed.transmit(self.fragments, &mut self.outbound, path, cx);
     }
 
     /// Whether the header is of this SA and written by the other end: a message of ours that is reflected is not.
@@ -113,7 +120,7 @@ impl Channel {
                 Ok(Part::Message(Opened { first: sk.first, octets }))
             }
             Some(Payload::EncryptedFragment(fragment)) => {
-                if !self.fragmentation {
+                if self.fragments.is_none() {
                     return Err(Refusal::Fragment);
                 }
                 let reassembly = if message.header.flags.response { &self.responses } else { &self.requests };
@@ -155,9 +162,9 @@ impl Channel {
         self.requests.expires().into_iter().chain(self.responses.expires()).min()
     }
 
-    /// Both ends announced that they take fragments.
-    pub(crate) const fn fragmentation(&self) -> bool {
-        self.fragmentation
+    /// How messages are cut; `None` unless both ends announced that they take fragments.
+    pub(crate) const fn fragments(&self) -> Option<FragmentSizes> {
+        self.fragments
     }
 
     pub(crate) const fn original_initiator(&self) -> bool {
@@ -184,9 +191,9 @@ impl Channel {
         message_id: u32,
         payloads: &[Payload<'_>],
         cx: &mut Cx<'_>,
-    ) -> Vec<u8> {
+    ) -> Sealed {
         let flags = Flags { initiator: self.original_initiator, response, version: false };
         let header = Header::new(self.spi_i, self.spi_r, exchange, flags, message_id);
-        seal_message(header, payloads, &mut self.outbound, cx.random)
+        Sealed::new(header, Chain::new(payloads), self.fragments, &mut self.outbound, cx)
     }
 }

@@ -15,6 +15,7 @@ use super::children::Children;
 use super::lifetime::{Lifetime, Margin};
 use super::message_id::{InFlight, Requests, Responses};
 use super::retransmit::BackOff;
+use super::sealed::Sealed;
 use super::task::{Asked, ChildRequest, IkeRequest, Task};
 use super::{Cx, Path, Peer};
 use crate::Time;
@@ -216,10 +217,10 @@ impl IkeSa {
     }
 
     /// Sends a request that is sealed; `id` is the one that [`Self::take_task`] gave.
-    pub(crate) fn send_request(&mut self, id: u32, asked: Asked, datagram: Vec<u8>, cx: &mut Cx<'_>) {
+    pub(crate) fn send_request(&mut self, id: u32, asked: Asked, mut message: Sealed, cx: &mut Cx<'_>) {
         let back_off = BackOff::start(self.peer.config.retransmit, cx.now, cx.random);
-        cx.transmit(self.path, datagram.clone());
-        self.requests.sent(InFlight { id, task: asked, datagram, back_off });
+        self.channel.transmit(&mut message, self.path, cx);
+        self.requests.sent(InFlight { id, task: asked, message, back_off });
     }
 
     /// Answers the peer's request, and keeps the answer for its retransmission.
@@ -230,21 +231,21 @@ impl IkeSa {
         payloads: &[Payload<'_>],
         cx: &mut Cx<'_>,
     ) {
-        let datagram = self.channel.seal_response(exchange, id, payloads, cx);
-        self.adopt_response(id, datagram, cx);
+        let message = self.channel.seal_response(exchange, id, payloads, cx);
+        self.adopt_response(id, message, cx);
     }
 
-    /// As [`Self::send_response`], for a datagram that is sealed already.
-    pub(crate) fn adopt_response(&mut self, id: u32, datagram: Vec<u8>, cx: &mut Cx<'_>) {
-        cx.transmit(self.path, datagram.clone());
-        self.responses.answered(id, datagram);
+    /// As [`Self::send_response`], for a message that is sealed already.
+    pub(crate) fn adopt_response(&mut self, id: u32, mut message: Sealed, cx: &mut Cx<'_>) {
+        self.channel.transmit(&mut message, self.path, cx);
+        self.responses.answered(id, message);
         self.answer_leaves(cx.now);
     }
 
     /// Sends the answer to the peer's last request once more.
     pub(crate) fn resend_response(&mut self, cx: &mut Cx<'_>) {
-        if let Some(datagram) = self.responses.last() {
-            cx.transmit(self.path, datagram.to_vec());
+        if let Some(message) = self.responses.last_mut() {
+            self.channel.transmit(message, self.path, cx);
             self.answer_leaves(cx.now);
         }
     }

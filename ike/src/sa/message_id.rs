@@ -2,6 +2,7 @@
 //! peer's last request. They are independent: a peer's request is answered while ours is in flight.
 
 use super::retransmit::BackOff;
+use super::sealed::Sealed;
 
 /// Our requests: at most one is in flight, the others wait as tasks.
 pub(crate) struct Requests<T> {
@@ -15,8 +16,8 @@ pub(crate) struct InFlight<T> {
     pub(crate) id: u32,
     /// Why it was sent.
     pub(crate) task: T,
-    /// As it was sent: a retransmission is the same, octet for octet.
-    pub(crate) datagram: Vec<u8>,
+    /// As it was sent.
+    pub(crate) message: Sealed,
     /// When it is sent again.
     pub(crate) back_off: BackOff,
 }
@@ -63,10 +64,9 @@ impl<T> Requests<T> {
 }
 
 /// The peer's requests: the next one is answered, the last one is answered again.
-#[derive(Debug)]
 pub(crate) struct Responses {
     expected: Option<u32>,
-    last: Option<Vec<u8>>,
+    last: Option<Sealed>,
 }
 
 /// Where a request stands in the window.
@@ -98,14 +98,14 @@ impl Responses {
     }
 
     /// The request with the id `id`, which was the next, is answered with `response`.
-    pub(crate) fn answered(&mut self, id: u32, response: Vec<u8>) {
+    pub(crate) fn answered(&mut self, id: u32, response: Sealed) {
         self.expected = id.checked_add(1);
         self.last = Some(response);
     }
 
     /// The answer to the peer's last request.
-    pub(crate) fn last(&self) -> Option<&[u8]> {
-        self.last.as_deref()
+    pub(crate) const fn last_mut(&mut self) -> Option<&mut Sealed> {
+        self.last.as_mut()
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(responses.place(4), Place::Outside, "nothing is kept yet");
         assert_eq!(responses.place(5), Place::Next);
         assert_eq!(responses.place(6), Place::Outside);
-        responses.answered(5, vec![1]);
+        responses.answered(5, Sealed::default());
         assert_eq!(responses.place(5), Place::Last);
         assert_eq!(responses.place(6), Place::Next);
         assert_eq!(responses.place(4), Place::Outside);
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn message_ids_never_wrap() {
         let mut responses = Responses::new(u32::MAX);
-        responses.answered(u32::MAX, vec![1]);
+        responses.answered(u32::MAX, Sealed::default());
         assert_eq!(responses.place(0), Place::Outside);
         assert_eq!(responses.place(u32::MAX), Place::Last);
     }

@@ -12,6 +12,7 @@ pub(crate) mod natt;
 pub(crate) mod negotiate;
 pub(crate) mod reassembly;
 pub(crate) mod retransmit;
+pub(crate) mod sealed;
 pub(crate) mod task;
 
 use core::time::Duration;

@@ -96,3 +96,13 @@ fn an_initiator_that_starts_on_port_4500_is_answered_there() {
     assert_eq!(script.b.child_up(), 1);
     assert_eq!(script.b.outbound.as_ref().unwrap().local.port(), 4500);
 }
+
+#[test]
+fn a_handshake_of_ours_starts_on_port_4500_where_it_is_told_to() {
+    let mut pair = Pair::with(1, Weather::FAIR, |a, _| a.start_on_4500 = true);
+    pair.initiate_a();
+    pair.run_for(Duration::from_secs(1));
+    pair.assert_up();
+    assert!(pair.link.sent.iter().all(|sent| (sent.local.port(), sent.remote.port()) == (4500, 4500)));
+    assert_eq!(pair.a.outbound.as_ref().unwrap().encapsulation, Encapsulation::Esp, "no translator is there");
+}

@@ -132,6 +132,8 @@ impl Translator {
 pub(crate) struct Link {
     pub(crate) weather: Weather,
     pub(crate) nat: Option<Translator>,
+    /// The longest IKE message in octets that arrives; what is longer is lost without a word.
+    pub(crate) mtu: usize,
     /// Every IKE datagram that was sent, in order, lost ones too.
     pub(crate) sent: Vec<Transmit>,
     /// What both ends send is watched; `None` where the link carries one end's messages alone.
@@ -148,6 +150,7 @@ impl Link {
         Self {
             weather,
             nat: None,
+            mtu: usize::MAX,
             sent: Vec::new(),
             watch: Some(Watch::default()),
             fates: Vec::new(),
@@ -200,7 +203,7 @@ impl Link {
 
     fn carry(&mut self, now: Time, transmit: Transmit) {
         let Transmit { local, remote, payload } = transmit;
-        if self.random.percent(self.weather.loss_percent) {
+        if payload.len() > self.mtu || self.random.percent(self.weather.loss_percent) {
             return;
         }
         let copies = if self.random.percent(self.weather.duplicate_percent) { 2 } else { 1 };

@@ -9,7 +9,7 @@ use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::error::Failure;
 use gotthard_ike::event::ChildSa;
-use gotthard_ike::{Endpoint, Event, Install, Output, Time};
+use gotthard_ike::{Endpoint, Event, Install, Output, Time, limits};
 
 use super::clock::{Clock, Led, NonceLead};
 use super::link::{Cargo, Link, Weather, Which};
@@ -75,6 +75,8 @@ pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
         child_lifetime: Duration::from_hours(1),
         rekey_margin: Duration::from_secs(270),
         rekey_fuzz: 100,
+        fragment_size: limits::FRAGMENT_SIZE,
+        start_on_4500: false,
     }
 }
 

@@ -26,8 +26,9 @@ struct Lane {
 struct Messages {
     id: u32,
     since: Time,
-    /// The datagrams of the newest id, by fragment number.
-    datagrams: BTreeMap<u16, Vec<u8>>,
+    /// The datagrams of the newest id, by total and number of fragments: a message may be cut anew into more of them
+    /// (RFC 7383 §2.5.2).
+    datagrams: BTreeMap<(u16, u16), Vec<u8>>,
 }
 
 impl Watch {
@@ -39,7 +40,7 @@ impl Watch {
         }
         let response = header.flags.response;
         let lane = Lane { from: transmit.local.ip(), spis: (header.spi_i, header.spi_r), response };
-        let (id, fragment) = (header.message_id, fragment_number(&transmit.payload));
+        let (id, fragment) = (header.message_id, fragment(&transmit.payload));
         if self.lanes.get(&lane).is_none_or(|messages| messages.id != id) {
             self.check_next(lane, id, transmit);
             self.lanes.insert(lane, Messages { id, since: now, datagrams: BTreeMap::new() });
@@ -81,12 +82,13 @@ fn is_clear(datagram: &[u8]) -> bool {
     !matches!(PayloadType(datagram[NEXT_PAYLOAD]), PayloadType::SK | PayloadType::SKF)
 }
 
-/// Of a fragment (RFC 7383 §2.5); 0 of a whole message.
-fn fragment_number(datagram: &[u8]) -> u16 {
+/// Total and number of a fragment (RFC 7383 §2.5); a whole message is the only one.
+fn fragment(datagram: &[u8]) -> (u16, u16) {
     if PayloadType(datagram[NEXT_PAYLOAD]) != PayloadType::SKF {
-        return 0;
+        return (1, 1);
     }
-    u16::from_be_bytes([datagram[FRAGMENT_NUMBER], datagram[FRAGMENT_NUMBER + 1]])
+    let field = |at: usize| u16::from_be_bytes([datagram[at], datagram[at + 1]]);
+    (field(FRAGMENT_NUMBER + 2), field(FRAGMENT_NUMBER))
 }
 
 /// In the IKE header.

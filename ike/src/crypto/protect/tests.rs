@@ -181,12 +181,13 @@ fn the_message_of_rfc_7634_is_sealed_octet_by_octet() {
     let expected = octets("expected_message");
     let aead = Aead::new(crate::suite::Cipher::CHACHA20_POLY1305, &octets("key_and_salt")).unwrap();
     let next_iv = u64::from_be_bytes(octets("iv").try_into().unwrap());
-    let notify = [0, 0, 0, 12, 0, 0, 0x40, 0x01, 0, 0, 0, 10];
+    let octets = Zeroizing::new(vec![0, 0, 0, 12, 0, 0, 0x40, 0x01, 0, 0, 0, 10]);
+    let chain = Chain { first: PayloadType::NOTIFY, octets };
     assert_eq!(NotifyType::SET_WINDOW_SIZE.0, 0x4001);
 
     let mut cipher = SkCipher(Mode::Aead { aead, next_iv });
     let header = Header::parse(&expected).unwrap();
-    assert_eq!(seal_chain(header, PayloadType::NOTIFY, &notify, &mut cipher, &mut Counter(0)), expected);
+    assert_eq!(chain.seal_whole(header, &mut cipher, &mut Counter(0)), expected);
 }
 
 fn hex(text: &str) -> Vec<u8> {

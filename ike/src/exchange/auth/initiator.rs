@@ -19,6 +19,7 @@ use crate::sa::child_sa::Terms;
 use crate::sa::ike_sa::{IkeSa, Seed};
 use crate::sa::negotiate::{Offer, Pfs};
 use crate::sa::retransmit::{BackOff, Step};
+use crate::sa::sealed::Sealed;
 use crate::sa::{Cx, Path, Peer};
 use crate::suite::EspSuite;
 
@@ -31,7 +32,7 @@ pub(crate) struct AuthSent {
     agreed: Agreed,
     offer: Offer<EspSuite>,
     born: Time,
-    request: Vec<u8>,
+    request: Sealed,
     back_off: BackOff,
     /// An error in the clear: a hint.
     hint: Option<NotifyType>,
@@ -59,7 +60,7 @@ impl InitSent {
         let config = &peer.config;
         let spis = (agreed.spi_i, agreed.spi_r);
         let unusable = Failure::NoSuite { what: Sa::Ike };
-        let mut channel = Channel::new(spis, true, agreed.fragmentation, &agreed.suite, &agreed.keys)
+        let mut channel = Channel::new(spis, true, agreed.fragments, &agreed.suite, &agreed.keys)
             .ok_or_else(|| unusable.clone())?;
         let id_i = Identification::new(config.local_id.clone());
         let auth = initiator_auth(&agreed, &config.auth, &id_i.body).ok_or(unusable)?;
@@ -76,8 +77,8 @@ impl InitSent {
             Payload::TsI(config.ts_local.clone().into()),
             Payload::TsR(config.ts_remote.clone().into()),
         ]);
-        let request = channel.seal_request(ExchangeType::IKE_AUTH, MESSAGE_ID, &payloads, cx);
-        cx.transmit(agreed.path, request.clone());
+        let mut request = channel.seal_request(ExchangeType::IKE_AUTH, MESSAGE_ID, &payloads, cx);
+        channel.transmit(&mut request, agreed.path, cx);
         let back_off = BackOff::start(config.retransmit, cx.now, cx.random);
         Ok(AuthSent { peer, channel, spi_in, agreed, offer, born, request, back_off, hint: None })
     }
@@ -126,7 +127,7 @@ impl AuthSent {
         match self.back_off.step(cx.now, cx.random) {
             Step::Wait => Ok(()),
             Step::Resend => {
-                cx.transmit(self.agreed.path, self.request.clone());
+                self.channel.transmit(&mut self.request, self.agreed.path, cx);
                 Ok(())
             }
             Step::GiveUp => Err(Failure::Timeout { exchange: Stage::Auth, hint: self.hint }),

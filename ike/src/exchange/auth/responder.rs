@@ -18,6 +18,7 @@ use crate::exchange::refusal_of;
 use crate::sa::channel::Opened;
 use crate::sa::ike_sa::{IkeSa, Seed};
 use crate::sa::negotiate::Pfs;
+use crate::sa::sealed::Sealed;
 use crate::sa::{Cx, Path, Peer};
 
 /// What an IKE_AUTH request is worth.
@@ -54,8 +55,8 @@ impl HalfOpen {
         cx: &mut Cx<'_>,
     ) {
         let payload = Payload::Notify(Notify::new(notify, data));
-        let response = self.channel.seal_response(ExchangeType::IKE_AUTH, id, &[payload], cx);
-        cx.transmit(path, response.clone());
+        let mut response = self.channel.seal_response(ExchangeType::IKE_AUTH, id, &[payload], cx);
+        self.channel.transmit(&mut response, path, cx);
         self.refusal = Some(response);
     }
 
@@ -66,7 +67,7 @@ impl HalfOpen {
         id: u32,
         path: Path,
         cx: &mut Cx<'_>,
-    ) -> Option<(Authenticated, Vec<u8>)> {
+    ) -> Option<(Authenticated, Sealed)> {
         let AuthRequest { peer, child, initial_contact } = request;
         let Self { mut channel, agreed, born, .. } = self;
         let id_r = Identification::new(peer.config.local_id.clone());

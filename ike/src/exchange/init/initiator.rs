@@ -21,6 +21,7 @@ use crate::limits;
 use crate::sa::natt::{self, Detection};
 use crate::sa::negotiate::{self, Offer};
 use crate::sa::retransmit::{BackOff, Step};
+use crate::sa::sealed::FragmentSizes;
 use crate::sa::{Cx, IKE_PORT, Path, Peer};
 use crate::suite::IkeSuite;
 
@@ -67,6 +68,7 @@ impl InitSent {
     pub(crate) fn start(peer: Arc<Peer>, spi_i: u64, cx: &mut Cx<'_>) -> Result<Self, Failure> {
         let config = &peer.config;
         let path = Path { local: (config.local, IKE_PORT).into(), remote: (config.remote, IKE_PORT).into() };
+        let path = if config.start_on_4500 { path.floated() } else { path };
         let group = config.ike_suites.first().map(|suite| suite.group);
         let dh = group.and_then(|group| DhSecret::generate(group, cx.random));
         let dh = dh.ok_or(Failure::NoSuite { what: Sa::Ike })?;
@@ -144,7 +146,9 @@ impl InitSent {
             keys,
             request: request.datagram.clone(),
             response: datagram.to_vec(),
-            fragmentation: payloads.has_notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
+            fragments: payloads
+                .has_notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)
+                .then(|| FragmentSizes::new(self.peer.config.fragment_size, path.remote.ip())),
             path: self.next_path(nat.unwrap_or_default()),
             nat: nat.unwrap_or_default(),
         })))

@@ -16,6 +16,7 @@ use crate::crypto::keymat::{IkeKeys, SkeySeed};
 use crate::crypto::prf::Prf;
 use crate::event::Nat;
 use crate::sa::Path;
+use crate::sa::sealed::FragmentSizes;
 use crate::suite::IkeSuite;
 
 /// What an IKE_SA_INIT exchange has agreed on, for IKE_AUTH.
@@ -29,8 +30,8 @@ pub(crate) struct Agreed {
     /// Both messages as they were on the wire: AUTH covers them (RFC 7296 §2.15).
     pub(crate) request: Vec<u8>,
     pub(crate) response: Vec<u8>,
-    /// Both ends take fragments (RFC 7383 §2.3).
-    pub(crate) fragmentation: bool,
+    /// How messages are cut, where both ends take fragments (RFC 7383 §2.3).
+    pub(crate) fragments: Option<FragmentSizes>,
     pub(crate) path: Path,
     pub(crate) nat: Nat,
 }

@@ -21,6 +21,7 @@ use crate::limits;
 use crate::sa::channel::Channel;
 use crate::sa::natt::{self, Detection};
 use crate::sa::negotiate::{self, Chosen, choose_ike};
+use crate::sa::sealed::{FragmentSizes, Sealed};
 use crate::sa::{Cx, Path, Peer};
 use crate::suite::IkeSuite;
 
@@ -131,7 +132,9 @@ pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut
         payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[])));
     }
     let response = message::emit_clear(response_header(spis.0, spis.1), &payloads);
-    let channel = Channel::new(spis, false, fragmentation, &chosen.suite, &keys)?;
+    let smallest = candidates.iter().map(|peer| peer.config.fragment_size).min().filter(|_| fragmentation);
+    let fragments = smallest.map(|size| FragmentSizes::new(size, path.remote.ip()));
+    let channel = Channel::new(spis, false, fragments, &chosen.suite, &keys)?;
     cx.transmit(path, response.clone());
     Some(HalfOpen {
         candidates,
@@ -145,7 +148,7 @@ pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut
             keys,
             request: datagram.to_vec(),
             response,
-            fragmentation,
+            fragments,
             path,
             nat: nat.unwrap_or_default(),
         },
@@ -161,7 +164,7 @@ pub(crate) struct HalfOpen {
     pub(crate) agreed: Agreed,
     pub(crate) born: Time,
     /// IKE_AUTH was refused with this response, which is sent again when the request is.
-    pub(crate) refusal: Option<Vec<u8>>,
+    pub(crate) refusal: Option<Sealed>,
 }
 
 impl HalfOpen {
@@ -172,6 +175,13 @@ impl HalfOpen {
         }
         cx.transmit(self.agreed.path, self.agreed.response.clone());
         Ok(())
+    }
+
+    /// The refused IKE_AUTH came again: so does its answer.
+    pub(crate) fn resend_refusal(&mut self, path: Path, cx: &mut Cx<'_>) {
+        if let Some(refusal) = &mut self.refusal {
+            self.channel.transmit(refusal, path, cx);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Time {
