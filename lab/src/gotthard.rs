@@ -55,6 +55,12 @@ impl Gotthard {
         }
     }
 
+    /// Starts a rekey of a tunnel's child SA, or with `--ike` of its IKE SA.
+    pub fn rekey(&self, tunnel: usize, options: &[&str]) -> Result<()> {
+        let name = format!("{CONNECTION}/{tunnel}");
+        self.ask(&[&["rekey", name.as_str()], options].concat()).map(drop)
+    }
+
     /// Waits until the control socket answers.
     pub fn await_running(&self, deadline: Duration) -> Result<()> {
         let answers = || Ok(self.socket.exists() && self.status().is_ok());
@@ -92,6 +98,8 @@ pub struct Config {
     pub remote: Vec<String>,
     /// What both ends use.
     pub suite: Suite,
+    /// ESP suites, the preferred first.
+    pub esp: Vec<String>,
     /// Further keys of the connection, as `key = value` in TOML.
     pub options: Vec<String>,
     /// The tunnels.
@@ -129,6 +137,7 @@ impl Config {
             cloud: "aws".to_owned(),
             remote: vec!["10.200.0.0/16".to_owned()],
             suite,
+            esp: vec![suite.esp().to_owned()],
             options: vec![posture::USERSPACE_WINDOW.to_owned()],
             tunnels: vec![tunnel(0), tunnel(1)],
             path: None,
@@ -152,16 +161,15 @@ impl Config {
 
     /// As TOML. The connection is called [`CONNECTION`], its tunnels `1`, `2`, …
     pub fn render(&self) -> Result<String> {
-        let Self { local, cloud, remote, suite, options, tunnels, .. } = self;
+        let Self { local, cloud, remote, suite, esp, options, tunnels, .. } = self;
         let path = self.path.map_or_else(Way::wanted, |path| Ok(Some(path)))?;
         let keys = path.map(Way::keys).unwrap_or_default();
         let mut text = String::new();
         write!(
             text,
             "[gateway]\nlocal = \"{local}\"\n{keys}\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\nrouting = \"static\"\n\
-             remote = {remote:?}\nencapsulation = \"udp\"\nsuites = [\"{}\"]\nesp = [\"{}\"]\n",
-            suite.ike(),
-            suite.esp()
+             remote = {remote:?}\nencapsulation = \"udp\"\nsuites = [\"{}\"]\nesp = {esp:?}\n",
+            suite.ike()
         )?;
         options.iter().try_for_each(|option| writeln!(text, "{option}"))?;
         for (index, Tunnel { peer, inside, psk, options }) in tunnels.iter().enumerate() {

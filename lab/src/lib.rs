@@ -19,6 +19,7 @@ pub mod path;
 pub mod payload;
 pub mod pcap;
 pub mod process;
+pub mod relay;
 pub mod run;
 pub mod site;
 pub mod status;

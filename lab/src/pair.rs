@@ -9,10 +9,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Result;
 
+use crate::flow::Flow;
 use crate::gotthard::{Config, Tunnel};
+use crate::relay::{Relay, Tally, Weather, weather};
 use crate::strongswan::{Charon, Connection, posture};
-use crate::traffic::{Direction, Stream};
+use crate::traffic::{Direction, Stream, ping};
 use crate::{Gotthard, Netns, Path, Run};
+
+pub mod ledger;
+pub mod rekey;
 
 /// The two gateways. Their outer devices are [`OUTSIDE`].
 #[derive(Debug)]
@@ -22,6 +27,17 @@ pub struct Pair {
     /// Left and right.
     pub hosts: [Netns; 2],
     daemons: [Daemon; 2],
+    relay: Option<Relay>,
+}
+
+/// What a pair is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    name: String,
+    ends: [End; 2],
+    weather: Option<Weather>,
+    ours: Vec<String>,
+    theirs: [Vec<String>; 2],
 }
 
 /// Which program is at an end.
@@ -39,22 +55,134 @@ enum Daemon {
     Strongswan(Charon),
 }
 
-impl Pair {
+impl Plan {
+    /// Two ends on one link, the left one initiating.
+    pub fn new(name: &str, ends: [End; 2]) -> Self {
+        Self {
+            name: name.to_owned(),
+            ends,
+            weather: None,
+            ours: Vec::new(),
+            theirs: [const { Vec::new() }; 2],
+        }
+    }
+
+    /// A relay between them.
+    #[must_use]
+    pub fn through(mut self, weather: Weather) -> Self {
+        self.weather = Some(weather);
+        self
+    }
+
+    /// One more key of the connection, `key = value`, at every end that is ours.
+    #[must_use]
+    pub fn ours(mut self, option: &str) -> Self {
+        self.ours.push(option.to_owned());
+        self
+    }
+
+    /// One more key of strongSwan's connection.
+    #[must_use]
+    pub fn theirs(mut self, option: &str) -> Self {
+        self.theirs[0].push(option.to_owned());
+        self
+    }
+
+    /// One more key of strongSwan's child.
+    #[must_use]
+    pub fn their_child(mut self, option: &str) -> Self {
+        self.theirs[1].push(option.to_owned());
+        self
+    }
+
     /// Starts both ends and returns when the tunnel is up.
-    pub fn new(run: &Run, name: &str, ends: [End; 2]) -> Result<Self> {
+    pub fn start(&self, run: &Run) -> Result<Pair> {
         let hosts = [Netns::new("left")?, Netns::new("right")?];
-        hosts[0].link(OUTSIDE, &hosts[1], OUTSIDE)?;
+        let relay = self.connect(&hosts)?;
         for (host, outer) in hosts.iter().zip(OUTER) {
             host.address(&format!("{outer}/24"), OUTSIDE)?;
         }
         // The responder first, so that the initiator's first attempt succeeds.
-        let right = Daemon::start(run, &hosts[1], &format!("{name}-1"), 1, ends)?;
-        let left = Daemon::start(run, &hosts[0], &format!("{name}-0"), 0, ends)?;
-        match &left {
-            Daemon::Gotthard(gateway) => drop(gateway.await_up(UP)?),
-            Daemon::Strongswan(charon) => charon.initiate("pair-c")?,
+        let right = self.daemon(run, &hosts[1], 1)?;
+        let left = self.daemon(run, &hosts[0], 0)?;
+        let pair = Pair { name: self.name.clone(), hosts, daemons: [left, right], relay };
+        if let Daemon::Strongswan(charon) = &pair.daemons[0] {
+            charon.initiate("pair-c")?;
         }
-        Ok(Self { name: name.to_owned(), hosts, daemons: [left, right] })
+        pair.gateways().try_for_each(|gateway| gateway.await_up(UP).map(drop))?;
+        Ok(pair)
+    }
+
+    fn connect(&self, [left, right]: &[Netns; 2]) -> Result<Option<Relay>> {
+        let Some(weather) = self.weather else {
+            left.link(OUTSIDE, right, OUTSIDE)?;
+            return Ok(None);
+        };
+        let seed = weather::seed()?;
+        Relay::between([left, right], OUTSIDE, OUTER, weather, seed).map(Some)
+    }
+
+    fn daemon(&self, run: &Run, host: &Netns, side: usize) -> Result<Daemon> {
+        let name = format!("{}-{side}", self.name);
+        Ok(match self.ends[side] {
+            End::Gotthard(path) => {
+                let gateway = Gotthard::start(run, host, &name, &self.config(run, side, path))?;
+                gateway.await_running(UP)?;
+                Daemon::Gotthard(Box::new(gateway))
+            }
+            End::Strongswan => Daemon::Strongswan(self.strongswan(run, host, &name, side)?),
+        })
+    }
+
+    fn config(&self, run: &Run, side: usize, path: Option<Path>) -> Config {
+        let mode = if side == 0 { "initiator" } else { "responder" };
+        let mut options = vec![format!("mode = \"{mode}\"")];
+        if self.ends[1 - side] == End::Strongswan {
+            options.push(posture::USERSPACE_WINDOW.to_owned());
+        }
+        options.extend(self.ours.iter().cloned());
+        let tunnel = Tunnel {
+            peer: OUTER[1 - side].to_string(),
+            inside: format!("{}/30", INSIDE[side]),
+            psk: PSK.to_owned(),
+            options: Vec::new(),
+        };
+        Config {
+            local: OUTER[side].to_string(),
+            cloud: "generic".to_owned(),
+            remote: vec![["10.200.0.0/16", "10.10.0.0/16"][side].to_owned()],
+            suite: run.suite,
+            esp: vec![run.suite.esp().to_owned()],
+            options,
+            tunnels: vec![tunnel],
+            path,
+            log: "info",
+        }
+    }
+
+    fn strongswan(&self, run: &Run, host: &Netns, name: &str, side: usize) -> Result<Charon> {
+        host.address(&format!("{}/32", INSIDE[side]), "lo")?;
+        let [options, child_options] = self.theirs.clone();
+        let connection = Connection {
+            name: "pair".to_owned(),
+            local: OUTER[side].to_string(),
+            remote: OUTER[1 - side].to_string(),
+            psk: PSK.to_owned(),
+            ike: run.suite.ike().to_owned(),
+            esp: run.suite.esp().to_owned(),
+            local_ts: "0.0.0.0/0".to_owned(),
+            remote_ts: "0.0.0.0/0".to_owned(),
+            options,
+            child_options,
+        };
+        Charon::start(run, host, name, &Connection::render(&[connection])?)
+    }
+}
+
+impl Pair {
+    /// Two ends on one link; returns when the tunnel is up.
+    pub fn new(run: &Run, name: &str, ends: [End; 2]) -> Result<Self> {
+        Plan::new(name, ends).start(run)
     }
 
     /// Those ends that are ours, the left one first.
@@ -71,58 +199,27 @@ impl Pair {
         let [client, server] = &self.hosts;
         Stream { client, from, server, to, direction: Direction::Up, seconds, cap_mbit }.run(run)
     }
-}
 
-impl Daemon {
-    fn start(run: &Run, host: &Netns, name: &str, side: usize, ends: [End; 2]) -> Result<Self> {
-        Ok(match ends[side] {
-            End::Gotthard(path) => {
-                let mut config = config(run, side, path);
-                if ends[1 - side] == End::Strongswan {
-                    config = config.with(posture::USERSPACE_WINDOW);
-                }
-                let gateway = Gotthard::start(run, host, name, &config)?;
-                gateway.await_running(UP)?;
-                Self::Gotthard(Box::new(gateway))
-            }
-            End::Strongswan => Self::Strongswan(strongswan(run, host, name, side)?),
-        })
+    /// Pings through the tunnel from left to right; how many were answered.
+    pub fn ping(&self, count: u32) -> Result<u32> {
+        Ok(ping(&self.hosts[0], INSIDE[1], count, None)?.0.received)
     }
-}
 
-fn config(run: &Run, side: usize, path: Option<Path>) -> Config {
-    let mode = if side == 0 { "initiator" } else { "responder" };
-    let tunnel = Tunnel {
-        peer: OUTER[1 - side].to_owned(),
-        inside: format!("{}/30", INSIDE[side]),
-        psk: PSK.to_owned(),
-        options: Vec::new(),
-    };
-    Config {
-        local: OUTER[side].to_owned(),
-        cloud: "generic".to_owned(),
-        remote: vec![["10.200.0.0/16", "10.10.0.0/16"][side].to_owned()],
-        suite: run.suite,
-        options: vec![format!("mode = \"{mode}\"")],
-        tunnels: vec![tunnel],
-        path,
-        log: "info",
+    /// Numbered flows through the tunnel, from left to right and back, of so many packets a second each.
+    pub fn flows(&self, rate: u32) -> Result<[Flow; 2]> {
+        self.widen_queues()?;
+        let [left, right] = &self.hosts;
+        let [here, there] = INSIDE;
+        Ok([
+            Flow::at(rate, left, (here, 7001).into(), &[right], (there, 7001).into())?,
+            Flow::at(rate, right, (there, 7002).into(), &[left], (here, 7002).into())?,
+        ])
     }
-}
 
-fn strongswan(run: &Run, host: &Netns, name: &str, side: usize) -> Result<Charon> {
-    host.address(&format!("{}/32", INSIDE[side]), "lo")?;
-    let connection = Connection {
-        name: "pair".to_owned(),
-        local: OUTER[side].to_owned(),
-        remote: OUTER[1 - side].to_owned(),
-        psk: PSK.to_owned(),
-        ike: run.suite.ike().to_owned(),
-        esp: run.suite.esp().to_owned(),
-        local_ts: "0.0.0.0/0".to_owned(),
-        remote_ts: "0.0.0.0/0".to_owned(),
-    };
-    Charon::start(run, host, name, &Connection::render(&[connection])?)
+    /// Ends the relay, and says what it did.
+    pub fn end_relay(&mut self) -> Result<Option<Tally>> {
+        self.relay.take().map(Relay::finish).transpose()
+    }
 }
 
 /// The outer device of both hosts.
@@ -131,6 +228,7 @@ pub const OUTSIDE: &str = "outside";
 pub const INSIDE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(169, 254, 10, 2)), IpAddr::V4(Ipv4Addr::new(169, 254, 10, 1))];
 
-const OUTER: [&str; 2] = ["203.0.113.10", "203.0.113.11"];
+const OUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(203, 0, 113, 10), Ipv4Addr::new(203, 0, 113, 11)];
 const PSK: &str = "exampleTunnelOne_0123456789.abcd";
-const UP: Duration = Duration::from_secs(10);
+/// A bad path loses some of the handshake.
+const UP: Duration = Duration::from_secs(30);

@@ -102,6 +102,14 @@ fn show_logs(dir: &Path) {
     }
 }
 
+/// A number that an environment variable names, so that the same scenario is short in CI and long where asked for.
+pub fn number(variable: &str, default: u32) -> Result<u32> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
+        Err(_) => Ok(default),
+    }
+}
+
 /// Prints a figure or a remark to standard error itself: the test runner captures what the print macros write.
 pub fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());

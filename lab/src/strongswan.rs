@@ -1,15 +1,19 @@
 //! strongSwan as a peer: one charon a host, ESP in user space (plugin kernel-libipsec), told what to do by swanctl.
 
 use core::time::Duration;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::process::command;
 use crate::{Netns, Process, Run, netns, wait};
 
+pub mod connection;
 pub mod posture;
+pub mod sas;
+
+pub use connection::Connection;
+pub use sas::Sas;
 
 /// A running charon with its own configuration, vici socket and log.
 #[derive(Debug)]
@@ -67,6 +71,14 @@ impl Charon {
         self.swanctl(&["--rekey", "--child", child]).map(drop)
     }
 
+    /// Starts a rekey of the one child SA that is installed, whatever others are on their way out.
+    pub fn rekey_installed_child(&self) -> Result<()> {
+        let children = self.sas()?.children();
+        let installed = children.iter().find(|child| child.state == "INSTALLED");
+        let id = &installed.with_context(|| format!("none is installed: {children:?}"))?.id;
+        self.swanctl(&["--rekey", "--child-id", id]).map(drop)
+    }
+
     /// Starts a rekey of an IKE SA.
     pub fn rekey_ike(&self, connection: &str) -> Result<()> {
         self.swanctl(&["--rekey", "--ike", connection]).map(drop)
@@ -84,7 +96,7 @@ impl Charon {
 
     /// Its SAs.
     pub fn sas(&self) -> Result<Sas> {
-        Ok(Sas(self.swanctl(&["--list-sas", "--raw"])?))
+        Ok(Sas::new(self.swanctl(&["--list-sas", "--raw"])?))
     }
 
     /// Waits until it has one established IKE SA with one installed child.
@@ -122,85 +134,6 @@ impl Charon {
         command.args(args).env("STRONGSWAN_CONF", self.dir.join("strongswan.conf"));
         command.env("SWANCTL_DIR", &self.dir);
         netns::output(&mut command)
-    }
-}
-
-/// What `swanctl --list-sas --raw` says.
-#[derive(Clone, Debug)]
-pub struct Sas(String);
-
-impl Sas {
-    /// IKE SAs that are established.
-    pub fn established(&self) -> usize {
-        self.values("state").filter(|state| *state == "ESTABLISHED").count()
-    }
-
-    /// Child SAs that are installed.
-    pub fn installed(&self) -> usize {
-        self.values("state").filter(|state| *state == "INSTALLED").count()
-    }
-
-    /// True if there is none, in whatever state.
-    pub fn is_empty(&self) -> bool {
-        self.values("state").next().is_none()
-    }
-
-    /// The values of a key, in the order of the SAs.
-    pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        let words = self.0.split([' ', '\n', '{', '}']);
-        words.filter_map(move |word| word.strip_prefix(key)?.strip_prefix('='))
-    }
-
-    /// The first value of a key as a number; 0 where there is none.
-    pub fn number(&self, key: &str) -> u64 {
-        self.values(key).next().and_then(|value| value.parse().ok()).unwrap_or_default()
-    }
-}
-
-/// A connection of one child, ESP in UDP.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Its name; the child's is the same with `-c`.
-    pub name: String,
-    /// Our outer address and identity.
-    pub local: String,
-    /// The peer's outer address and identity.
-    pub remote: String,
-    /// Pre-shared key.
-    pub psk: String,
-    /// IKE proposals.
-    pub ike: String,
-    /// ESP proposals.
-    pub esp: String,
-    /// Inner addresses on our side.
-    pub local_ts: String,
-    /// Inner addresses on the peer's side.
-    pub remote_ts: String,
-}
-
-impl Connection {
-    /// The swanctl.conf of these connections.
-    pub fn render(connections: &[Self]) -> Result<String> {
-        let mut text = String::from("connections {\n");
-        for Self { name, local, remote, ike, esp, local_ts, remote_ts, .. } in connections {
-            write!(
-                text,
-                "  {name} {{\n    version = 2\n    local_addrs = {local}\n    remote_addrs = {remote}\n    mobike = no\n    \
-                 encap = yes\n    unique = replace\n    dpd_delay = 10s\n    proposals = {ike}\n    \
-                 local {{\n      auth = psk\n      id = {local}\n    }}\n    remote {{\n      auth = psk\n      id = {remote}\n    }}\n    \
-                 children {{\n      {name}-c {{\n        local_ts = {local_ts}\n        remote_ts = {remote_ts}\n        \
-                 esp_proposals = {esp}\n        dpd_action = clear\n        replay_window = 1024\n      }}\n    }}\n  }}\n"
-            )?;
-        }
-        text.push_str("}\nsecrets {\n");
-        for Self { name, local, remote, psk, .. } in connections {
-            writeln!(
-                text,
-                "  ike-{name} {{\n    id-a = {local}\n    id-b = {remote}\n    secret = \"{psk}\"\n  }}"
-            )?;
-        }
-        text.push_str("}\n");
-        Ok(text)
     }
 }
 

@@ -140,6 +140,8 @@ fn peer(run: &Run, site: &Site, ike: &str, esp: &str) -> Result<Charon> {
         esp: esp.to_owned(),
         local_ts: "0.0.0.0/0".to_owned(),
         remote_ts: "0.0.0.0/0".to_owned(),
+        options: Vec::new(),
+        child_options: Vec::new(),
     };
     Charon::start(run, &site.endpoints[0], "endpoint1", &Connection::render(&[connection])?)
 }

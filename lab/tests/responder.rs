@@ -47,6 +47,8 @@ fn initiator(run: &Run, site: &Site, index: usize) -> Result<Charon> {
         esp: run.suite.esp().to_owned(),
         local_ts: "0.0.0.0/0".to_owned(),
         remote_ts: "0.0.0.0/0".to_owned(),
+        options: Vec::new(),
+        child_options: Vec::new(),
     };
     let name = format!("endpoint{}", index + 1);
     Charon::start(run, &site.endpoints[index], &name, &Connection::render(&[connection])?)

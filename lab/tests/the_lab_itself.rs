@@ -79,6 +79,8 @@ fn customer_gateway(run: &Run, site: &Site) -> Result<Charon> {
         esp: run.suite.esp().to_owned(),
         local_ts: "10.10.0.0/16".to_owned(),
         remote_ts: "10.200.0.0/16, 169.254.10.0/30".to_owned(),
+        options: Vec::new(),
+        child_options: Vec::new(),
     };
     Charon::start(run, &site.gateway, "customer", &Connection::render(&[connection(0)])?)
 }

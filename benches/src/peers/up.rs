@@ -188,6 +188,8 @@ fn strongswan(bed: &Bed, suite: Suite, dir: &Path) -> Result<Ends> {
             esp: suite.esp().to_owned(),
             local_ts: "0.0.0.0/0".to_owned(),
             remote_ts: "0.0.0.0/0".to_owned(),
+            options: Vec::new(),
+            child_options: Vec::new(),
         };
         Charon::start(&run, bed.host(side), side.name(), &Connection::render(&[connection])?)
     };
