@@ -97,6 +97,7 @@ impl IkeDriver {
                 Output::Transmit(transmit) => outlet.transmit(transmit).await,
                 Output::Install(install) => outlet.install(install).await,
                 Output::Event(event) => outlet.event(event).await,
+                Output::Compute(job) => self.endpoint.handle_computed(self.clock.now(), job.run()),
                 Output::Timeout { at } => {
                     self.deadline = at;
                     return;

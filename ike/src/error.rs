@@ -344,11 +344,13 @@ pub enum Refusal {
     Hint,
     /// A retransmitted request whose answer is sent already and not kept.
     Duplicate,
+    /// More computations wait than are permitted: the peer is to send again.
+    Busy,
 }
 
 impl Refusal {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::Version,
         Self::UnknownSpi,
@@ -362,6 +364,7 @@ impl Refusal {
         Self::Rounds,
         Self::Hint,
         Self::Duplicate,
+        Self::Busy,
     ];
 
     /// Stable name, as metrics have it.
@@ -380,6 +383,7 @@ impl Refusal {
             Self::Rounds => "rounds",
             Self::Hint => "hint",
             Self::Duplicate => "duplicate",
+            Self::Busy => "busy",
         }
     }
 }

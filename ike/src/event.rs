@@ -8,6 +8,7 @@ use crate::config::{Encapsulation, PeerId};
 use crate::error::{Failure, Sa};
 use crate::suite::{EspSuite, IkeSuite};
 
+pub use crate::crypto::job::{Done, Job};
 pub use crate::crypto::keymat::EspKeys;
 
 /// The next thing to do, in order. The caller drains them until [`Output::Timeout`].
@@ -19,6 +20,9 @@ pub enum Output {
     Install(Install),
     /// Something an operator or a supervisor wants to know.
     Event(Event),
+    /// Run this, anywhere and at any time, and hand the result to `Endpoint::handle_computed`. Only where
+    /// `Endpoint::hand_out_jobs` asked for it.
+    Compute(Job),
     /// Nothing more to do until `at`, or until a datagram arrives. `None`: no timer runs.
     Timeout {
         /// When `Endpoint::handle_timeout` is due.

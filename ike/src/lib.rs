@@ -20,5 +20,5 @@ mod time;
 mod timer;
 
 pub use endpoint::{Counters, Endpoint};
-pub use event::{Event, Install, Output, Transmit};
+pub use event::{Done, Event, Install, Job, Output, Transmit};
 pub use time::Time;

@@ -26,6 +26,9 @@ pub const CHILDREN_IN_GRACE: usize = 64;
 /// Requests that wait for the window of one IKE SA.
 pub const TASKS: usize = 16;
 
+/// Messages and requests of all IKE SAs that wait for a value which is being computed.
+pub const PARKED: usize = 4096;
+
 /// COOKIE and INVALID_KE_PAYLOAD answers that one attempt or rekey follows (RFC 7296 §2.6.1).
 pub const INIT_ROUNDS: u32 = 6;
 

@@ -7,6 +7,7 @@ pub mod aead;
 pub mod auth;
 pub mod cbc;
 pub mod dh;
+pub mod job;
 pub mod keymat;
 pub mod prf;
 pub mod protect;

@@ -115,7 +115,7 @@ impl Endpoint {
     /// The peer's attempt has succeeded before ours has shown who we are: nobody misses ours.
     fn end_untried_attempt(&mut self, peer: PeerId) {
         if let Some(spi) = self.table.attempt(peer)
-            && matches!(self.table.slot(spi), Some(Slot::InitSent(_)))
+            && matches!(self.table.slot(spi), Some(Slot::Starting(_) | Slot::InitSent(_)))
         {
             self.abandon(spi);
         }

@@ -3,9 +3,11 @@
 //! The caller makes one call that changes something and then drains [`Endpoint::poll_output`] until
 //! [`Output::Timeout`]. Time is an argument, randomness is given once, and nothing here blocks.
 
+mod computed;
 mod counters;
 mod establish;
 mod half_open;
+mod parked;
 mod receive;
 mod succession;
 mod table;
@@ -23,6 +25,7 @@ use crate::error::Failure;
 use crate::event::{Event, Output};
 use crate::exchange::established;
 use crate::sa::child_sa::EspSpis;
+use crate::sa::compute::Compute;
 use crate::sa::{Cx, Path};
 use crate::timer::Timers;
 
@@ -39,12 +42,13 @@ struct Means {
     random: Box<dyn Random>,
     outputs: VecDeque<Output>,
     esp_spis: EspSpis,
+    compute: Compute,
 }
 
 impl Means {
     fn cx(&mut self, now: Time) -> Cx<'_> {
-        let Self { random, outputs, esp_spis } = self;
-        Cx { now, random: &mut **random, outputs, esp_spis }
+        let Self { random, outputs, esp_spis, compute } = self;
+        Cx { now, random: &mut **random, outputs, esp_spis, compute }
     }
 }
 
@@ -54,7 +58,12 @@ impl Endpoint {
         Self {
             table: Table::default(),
             timers: Timers::new(),
-            means: Means { random, outputs: VecDeque::new(), esp_spis: EspSpis::default() },
+            means: Means {
+                random,
+                outputs: VecDeque::new(),
+                esp_spis: EspSpis::default(),
+                compute: Compute::default(),
+            },
             counters: Counters::default(),
         }
     }
@@ -93,8 +102,8 @@ impl Endpoint {
                     established::send_next(sa, &mut cx);
                     self.settle(now, spi);
                 }
-                Some(Slot::InitSent(_) | Slot::AuthSent(_)) => self.abandon(spi),
-                Some(Slot::HalfOpen(_)) | None => {}
+                Some(Slot::Starting(_) | Slot::InitSent(_) | Slot::AuthSent(_)) => self.abandon(spi),
+                Some(Slot::Answering(_) | Slot::HalfOpen(_)) | None => {}
             }
         }
     }
@@ -132,7 +141,13 @@ impl Endpoint {
                     self.follow(now, spi, outcome);
                     None
                 }
-                None => None,
+                Some(Slot::Answering(answering)) => {
+                    if answering.until <= now {
+                        self.table.remove(spi);
+                    }
+                    None
+                }
+                Some(Slot::Starting(_)) | None => None,
             };
             if let Some((peer, reason)) = over {
                 self.means.cx(now).event(Event::Failed { peer, reason });

@@ -3,7 +3,8 @@
 //! What cannot belong to an SA or to a configured peer ends here, counted: no state, no work with keys, no answer.
 
 use super::Endpoint;
-use super::table::{FirstRequest, Slot};
+use super::parked::{Item, Place, Window};
+use super::table::{Answering, FirstRequest, Slot};
 use crate::Time;
 use crate::codec::DecodeError;
 use crate::codec::header::Header;
@@ -13,7 +14,7 @@ use crate::error::{Failure, Refusal};
 use crate::event::Event;
 use crate::exchange::auth::{AuthReply, Verdict};
 use crate::exchange::established;
-use crate::exchange::init::{self, InitReply, InitRequest};
+use crate::exchange::init::{self, InitReply, InitRequest, Unanswered};
 use crate::limits;
 use crate::sa::Path;
 
@@ -31,11 +32,16 @@ impl Endpoint {
         if spi == 0 {
             return self.receive_first(now, path, &message, datagram);
         }
+        let window = if header.flags.response { Window::Ours } else { Window::Peers };
+        if self.table.parked.holds(Place { spi, window }) {
+            return Err(Refusal::Duplicate);
+        }
         let handled = match self.table.slot(spi) {
             Some(Slot::InitSent(_)) => self.receive_init_reply(now, spi, path, &message, datagram),
             Some(Slot::AuthSent(_)) => self.receive_auth_reply(now, spi, path, &message, datagram),
             Some(Slot::HalfOpen(_)) => self.receive_auth_request(now, spi, path, &message, datagram),
             Some(Slot::Established(_)) => self.receive_established(now, spi, path, &message, datagram),
+            Some(Slot::Starting(_) | Slot::Answering(_)) => Err(Refusal::Unexpected),
             None => Err(Refusal::UnknownSpi),
         };
         self.settle(now, spi);
@@ -107,15 +113,37 @@ impl Endpoint {
                 _ => Err(Refusal::Duplicate),
             };
         }
-        let peers = self.table.peers_at(path);
-        let Some(some_peer) = peers.first() else { return Err(Refusal::UnknownPeer) };
         if !self.table.admits_half_open(path.remote.ip()) {
             return Err(Refusal::HalfOpenFull);
         }
+        let spi = self.means.cx(now).ike_spi();
+        self.answer_first(now, spi, path, message, datagram)
+    }
+
+    /// Answers a first request that is admitted, with our SPI `spi`.
+    pub(super) fn answer_first(
+        &mut self,
+        now: Time,
+        spi: u64,
+        path: Path,
+        message: &Message<'_>,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let peers = self.table.peers_at(path);
+        let Some(some_peer) = peers.first() else { return Err(Refusal::UnknownPeer) };
         let mut cx = self.means.cx(now);
-        let request = match InitRequest::check(message, path, &peers, &mut cx) {
-            Ok(request) => request,
-            Err(refused) => {
+        let slot = match InitRequest::check(message, path, &peers, &mut cx) {
+            Ok(request) => {
+                let half_open = init::answer(request, spi, datagram, &mut cx).ok_or(Refusal::Unexpected)?;
+                Slot::HalfOpen(Box::new(half_open))
+            }
+            Err(Unanswered::Pending) => {
+                self.park(spi, Window::Peers, Item::clear(path, datagram))?;
+                let until = now + limits::HALF_OPEN_LIFETIME;
+                Slot::Answering(Answering { remote: path.remote.ip(), until })
+            }
+            Err(Unanswered::Refused(refused)) => {
+                let header = &message.header;
                 self.refuse(now, path, header, datagram.len(), (refused.notify, &refused.data));
                 if let Some(failure) = refused.failure {
                     self.report(now, some_peer.id, failure, limits::REFUSAL_REPORT);
@@ -123,15 +151,13 @@ impl Endpoint {
                 return Ok(());
             }
         };
-        let spi = cx.ike_spi();
-        let half_open = init::answer(request, spi, datagram, &mut cx).ok_or(Refusal::Unexpected)?;
-        self.table.insert(spi, Slot::HalfOpen(Box::new(half_open)));
-        self.table.note_first_request(first, spi);
+        self.table.insert(spi, slot);
+        self.table.note_first_request(FirstRequest::new(path.remote, message.header.spi_i, datagram), spi);
         self.settle(now, spi);
         Ok(())
     }
 
-    fn receive_init_reply(
+    pub(super) fn receive_init_reply(
         &mut self,
         now: Time,
         spi: u64,
@@ -148,15 +174,17 @@ impl Endpoint {
         if !is_reply {
             return Err(Refusal::Unexpected);
         }
-        let agreed = match sent.check(message, datagram, path)? {
+        let mut cx = self.means.cx(now);
+        let agreed = match sent.check(message, datagram, path, &mut cx)? {
             InitReply::Cookie(cookie) => {
                 sent.hold_cookie(cookie, now);
                 return Ok(());
             }
-            InitReply::OtherGroup(group) => {
-                sent.change_group(group, &mut self.means.cx(now));
-                return Ok(());
-            }
+            InitReply::OtherGroup(group) => match sent.change_group(group, &mut cx) {
+                Ok(()) => return Ok(()),
+                Err(_) => return self.park(spi, Window::Ours, Item::clear(path, datagram)),
+            },
+            InitReply::Pending => return self.park(spi, Window::Ours, Item::clear(path, datagram)),
             InitReply::Useless { suspicion, conclusive } => {
                 sent.suspect(suspicion, conclusive, now);
                 return Err(Refusal::Hint);

@@ -5,21 +5,19 @@ use super::table::Slot;
 use crate::Time;
 use crate::config::PeerId;
 use crate::error::Failure;
-use crate::event::Event;
 use crate::exchange::established::{self, Outcome};
-use crate::exchange::init::InitSent;
 use crate::limits;
 use crate::sa::ike_sa::IkeSa;
 
 impl Endpoint {
     /// Rekeys the peer's child SA now (RFC 7296 §1.3.3). Nothing where none is up or a rekey is under way; what came of
-    /// it is told by [`Event::ChildUp`] or [`Event::RekeyFailed`].
+    /// it is told by [`ChildUp`](crate::Event::ChildUp) or [`RekeyFailed`](crate::Event::RekeyFailed).
     pub fn rekey_child(&mut self, now: Time, id: PeerId) {
         self.ask_current(now, id, IkeSa::rekey_child);
     }
 
     /// Rekeys the peer's IKE SA now (RFC 7296 §1.3.2). Nothing where none is up or a rekey is under way; what came of it
-    /// is told by [`Event::IkeRekeyed`] or [`Event::RekeyFailed`].
+    /// is told by [`IkeRekeyed`](crate::Event::IkeRekeyed) or [`RekeyFailed`](crate::Event::RekeyFailed).
     pub fn rekey_ike(&mut self, now: Time, id: PeerId) {
         self.ask_current(now, id, IkeSa::rekey_ike);
     }
@@ -43,15 +41,8 @@ impl Endpoint {
     /// Makes an attempt to bring up another IKE SA, beside what there is.
     pub(super) fn attempt(&mut self, now: Time, id: PeerId) {
         let Some(peer) = self.table.peer(id).cloned() else { return };
-        let mut cx = self.means.cx(now);
-        let spi = cx.ike_spi();
-        match InitSent::start(peer, spi, &mut cx) {
-            Ok(sent) => {
-                self.table.insert(spi, Slot::InitSent(Box::new(sent)));
-                self.settle(now, spi);
-            }
-            Err(reason) => cx.event(Event::Failed { peer: id, reason }),
-        }
+        let spi = self.means.cx(now).ike_spi();
+        self.start(now, spi, peer);
     }
 
     /// Keeps a new IKE SA, and sends what it has to say.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::half_open::HalfOpenCount;
+use super::parked::Parked;
 use crate::Time;
 use crate::config::{PeerConfig, PeerId};
 use crate::exchange::auth::AuthSent;
@@ -14,20 +15,31 @@ use crate::exchange::init::{HalfOpen, InitSent};
 use crate::sa::ike_sa::IkeSa;
 use crate::sa::{Path, Peer};
 
-/// An IKE SA in one of its states. The first three are typestates: they are taken out, advanced, and put back as the
+/// An IKE SA in one of its states. All but the last are typestates: they are taken out, advanced, and put back as the
 /// next.
 pub(super) enum Slot {
+    Starting(Arc<Peer>),
     InitSent(Box<InitSent>),
     AuthSent(Box<AuthSent>),
+    Answering(Answering),
     HalfOpen(Box<HalfOpen>),
     Established(Box<IkeSa>),
+}
+
+/// A first request whose key exchange is being computed; the request is parked.
+#[derive(Clone, Copy)]
+pub(super) struct Answering {
+    pub(super) remote: IpAddr,
+    pub(super) until: Time,
 }
 
 impl Slot {
     pub(super) fn deadline(&self) -> Option<Time> {
         match self {
+            Self::Starting(_) => None,
             Self::InitSent(sent) => Some(sent.deadline()),
             Self::AuthSent(sent) => Some(sent.deadline()),
+            Self::Answering(answering) => Some(answering.until),
             Self::HalfOpen(half_open) => Some(half_open.deadline()),
             Self::Established(sa) => sa.deadline(),
         }
@@ -36,8 +48,8 @@ impl Slot {
     /// It has nothing more to tell the peer on its own account.
     pub(super) fn is_over(&self) -> bool {
         match self {
-            Self::InitSent(_) | Self::AuthSent(_) => false,
-            Self::HalfOpen(_) => true,
+            Self::Starting(_) | Self::InitSent(_) | Self::AuthSent(_) => false,
+            Self::Answering(_) | Self::HalfOpen(_) => true,
             Self::Established(sa) => sa.is_ended(),
         }
     }
@@ -45,10 +57,20 @@ impl Slot {
     /// Whose it is; a half-open one is nobody's before it is authenticated.
     fn owner(&self) -> Option<PeerId> {
         match self {
+            Self::Starting(peer) => Some(peer.id),
             Self::InitSent(sent) => Some(sent.peer.id),
             Self::AuthSent(sent) => Some(sent.peer.id),
-            Self::HalfOpen(_) => None,
+            Self::Answering(_) | Self::HalfOpen(_) => None,
             Self::Established(sa) => Some(sa.peer.id),
+        }
+    }
+
+    /// Among whose half-open SAs it counts.
+    fn half_open_of(&self) -> Option<IpAddr> {
+        match self {
+            Self::Answering(answering) => Some(answering.remote),
+            Self::HalfOpen(half_open) => Some(half_open.agreed.path.remote.ip()),
+            Self::Starting(_) | Self::InitSent(_) | Self::AuthSent(_) | Self::Established(_) => None,
         }
     }
 }
@@ -70,6 +92,8 @@ pub(super) struct Table {
     by_first_request: BTreeMap<FirstRequest, u64>,
     first_requests: BTreeMap<u64, FirstRequest>,
     half_open: HalfOpenCount,
+    /// What waits for a value that is being computed.
+    pub(super) parked: Parked,
 }
 
 /// Names the first request of an initiator: who repeats it gets the same answer, who sends another gets another SA.
@@ -130,7 +154,14 @@ impl Table {
     pub(super) fn established(&mut self, spi: u64) -> Option<&mut IkeSa> {
         match self.slots.get_mut(&spi) {
             Some(Slot::Established(sa)) => Some(sa),
-            Some(Slot::InitSent(_) | Slot::AuthSent(_) | Slot::HalfOpen(_)) | None => None,
+            Some(
+                Slot::Starting(_)
+                | Slot::InitSent(_)
+                | Slot::AuthSent(_)
+                | Slot::Answering(_)
+                | Slot::HalfOpen(_),
+            )
+            | None => None,
         }
     }
 
@@ -147,8 +178,9 @@ impl Table {
 
     /// Our attempt to make an IKE SA with the peer.
     pub(super) fn attempt(&self, id: PeerId) -> Option<u64> {
-        let under_way =
-            |spi: &u64| matches!(self.slots.get(spi), Some(Slot::InitSent(_) | Slot::AuthSent(_)));
+        let under_way = |spi: &u64| {
+            matches!(self.slots.get(spi), Some(Slot::Starting(_) | Slot::InitSent(_) | Slot::AuthSent(_)))
+        };
         self.spis_of(id).into_iter().find(under_way)
     }
 
@@ -156,8 +188,8 @@ impl Table {
         if let Some(owner) = slot.owner() {
             self.by_peer.insert((owner, spi));
         }
-        if let Slot::HalfOpen(half_open) = &slot {
-            self.half_open.add(half_open.agreed.path.remote.ip());
+        if let Some(remote) = slot.half_open_of() {
+            self.half_open.add(remote);
         }
         self.slots.insert(spi, slot);
     }
@@ -168,8 +200,8 @@ impl Table {
         if let Some(owner) = slot.owner() {
             self.by_peer.remove(&(owner, spi));
         }
-        if let Slot::HalfOpen(half_open) = &slot {
-            self.half_open.remove(half_open.agreed.path.remote.ip());
+        if let Some(remote) = slot.half_open_of() {
+            self.half_open.remove(remote);
         }
         Some(slot)
     }
@@ -177,6 +209,7 @@ impl Table {
     /// Forgets an SA.
     pub(super) fn remove(&mut self, spi: u64) {
         self.take(spi);
+        self.parked.forget(spi);
         if let Some(first) = self.first_requests.remove(&spi) {
             self.by_first_request.remove(&first);
         }

@@ -4,6 +4,7 @@ mod ageing;
 pub(crate) mod channel;
 pub(crate) mod child_sa;
 pub(crate) mod children;
+pub(crate) mod compute;
 pub(crate) mod ike_sa;
 pub(crate) mod lifetime;
 pub(crate) mod message_id;
@@ -18,11 +19,16 @@ pub(crate) mod task;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use self::child_sa::EspSpis;
+use self::compute::{Compute, Pending};
 use crate::Time;
+use crate::codec::iana::Group;
 use crate::config::{PeerConfig, PeerId};
 use crate::crypto::Random;
+use crate::crypto::dh::DhSecret;
+use crate::crypto::job::Exchanged;
 use crate::crypto::prf::Prf;
 use crate::event::{Event, Install, Output, Transmit};
 
@@ -32,6 +38,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) random: &'a mut dyn Random,
     pub(crate) outputs: &'a mut VecDeque<Output>,
     pub(crate) esp_spis: &'a mut EspSpis,
+    pub(crate) compute: &'a mut Compute,
 }
 
 impl Cx<'_> {
@@ -61,6 +68,25 @@ impl Cx<'_> {
         let mut nonce = vec![0; NONCE_LEN];
         self.random.fill(&mut nonce);
         nonce
+    }
+
+    /// A fresh secret of `group`. `None`: not a group that we have.
+    pub(crate) fn generate(&mut self, group: Group) -> Result<Option<Arc<DhSecret>>, Pending> {
+        self.compute.generate(group, self.random)
+    }
+
+    /// A fresh secret of `group`, and what it makes with the peer's value. `None`: not a group that we have.
+    pub(crate) fn exchange(
+        &mut self,
+        group: Group,
+        peer: &[u8],
+    ) -> Result<Option<Arc<Exchanged>>, Pending> {
+        self.compute.exchange(group, peer, self.random)
+    }
+
+    /// What a secret of ours makes with the peer's value.
+    pub(crate) fn agree(&mut self, secret: &Arc<DhSecret>, peer: &[u8]) -> Result<Arc<Exchanged>, Pending> {
+        self.compute.agree(secret, peer)
     }
 
     /// A number for an IKE SPI; zero means "none" (RFC 7296 §3.1).

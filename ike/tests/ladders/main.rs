@@ -13,6 +13,7 @@
 mod support;
 
 mod any_order;
+mod computed;
 mod delete;
 mod failures;
 mod fragments;

@@ -139,6 +139,7 @@ impl Side {
                     }
                     self.events.push(event);
                 }
+                Output::Compute(job) => self.endpoint.handle_computed(now, job.run()),
                 Output::Timeout { at } => {
                     self.timeout = at;
                     return;

@@ -18,6 +18,7 @@ use crate::error::{Failure, Refusal, Sa, Side, Stage};
 use crate::event::Nat;
 use crate::exchange::wanted_group;
 use crate::limits;
+use crate::sa::compute::Pending;
 use crate::sa::natt::{self, Detection};
 use crate::sa::negotiate::{self, Offer};
 use crate::sa::retransmit::{BackOff, Step};
@@ -46,7 +47,7 @@ pub(crate) struct InitSent {
 }
 
 struct Request {
-    dh: DhSecret,
+    dh: Arc<DhSecret>,
     datagram: Vec<u8>,
 }
 
@@ -56,6 +57,8 @@ pub(crate) enum InitReply {
     Cookie(Vec<u8>),
     /// Ask again, with a KE payload of this group (RFC 7296 §1.2).
     OtherGroup(Group),
+    /// What it says takes a while to compute.
+    Pending,
     /// An answer that nothing can be built upon: if no other comes, this is what the operator is told; at once (that
     /// is, after a grace) if nothing better can be expected.
     Useless { suspicion: Failure, conclusive: bool },
@@ -65,13 +68,17 @@ pub(crate) enum InitReply {
 
 impl InitSent {
     /// Sends the first request, with the group of the preferred suite.
-    pub(crate) fn start(peer: Arc<Peer>, spi_i: u64, cx: &mut Cx<'_>) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        peer: Arc<Peer>,
+        spi_i: u64,
+        cx: &mut Cx<'_>,
+    ) -> Result<Result<Self, Failure>, Pending> {
         let config = &peer.config;
         let path = Path { local: (config.local, IKE_PORT).into(), remote: (config.remote, IKE_PORT).into() };
         let path = if config.start_on_4500 { path.floated() } else { path };
         let group = config.ike_suites.first().map(|suite| suite.group);
-        let dh = group.and_then(|group| DhSecret::generate(group, cx.random));
-        let dh = dh.ok_or(Failure::NoSuite { what: Sa::Ike })?;
+        let dh = group.map_or(Ok(None), |group| cx.generate(group))?;
+        let Some(dh) = dh else { return Ok(Err(Failure::NoSuite { what: Sa::Ike })) };
         let mut sent = Self {
             offer: Offer::ike(&config.ike_suites, &[]),
             detection: Detection::new(spi_i, 0, path, config.encapsulation, cx.random),
@@ -88,7 +95,7 @@ impl InitSent {
             peer,
         };
         sent.send(dh, cx);
-        Ok(sent)
+        Ok(Ok(sent))
     }
 
     /// What the answer says. Nothing changes: it may be forged.
@@ -97,6 +104,7 @@ impl InitSent {
         message: &Message<'_>,
         datagram: &[u8],
         path: Path,
+        cx: &mut Cx<'_>,
     ) -> Result<InitReply, Refusal> {
         if path != self.path {
             return Err(Refusal::Source);
@@ -131,11 +139,12 @@ impl InitSent {
         else {
             return Err(Refusal::Malformed);
         };
-        let Ok(shared) = request.dh.agree(ke.public) else {
+        let Ok(exchanged) = cx.agree(&request.dh, ke.public) else { return Ok(InitReply::Pending) };
+        let Ok(shared) = &exchanged.shared else {
             return Ok(InitReply::Useless { suspicion: Failure::PublicValue { group }, conclusive: false });
         };
         let spis = (self.spi_i, message.header.spi_r);
-        let keys = derive(&chosen.suite, &shared, (&self.nonce, nonce.0), spis).ok_or(Refusal::Malformed)?;
+        let keys = derive(&chosen.suite, shared, (&self.nonce, nonce.0), spis).ok_or(Refusal::Malformed)?;
         let nat = natt::detect(payloads, spis.0, spis.1, path);
         Ok(InitReply::Agreed(Box::new(Agreed {
             suite: chosen.suite,
@@ -161,17 +170,18 @@ impl InitSent {
     }
 
     /// Asks again with a KE payload of another group, which [`Self::check`] found among those offered.
-    pub(crate) fn change_group(&mut self, group: Group, cx: &mut Cx<'_>) {
-        self.rounds = self.rounds.saturating_add(1);
+    pub(crate) fn change_group(&mut self, group: Group, cx: &mut Cx<'_>) -> Result<(), Pending> {
         let kept = self.requests.iter().position(|request| request.dh.group() == group);
         let dh = match kept {
             Some(index) => Some(self.requests.remove(index).dh),
-            None => DhSecret::generate(group, cx.random),
+            None => cx.generate(group)?,
         };
+        self.rounds = self.rounds.saturating_add(1);
         if let Some(dh) = dh {
             self.back_off = BackOff::start(self.peer.config.retransmit, cx.now, cx.random);
             self.send(dh, cx);
         }
+        Ok(())
     }
 
     /// Remembers what an answer makes us fear.
@@ -258,7 +268,7 @@ impl InitSent {
         if floats(nat, self.peer.config.encapsulation) { self.path.floated() } else { self.path }
     }
 
-    fn send(&mut self, dh: DhSecret, cx: &mut Cx<'_>) {
+    fn send(&mut self, dh: Arc<DhSecret>, cx: &mut Cx<'_>) {
         let ke = KeyExchange { group: dh.group(), public: dh.public() };
         let cookie = self.cookie.as_deref().map(|c| Payload::Notify(Notify::new(NotifyType::COOKIE, c)));
         // The cookie comes first (RFC 7296 §2.6).

@@ -4,7 +4,7 @@ mod initiator;
 mod responder;
 
 pub(crate) use self::initiator::{InitReply, InitSent};
-pub(crate) use self::responder::{HalfOpen, InitRequest, answer};
+pub(crate) use self::responder::{HalfOpen, InitRequest, Unanswered, answer};
 use crate::codec::header::{Flags, Header};
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::message;

@@ -13,12 +13,13 @@ use crate::codec::payload::ke::KeyExchange;
 use crate::codec::payload::nonce::Nonce;
 use crate::codec::payload::notify::Notify;
 use crate::config::Encapsulation;
-use crate::crypto::dh::{DhSecret, SharedSecret};
+use crate::crypto::job::Exchanged;
 use crate::crypto::prf::Prf;
 use crate::error::{Failure, Refusal, Side};
 use crate::event::Nat;
 use crate::limits;
 use crate::sa::channel::Channel;
+use crate::sa::compute::Pending;
 use crate::sa::natt::{self, Detection};
 use crate::sa::negotiate::{self, Chosen, choose_ike};
 use crate::sa::sealed::{FragmentSizes, Sealed};
@@ -31,12 +32,19 @@ pub(crate) struct InitRequest {
     /// Peers that have these addresses and this suite; which one it is, IKE_AUTH says.
     candidates: Vec<Arc<Peer>>,
     chosen: Chosen<IkeSuite>,
-    dh: DhSecret,
-    shared: SharedSecret,
+    exchanged: Arc<Exchanged>,
     nonce_i: Vec<u8>,
     nat: Option<Nat>,
     fragmentation: bool,
     path: Path,
+}
+
+/// Why a request is not answered with an SA.
+pub(crate) enum Unanswered {
+    /// The key exchange is being computed.
+    Pending,
+    /// It makes none.
+    Refused(Refused),
 }
 
 /// Why a request makes no SA: what goes on the wire, and what the operator is told.
@@ -52,9 +60,21 @@ impl Refused {
     }
 }
 
-impl From<DecodeError> for Refused {
+impl From<Refused> for Unanswered {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Pending> for Unanswered {
+    fn from(_: Pending) -> Self {
+        Self::Pending
+    }
+}
+
+impl From<DecodeError> for Unanswered {
     fn from(_: DecodeError) -> Self {
-        Self::silently(NotifyType::INVALID_SYNTAX)
+        Refused::silently(NotifyType::INVALID_SYNTAX).into()
     }
 }
 
@@ -65,12 +85,12 @@ impl InitRequest {
         path: Path,
         peers: &[Arc<Peer>],
         cx: &mut Cx<'_>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Unanswered> {
         let payloads = message.select();
         let (Some(sa), Some(ke), Some(nonce)) =
             (payloads.single_sa()?, payloads.single_ke()?, payloads.single_nonce()?)
         else {
-            return Err(Refused::silently(NotifyType::INVALID_SYNTAX));
+            return Err(Refused::silently(NotifyType::INVALID_SYNTAX).into());
         };
         let chosen = peers.iter().find_map(|peer| choose_ike(&peer.config.ike_suites, sa, 0));
         let Some(chosen) = chosen else {
@@ -84,24 +104,26 @@ impl InitRequest {
                     ours: negotiate::ours(&suites),
                     theirs: Some(negotiate::describe(sa)),
                 }),
-            });
+            }
+            .into());
         };
         let group = chosen.suite.group;
         if ke.group != group {
             let data = group.0.to_be_bytes().to_vec();
-            return Err(Refused { notify: NotifyType::INVALID_KE_PAYLOAD, data, failure: None });
+            return Err(Refused { notify: NotifyType::INVALID_KE_PAYLOAD, data, failure: None }.into());
         }
-        let dh = DhSecret::generate(group, cx.random);
-        let dh = dh.ok_or_else(|| Refused::silently(NotifyType::NO_PROPOSAL_CHOSEN))?;
-        let shared = dh.agree(ke.public).map_err(|_| Refused::silently(NotifyType::INVALID_SYNTAX))?;
+        let exchanged = cx.exchange(group, ke.public)?;
+        let exchanged = exchanged.ok_or_else(|| Refused::silently(NotifyType::NO_PROPOSAL_CHOSEN))?;
+        if exchanged.shared.is_err() {
+            return Err(Refused::silently(NotifyType::INVALID_SYNTAX).into());
+        }
         let candidates =
             peers.iter().filter(|peer| peer.config.ike_suites.contains(&chosen.suite)).cloned().collect();
         Ok(Self {
             header: message.header,
             candidates,
             chosen,
-            dh,
-            shared,
+            exchanged,
             nonce_i: nonce.0.to_vec(),
             nat: natt::detect(payloads, message.header.spi_i, 0, path),
             fragmentation: payloads.has_notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
@@ -113,16 +135,16 @@ impl InitRequest {
 /// Answers a request: HDR, SAr1, KEr, Nr, and nothing that the request did not ask for, so that who forges a source
 /// address gains nothing.
 pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut Cx<'_>) -> Option<HalfOpen> {
-    let InitRequest { header, candidates, chosen, dh, shared, nonce_i, nat, fragmentation, path } = request;
+    let InitRequest { header, candidates, chosen, exchanged, nonce_i, nat, fragmentation, path } = request;
     let spis = (header.spi_i, spi_r);
     let nonce_r = cx.nonce(nonce_i.len(), Prf::new(chosen.suite.prf)?);
-    let keys = derive(&chosen.suite, &shared, (&nonce_i, &nonce_r), spis)?;
+    let keys = derive(&chosen.suite, exchanged.shared.as_ref().ok()?, (&nonce_i, &nonce_r), spis)?;
     let forced = candidates.iter().any(|peer| peer.config.encapsulation == Encapsulation::Udp);
     let encapsulation = if forced { Encapsulation::Udp } else { Encapsulation::Auto };
     let detection = Detection::new(spis.0, spis.1, path, encapsulation, cx.random);
     let mut payloads = vec![
         Payload::Sa(chosen.reply(&[])),
-        Payload::Ke(KeyExchange { group: dh.group(), public: dh.public() }),
+        Payload::Ke(KeyExchange { group: exchanged.secret.group(), public: exchanged.secret.public() }),
         Payload::Nonce(Nonce(&nonce_r)),
     ];
     if nat.is_some() {
