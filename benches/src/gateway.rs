@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::{BackendChoice, Command, Handle, Options, Reply, Report};
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId, TunnelSpec,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
+    TunnelSpec,
 };
 use gotthard_dataplane::stats::Drops;
 
@@ -174,6 +175,7 @@ pub(crate) fn outbound_spec(
         keys: keys(transform, spi),
         esn: true,
         peer_window: PEER_WINDOW,
+        lifetime: Lifetime::default(),
         selectors: everything(),
         path,
     }

@@ -13,7 +13,7 @@ use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::{BackendChoice, Command, Handle, Notice as Raw, Options, Reply};
 use gotthard_dataplane::mtu;
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation as Wire, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId,
+    AddressRange, Encapsulation as Wire, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
     TunnelSpec,
 };
 use gotthard_ike::codec::iana::IntegrityAlgorithm;
@@ -240,6 +240,7 @@ fn command(install: Install, windows: Windows) -> Result<Command, Refused> {
             keys: keys(&sa),
             esn: sa.esn,
             peer_window: windows.peer,
+            lifetime: Lifetime::default(),
             selectors: selectors(&sa),
             path: OuterPath {
                 local: sa.local,

@@ -87,8 +87,8 @@ drop_reasons! {
     TooBig, "too_big", "The packet is larger than the tunnel's MTU; the sender was told.";
     /// The addresses lie outside what was negotiated, on the way out.
     OutboundSelectors, "outbound_selectors", "A packet was routed into the tunnel whose addresses lie outside the traffic selectors that were negotiated.";
-    /// The outbound SA has no sequence number left (RFC 4303 §3.3.3).
-    SequenceExhausted, "seq_exhausted", "The SA has used its last sequence number and waits for its replacement.";
+    /// The outbound SA has no sequence number left (RFC 4303 §3.3.3), or has carried all that it may.
+    SequenceExhausted, "seq_exhausted", "The SA has used its last sequence number, or all that its lifetime permits, and waits for its replacement.";
     /// The buffer has no room for header, trailer and ICV.
     NoRoom, "no_room", "The packet does not fit in a send buffer.";
     /// The cipher refused the packet.

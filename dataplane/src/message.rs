@@ -106,14 +106,14 @@ pub enum Notice {
         /// The IKE message.
         payload: Vec<u8>,
     },
-    /// An outbound SA has used three quarters of its sequence numbers or of its cipher's limit: replace it.
+    /// An outbound SA has used three quarters of its lifetime or of its sequence numbers, or its cipher's limit: replace it.
     SoftLimit {
         /// Whose.
         tunnel: TunnelId,
         /// The peer's SPI.
         spi: u32,
     },
-    /// An outbound SA has used its last sequence number and sends nothing more.
+    /// An outbound SA has used its lifetime or its last sequence number and sends nothing more.
     HardLimit {
         /// Whose.
         tunnel: TunnelId,

@@ -8,9 +8,9 @@ use gotthard_dataplane::drop_reason::DropReason;
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::Notice;
 use gotthard_dataplane::packet::ip::IpHeader;
-use gotthard_dataplane::sa::spec::Encapsulation;
+use gotthard_dataplane::sa::spec::{Encapsulation, Lifetime, OutboundSpec};
 use gotthard_dataplane::worker::Sending;
-use worker_support::{RIGHT, TUN, TUNNEL, pair, syn, tcp_sum, udp};
+use worker_support::{RIGHT, TUN, TUNNEL, outbound_spec, pair, syn, tcp_sum, udp};
 
 const GCM: Transform = Transform::Aes256Gcm16;
 const CBC: Transform = Transform::Aes256Cbc(Hmac::Sha256);
@@ -102,6 +102,26 @@ fn an_sa_that_runs_out_says_so_once_and_then_sends_nothing() {
     // Its replacement sends at once.
     left.install_outbound(RIGHT + 2, GCM, left.path_to(&right, Encapsulation::Udp));
     assert_eq!(left.send(&packets).len(), 3);
+}
+
+#[test]
+fn an_sa_that_has_carried_its_octets_says_so_at_three_quarters_and_then_sends_nothing() {
+    let (mut left, right) = pair(GCM, Encapsulation::Udp, false);
+    let path = left.path_to(&right, Encapsulation::Udp);
+    let lifetime = Lifetime { octets: 100_000, ..Lifetime::default() };
+    left.install(&OutboundSpec { lifetime, ..outbound_spec(RIGHT + 1, GCM, path) });
+    let packets = vec![udp(false, 0, 1000, 1); 25];
+
+    for _ in 0..2 {
+        assert_eq!(left.send(&packets).len(), 25);
+    }
+    assert!(left.take_notices().is_empty(), "half of the octets");
+    assert_eq!(left.send(&packets).len(), 25);
+    assert!(matches!(left.take_notices()[..], [Notice::SoftLimit { spi, .. }] if spi == RIGHT + 1));
+    assert_eq!(left.send(&packets).len(), 25);
+    assert!(matches!(left.take_notices()[..], [Notice::HardLimit { spi, .. }] if spi == RIGHT + 1));
+    assert!(left.send(&packets).is_empty());
+    assert_eq!(left.stats().drops.of(DropReason::SequenceExhausted), 25);
 }
 
 fn use_up(sa: &Sending, mut numbers: u64) {

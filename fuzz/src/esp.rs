@@ -9,7 +9,7 @@ use gotthard_dataplane::packet::Packet;
 use gotthard_dataplane::sa::inbound::InboundSa;
 use gotthard_dataplane::sa::outbound::OutboundSa;
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
 };
 
 /// Takes `data` as a packet from the network, as one that is already decrypted, and as an inner packet. The first
@@ -89,6 +89,7 @@ fn outbound(transform: Transform) -> OutboundSa {
         keys: keys(transform),
         esn: true,
         peer_window: 1024,
+        lifetime: Lifetime::default(),
         selectors: any(),
         path: OuterPath { local: outer(1), remote: outer(2), encapsulation: Encapsulation::Udp },
     };

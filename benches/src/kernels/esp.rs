@@ -14,7 +14,7 @@ use gotthard_dataplane::replay::ReplayWindow;
 use gotthard_dataplane::sa::inbound::InboundSa;
 use gotthard_dataplane::sa::outbound::OutboundSa;
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
 };
 
 use super::Kernel;
@@ -141,6 +141,7 @@ fn outbound(transform: Transform) -> OutboundSa {
         keys: keys(transform),
         esn: true,
         peer_window: 1024,
+        lifetime: Lifetime::default(),
         selectors: any(),
         path,
     };

@@ -13,7 +13,7 @@ use crate::packet::Packet;
 use crate::sa::inbound::InboundSa;
 use crate::sa::outbound::OutboundSa;
 use crate::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
 };
 
 /// A published packet.
@@ -167,6 +167,7 @@ fn outbound(transform: Transform, keys: &Keys, spi: u32) -> OutboundSpec {
         keys,
         esn: false,
         peer_window: 1024,
+        lifetime: Lifetime::default(),
         selectors: everything(),
         path,
     }

@@ -56,7 +56,7 @@ const CAPACITY: usize = 1 << 16;
 mod tests {
     use super::*;
     use crate::esp::transform::Transform;
-    use crate::sa::spec::{Encapsulation, Keys, OuterPath, Selectors, TunnelId};
+    use crate::sa::spec::{Encapsulation, Keys, Lifetime, OuterPath, Selectors, TunnelId};
 
     fn spec(spi: u32, key: u64) -> OutboundSpec {
         let encryption = key.to_be_bytes().repeat(5)[..36].to_vec();
@@ -67,6 +67,7 @@ mod tests {
             keys: Keys { encryption, integrity: Vec::new() },
             esn: true,
             peer_window: 1024,
+            lifetime: Lifetime::default(),
             selectors: Selectors::default(),
             path: OuterPath {
                 local: ([192, 0, 2, 1], 4500).into(),

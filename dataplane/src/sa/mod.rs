@@ -3,6 +3,7 @@
 pub mod in_flight;
 pub mod inbound;
 pub mod ledger;
+pub mod lifetime;
 pub mod outbound;
 pub mod sad;
 pub mod selectors;

@@ -1,9 +1,11 @@
 //! The hot part of an outbound SA: what sealing a packet reads, and the counter that it writes.
 
+use super::lifetime::{LimitState, Octets};
 use super::selectors::Admission;
-use super::sequence::Sequence;
+use super::sequence::{Reservation, Sequence};
 use super::spec::{OutboundSpec, TunnelId};
 use super::{SpecError, check_spi};
+use crate::drop_reason::DropReason;
 use crate::esp::cipher::Sealer;
 use crate::esp::trailer;
 use crate::esp::transform::Transform;
@@ -20,6 +22,7 @@ pub struct OutboundSa {
     selectors: Admission,
     /// Where the numbers come from.
     pub sequence: Sequence,
+    octets: Octets,
 }
 
 impl OutboundSa {
@@ -33,8 +36,29 @@ impl OutboundSa {
             transform: spec.transform,
             sealer: Sealer::new(spec.transform, &spec.keys, spec.esn)?,
             selectors: Admission::outbound(&spec.selectors)?,
-            sequence: Sequence::new(spec.transform, spec.esn, spec.peer_window),
+            sequence: Sequence::new(spec.transform, spec.esn, spec.peer_window, spec.lifetime.packets),
+            octets: Octets::new(spec.lifetime.octets),
         })
+    }
+
+    /// Sequence numbers for a batch of `packets` with `octets()` inside, as [`Sequence::reserve`] gives them.
+    #[inline]
+    pub fn reserve(
+        &self,
+        worker: usize,
+        packets: u64,
+        octets: impl FnOnce() -> u64,
+    ) -> Result<Reservation<'_>, DropReason> {
+        if !self.octets.charge(octets) {
+            return Err(DropReason::SequenceExhausted);
+        }
+        self.sequence.reserve(worker, packets)
+    }
+
+    /// How far it is used up.
+    #[inline]
+    pub fn limit_state(&self) -> LimitState {
+        self.sequence.limit_state().max(self.octets.limit_state())
     }
 
     /// Whose packets it seals.

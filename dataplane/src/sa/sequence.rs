@@ -4,6 +4,7 @@ use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::in_flight::InFlight;
+use super::lifetime::{self, LimitState};
 use crate::drop_reason::DropReason;
 use crate::esp::transform::Transform;
 
@@ -31,27 +32,12 @@ pub struct Reservation<'s> {
 /// Consecutive sequence numbers that nobody else has, to be used once each.
 pub type Sequences = RangeInclusive<u64>;
 
-/// How far an SA is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LimitState {
-    /// Nothing to be done.
-    Fresh,
-    /// Three quarters of the sequence numbers, or what the cipher should protect under one key, are used: replace it.
-    Soft,
-    /// No number is left: nothing more is sent.
-    Hard,
-}
-
 impl Sequence {
-    /// The numbers of a fresh SA: 1 and up.
-    pub fn new(transform: Transform, esn: bool, peer_window: u32) -> Self {
-        Self::starting_at(1, transform, esn, peer_window)
-    }
-
-    fn starting_at(next: u64, transform: Transform, esn: bool, peer_window: u32) -> Self {
-        let last = if esn { LAST_ESN } else { u64::from(u32::MAX) };
-        let soft = (last / 4 * 3).min(cipher_limit(transform));
-        Self { next: AtomicU64::new(next), last, soft, in_flight: InFlight::new(peer_window) }
+    /// The numbers of a fresh SA: 1 and up, `packets` of them at most.
+    pub fn new(transform: Transform, esn: bool, peer_window: u32, packets: u64) -> Self {
+        let last = if esn { LAST_ESN } else { u64::from(u32::MAX) }.min(packets);
+        let soft = lifetime::soft(last).min(cipher_limit(transform));
+        Self { next: AtomicU64::new(1), last, soft, in_flight: InFlight::new(peer_window) }
     }
 
     /// As [`Self::take`], for worker number `worker` of several that send with this SA beside each other: waits while that
@@ -157,9 +143,15 @@ mod tests {
     const GCM: Transform = Transform::Aes256Gcm16;
     const WINDOW: u32 = 1024;
 
+    /// As it is after the numbers before `next`.
+    fn starting_at(next: u64, transform: Transform, esn: bool, peer_window: u32) -> Sequence {
+        let fresh = Sequence::new(transform, esn, peer_window, u64::MAX);
+        Sequence { next: AtomicU64::new(next), ..fresh }
+    }
+
     #[test]
     fn the_first_number_is_one_and_batches_follow_each_other() {
-        let sequence = Sequence::new(GCM, false, WINDOW);
+        let sequence = Sequence::new(GCM, false, WINDOW, u64::MAX);
         assert_eq!(sequence.take(1), Ok(1..=1));
         assert_eq!(sequence.take(64), Ok(2..=65));
         assert_eq!(sequence.take(1), Ok(66..=66));
@@ -167,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_last_number_is_used_once_and_then_nothing_leaves() {
-        let sequence = Sequence::starting_at(u64::from(u32::MAX) - 2, GCM, false, WINDOW);
+        let sequence = starting_at(u64::from(u32::MAX) - 2, GCM, false, WINDOW);
         assert_eq!(sequence.take(64), Ok(0xffff_fffd..=0xffff_ffff));
         for _ in 0..10_000 {
             assert_eq!(sequence.take(64), Err(DropReason::SequenceExhausted));
@@ -175,7 +167,7 @@ mod tests {
         assert_eq!(sequence.limit_state(), LimitState::Hard);
         assert!(sequence.next.load(Ordering::Relaxed) < 1 << 33, "the counter rests");
 
-        let sequence = Sequence::starting_at(LAST_ESN, GCM, true, WINDOW);
+        let sequence = starting_at(LAST_ESN, GCM, true, WINDOW);
         assert_eq!(sequence.take(2), Ok(LAST_ESN..=LAST_ESN));
         assert_eq!(sequence.take(1), Err(DropReason::SequenceExhausted));
     }
@@ -183,21 +175,34 @@ mod tests {
     #[test]
     fn the_soft_limit_is_three_quarters_of_the_numbers_or_the_ciphers() {
         let soft = u64::from(u32::MAX) / 4 * 3;
-        let sequence = Sequence::starting_at(soft, GCM, false, WINDOW);
+        let sequence = starting_at(soft, GCM, false, WINDOW);
         assert_eq!(sequence.limit_state(), LimitState::Fresh);
         sequence.take(1).unwrap();
         assert_eq!(sequence.limit_state(), LimitState::Soft);
 
-        let sequence = Sequence::starting_at(1 << 34, GCM, true, WINDOW);
+        let sequence = starting_at(1 << 34, GCM, true, WINDOW);
         sequence.take(1).unwrap();
         assert_eq!(sequence.limit_state(), LimitState::Soft);
-        let sequence = Sequence::starting_at(1 << 40, Transform::ChaCha20Poly1305, true, WINDOW);
+        let sequence = starting_at(1 << 40, Transform::ChaCha20Poly1305, true, WINDOW);
         assert_eq!(sequence.limit_state(), LimitState::Fresh);
     }
 
     #[test]
+    fn fewer_packets_than_numbers_end_the_sequence_sooner() {
+        let sequence = Sequence::new(GCM, true, WINDOW, 1000);
+        sequence.take(749).unwrap();
+        assert_eq!(sequence.limit_state(), LimitState::Fresh);
+        sequence.take(1).unwrap();
+        assert_eq!(sequence.limit_state(), LimitState::Soft);
+        assert_eq!(sequence.take(1000), Ok(751..=1000));
+        assert_eq!(sequence.limit_state(), LimitState::Hard);
+        let sequence = Sequence::new(GCM, false, WINDOW, u64::MAX / 2);
+        assert_eq!(sequence.last, u64::from(u32::MAX), "there are no more than that");
+    }
+
+    #[test]
     fn workers_never_share_a_number_up_to_the_very_end() {
-        let sequence = Sequence::starting_at(u64::from(u32::MAX) - 20_000, GCM, false, WINDOW);
+        let sequence = starting_at(u64::from(u32::MAX) - 20_000, GCM, false, WINDOW);
         let taken: Vec<u64> = std::thread::scope(|scope| {
             let workers: Vec<_> = (1..=4)
                 .map(|n| {
@@ -218,7 +223,7 @@ mod tests {
     #[test]
     fn batches_in_flight_stay_within_a_quarter_of_the_peers_window() {
         for (window, batch) in [(128, 64), (1024, 64), (1024, 7), (8192, 64)] {
-            let sequence = Sequence::starting_at(u64::from(u32::MAX) - 100_000, GCM, false, window);
+            let sequence = starting_at(u64::from(u32::MAX) - 100_000, GCM, false, window);
             // The highest number that any worker has sent.
             let sent = AtomicU64::new(0);
             std::thread::scope(|scope| {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use zeroize::ZeroizeOnDrop;
 
+pub use super::lifetime::Lifetime;
 use crate::esp::transform::Transform;
 
 /// Names a tunnel; chosen by the control plane.
@@ -112,6 +113,8 @@ pub struct OutboundSpec {
     pub esn: bool,
     /// Width of the peer's anti-replay window in packets: workers that share the SA reorder within a quarter of it.
     pub peer_window: u32,
+    /// How much it may carry.
+    pub lifetime: Lifetime,
     /// What may be inside.
     pub selectors: Selectors,
     /// Where to.

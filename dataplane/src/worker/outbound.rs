@@ -150,7 +150,8 @@ impl<B: Backend> Egress<'_, B> {
         let Some(mut batch) = self.batch.take() else { return };
         let (worker, shares) = self.worker;
         let packets = batch.segments().len();
-        let reserved = self.sa.sequence.reserve(worker, packets as u64);
+        let octets = || batch.segments().iter().map(|segment| segment.inner_len as u64).sum();
+        let reserved = self.sa.reserve(worker, packets as u64, octets);
         let counters = &mut self.tunnel.counters;
         match &reserved {
             Ok(reservation) => seal(counters, self.sa, reservation.sequences(), &mut batch),

@@ -10,8 +10,8 @@ use crate::io::{QueueId, Route};
 use crate::message::Notice;
 use crate::mtu;
 use crate::rate::TokenBucket;
+use crate::sa::lifetime::LimitState;
 use crate::sa::outbound::OutboundSa;
-use crate::sa::sequence::LimitState;
 use crate::sa::spec::{OuterPath, TunnelId, TunnelSpec};
 use crate::stats::Counters;
 
@@ -99,11 +99,11 @@ impl Sending {
         Self { sa, soft_told: AtomicBool::new(false), hard_told: AtomicBool::new(false) }
     }
 
-    /// What the control plane must learn of its sequence numbers: each once, over all workers.
+    /// What the control plane must learn of how far it is used up: each once, over all workers.
     pub(super) fn limit_notice(&self) -> Option<Notice> {
         let (tunnel, spi) = (self.sa.tunnel(), self.sa.spi());
         let untold = |told: &AtomicBool| !told.load(Ordering::Relaxed) && !told.swap(true, Ordering::Relaxed);
-        match self.sa.sequence.limit_state() {
+        match self.sa.limit_state() {
             LimitState::Fresh => None,
             LimitState::Soft => untold(&self.soft_told).then_some(Notice::SoftLimit { tunnel, spi }),
             LimitState::Hard => untold(&self.hard_told).then_some(Notice::HardLimit { tunnel, spi }),

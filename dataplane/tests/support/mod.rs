@@ -15,7 +15,7 @@ use gotthard_dataplane::replay::ReplayWindow;
 use gotthard_dataplane::sa::inbound::InboundSa;
 use gotthard_dataplane::sa::outbound::OutboundSa;
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
 };
 
 /// The SPI of [`Ends`].
@@ -44,6 +44,7 @@ impl Ends {
             keys: keys.clone(),
             esn,
             peer_window: 1024,
+            lifetime: Lifetime::default(),
             selectors: Selectors { local: near.clone(), remote: far.clone() },
             path: OuterPath {
                 local: ([192, 0, 2, 1], 4500).into(),

@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use gotthard_dataplane::esp::transform::Transform;
 use gotthard_dataplane::handle::{BackendChoice, Command, GatewayStats, Handle, Options, Reply};
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId, TunnelSpec,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
+    TunnelSpec,
 };
 use gotthard_dataplane::stats::TunnelStats;
 use rustix::fs::{Mode, OFlags};
@@ -225,6 +226,7 @@ impl Static {
             keys: self.keys(self.theirs),
             esn: true,
             peer_window: self.window,
+            lifetime: Lifetime::default(),
             selectors: everything(),
             path: OuterPath { local, remote, encapsulation: self.encapsulation },
         }

@@ -18,7 +18,8 @@ use gotthard_dataplane::packet::checksum;
 use gotthard_dataplane::sa::inbound::InboundSa;
 use gotthard_dataplane::sa::outbound::OutboundSa;
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation, InboundSpec, Keys, OutboundSpec, OuterPath, Selectors, TunnelId, TunnelSpec,
+    AddressRange, Encapsulation, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
+    TunnelSpec,
 };
 use gotthard_dataplane::stats::TunnelStats;
 use gotthard_dataplane::sys::wake::Waker;
@@ -85,8 +86,13 @@ impl Gateway {
 
     /// Installs and returns the SA, so that a test can use up its sequence numbers.
     pub fn install_outbound(&mut self, spi: u32, transform: Transform, path: OuterPath) -> Arc<Sending> {
-        let sa = Arc::new(Sending::new(OutboundSa::new(&outbound_spec(spi, transform, path)).unwrap()));
-        assert!(matches!(self.tell(Order::InstallOutbound(Arc::clone(&sa), path)), Reply::Done));
+        self.install(&outbound_spec(spi, transform, path))
+    }
+
+    /// As [`Self::install_outbound`], for an SA of the test's own.
+    pub fn install(&mut self, spec: &OutboundSpec) -> Arc<Sending> {
+        let sa = Arc::new(Sending::new(OutboundSa::new(spec).unwrap()));
+        assert!(matches!(self.tell(Order::InstallOutbound(Arc::clone(&sa), spec.path)), Reply::Done));
         sa
     }
 
@@ -172,7 +178,17 @@ pub fn inbound_spec(spi: u32, transform: Transform) -> InboundSpec {
 
 pub fn outbound_spec(spi: u32, transform: Transform, path: OuterPath) -> OutboundSpec {
     let (keys, selectors) = (keys(spi, transform), selectors());
-    OutboundSpec { tunnel: TUNNEL, spi, transform, keys, esn: false, peer_window: 1024, selectors, path }
+    OutboundSpec {
+        tunnel: TUNNEL,
+        spi,
+        transform,
+        keys,
+        esn: false,
+        peer_window: 1024,
+        lifetime: Lifetime::default(),
+        selectors,
+        path,
+    }
 }
 
 fn keys(spi: u32, transform: Transform) -> Keys {
