@@ -13,8 +13,8 @@ use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::{BackendChoice, Command, Handle, Notice as Raw, Options, Reply};
 use gotthard_dataplane::mtu;
 use gotthard_dataplane::sa::spec::{
-    AddressRange, Encapsulation as Wire, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors, TunnelId,
-    TunnelSpec,
+    AddressRange, Encapsulation as Wire, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors,
+    TunnelId, TunnelSpec,
 };
 use gotthard_ike::codec::iana::IntegrityAlgorithm;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
@@ -46,10 +46,20 @@ pub enum Notice {
         /// The message.
         payload: Vec<u8>,
     },
-    /// The tunnel's outbound SA must be replaced soon.
-    SoftLimit(PeerId),
-    /// The tunnel's outbound SA sends nothing more.
-    HardLimit(PeerId),
+    /// An outbound SA must be replaced soon.
+    SoftLimit {
+        /// Whose.
+        peer: PeerId,
+        /// The peer's SPI.
+        spi: u32,
+    },
+    /// An outbound SA sends nothing more.
+    HardLimit {
+        /// Whose.
+        peer: PeerId,
+        /// The peer's SPI.
+        spi: u32,
+    },
     /// A device or a worker failed.
     Broken {
         /// Whose; `None`: the packet path as a whole.
@@ -102,13 +112,17 @@ impl Traffic {
     }
 }
 
-/// The anti-replay windows of the two ends in packets (RFC 4303 §3.4.3).
+/// What is configured of a tunnel's ESP SAs, beyond what is negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Windows {
-    /// Ours.
-    pub ours: u32,
+pub struct EspSettings {
+    /// Our anti-replay window in packets (RFC 4303 §3.4.3).
+    pub window: u32,
     /// The peer's.
-    pub peer: u32,
+    pub peer_window: u32,
+    /// Packets that an outbound SA may carry, where they are limited.
+    pub packets: Option<u64>,
+    /// Octets of inner packets that it may carry, where they are limited.
+    pub octets: Option<u64>,
 }
 
 /// The packet path refused; nothing was changed.
@@ -152,8 +166,8 @@ impl DataPlane {
     }
 
     /// Carries out what the endpoint asks; when this returns, every worker has it.
-    pub async fn install(&self, install: Install, windows: Windows) -> Result<(), Refused> {
-        self.done(command(install, windows)?).await
+    pub async fn install(&self, install: Install, settings: EspSettings) -> Result<(), Refused> {
+        self.done(command(install, settings)?).await
     }
 
     /// Sends an IKE message from UDP 4500.
@@ -222,7 +236,7 @@ fn options(settings: PacketPath) -> Options {
     }
 }
 
-fn command(install: Install, windows: Windows) -> Result<Command, Refused> {
+fn command(install: Install, settings: EspSettings) -> Result<Command, Refused> {
     Ok(match install {
         Install::Inbound(sa) => Command::InstallInbound(InboundSpec {
             tunnel: TunnelId(sa.peer.0),
@@ -230,7 +244,7 @@ fn command(install: Install, windows: Windows) -> Result<Command, Refused> {
             transform: transform(&sa.suite).ok_or_else(|| unknown(&sa.suite))?,
             keys: keys(&sa),
             esn: sa.esn,
-            replay_window: windows.ours,
+            replay_window: settings.window,
             selectors: selectors(&sa),
         }),
         Install::Outbound(sa) => Command::InstallOutbound(OutboundSpec {
@@ -239,8 +253,11 @@ fn command(install: Install, windows: Windows) -> Result<Command, Refused> {
             transform: transform(&sa.suite).ok_or_else(|| unknown(&sa.suite))?,
             keys: keys(&sa),
             esn: sa.esn,
-            peer_window: windows.peer,
-            lifetime: Lifetime::default(),
+            peer_window: settings.peer_window,
+            lifetime: Lifetime {
+                packets: settings.packets.unwrap_or(u64::MAX),
+                octets: settings.octets.unwrap_or(u64::MAX),
+            },
             selectors: selectors(&sa),
             path: OuterPath {
                 local: sa.local,
@@ -304,8 +321,8 @@ fn unknown(suite: &EspSuite) -> Refused {
 fn ours(notice: Raw) -> Notice {
     match notice {
         Raw::Ike { local, remote, payload } => Notice::Ike { local, remote, payload },
-        Raw::SoftLimit { tunnel, .. } => Notice::SoftLimit(PeerId(tunnel.0)),
-        Raw::HardLimit { tunnel, .. } => Notice::HardLimit(PeerId(tunnel.0)),
+        Raw::SoftLimit { tunnel, spi } => Notice::SoftLimit { peer: PeerId(tunnel.0), spi },
+        Raw::HardLimit { tunnel, spi } => Notice::HardLimit { peer: PeerId(tunnel.0), spi },
         Raw::Broken { tunnel, why } => Notice::Broken { peer: tunnel.map(|id| PeerId(id.0)), why },
     }
 }

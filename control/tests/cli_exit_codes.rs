@@ -56,9 +56,16 @@ fn run_refuses_routing_that_it_does_not_carry_out_with_4() {
 
 #[test]
 fn a_wrong_command_line_exits_with_2() {
-    for wrong in
-        [&["fly"][..], &[], &["up"], &["up", "a/b/c"], &["status", "--output", "xml"], &["check", "--speed"]]
-    {
+    for wrong in [
+        &["fly"][..],
+        &[],
+        &["up"],
+        &["up", "a/b/c"],
+        &["rekey", "a"],
+        &["rekey", "a/1", "--child"],
+        &["status", "--output", "xml"],
+        &["check", "--speed"],
+    ] {
         assert_eq!(gotthard(wrong).status.code(), Some(2), "{wrong:?}");
     }
     assert_eq!(gotthard(&["--help"]).status.code(), Some(0));
@@ -66,7 +73,7 @@ fn a_wrong_command_line_exits_with_2() {
 
 #[test]
 fn without_a_daemon_it_exits_with_3_and_says_how_to_name_the_socket() {
-    for command in [&["status"][..], &["up", "a"], &["down", "a/1"], &["reload"]] {
+    for command in [&["status"][..], &["up", "a"], &["down", "a/1"], &["rekey", "a/1"], &["reload"]] {
         let done = Command::new(env!("CARGO_BIN_EXE_gotthard"))
             .args(command)
             .env("GOTTHARD_SOCKET", "/nonexistent/gotthard.sock")

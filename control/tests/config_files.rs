@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use gotthard::config::lifetimes::Lifetimes;
 use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, Workers};
 use gotthard::config::presets::Cloud;
 use gotthard::config::{ConfigErrors, Loaded, lint, load, load_to_run};
@@ -43,8 +44,15 @@ fn a_short_file_has_every_default_filled_in() {
     );
     assert_eq!((connection.mtu, connection.replay_window, connection.peer_replay_window), (1446, 8192, 1024));
     assert_eq!(
-        (connection.ike_lifetime, connection.child_lifetime),
-        (Duration::from_hours(8), Duration::from_hours(1))
+        connection.lifetimes,
+        Lifetimes {
+            ike: Duration::from_hours(8),
+            child: Duration::from_hours(1),
+            margin: Duration::from_secs(270),
+            fuzz: 100,
+            bytes: None,
+            packets: None,
+        }
     );
     assert_eq!(
         (connection.dpd_interval, connection.probe_interval),
@@ -199,6 +207,20 @@ fn run_refuses_what_this_version_does_not_carry_out() {
 }
 
 #[test]
+fn the_margin_of_a_rekey_shrinks_with_a_short_lifetime_and_azure_counts_octets() {
+    let read = |keys: &str| {
+        let text = TWO_TUNNELS.replacen("[[", &format!("{keys}\n[["), 1);
+        let folder = folder(&[("gotthard.toml", &text), ("1.psk", "a.good_key\n")]);
+        loaded(&folder).config.connections[0].lifetimes
+    };
+    assert_eq!(read("child_lifetime = \"10s\"").margin, Duration::from_millis(2500));
+    assert_eq!(read("child_lifetime = \"10s\"\nrekey_margin = \"5s\"").margin, Duration::from_secs(5));
+    let set = read("rekey_fuzz = 0\nchild_bytes = 1_000_000\nchild_packets = 4294967296");
+    assert_eq!((set.fuzz, set.bytes, set.packets), (0, Some(1_000_000), Some(1 << 32)));
+    assert_eq!(Cloud::Azure.preset().lifetimes.bytes, Some(104_857_600_000));
+}
+
+#[test]
 fn unwise_configurations_are_warned_of() {
     let text = r#"[gateway]
 asn = 64512
@@ -223,6 +245,9 @@ psk = "0 starts with zero"
 routing = "static"
 remote = ["10.200.0.0/16"]
 peer_replay_window = 64
+child_lifetime = "10s"
+child_bytes = 3_000_000_000
+child_packets = 2000000
 [[connection.b.tunnel]]
 name = "1"
 peer = "192.0.2.1"
@@ -249,6 +274,9 @@ psk = "whatever you like"
     has(9, "connection.a.remote", "10.1.2.3, the outer address");
     has(22, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
     has(23, "connection.b.peer_replay_window", "64 packets");
+    has(24, "connection.b.child_lifetime", "for tests");
+    has(25, "connection.b.child_bytes", "within seconds");
+    has(26, "connection.b.child_packets", "within seconds");
     has(13, "connection.a.peer_replay_window", "64 to 2048");
     has(5, "gateway.offloads", "on its own");
     // A host of 32 cores is fine with 32 workers.
@@ -256,7 +284,7 @@ psk = "whatever you like"
     if cores < 32 {
         has(4, "gateway.workers", "32 threads");
     }
-    assert_eq!(warnings.len(), 13 + usize::from(cores < 32), "{warnings:#?}");
+    assert_eq!(warnings.len(), 16 + usize::from(cores < 32), "{warnings:#?}");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 

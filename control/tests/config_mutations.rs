@@ -20,6 +20,8 @@ remote = ["10.200.0.0/16"]
 mode = "initiator"
 mtu = 1446
 ike_lifetime = "8h"
+rekey_margin = "270s"
+child_bytes = 104857600000
 replay_window = 8192
 
 [[connection.aws-prod.tunnel]]

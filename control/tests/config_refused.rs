@@ -21,6 +21,10 @@ encapsulation = "udp"
 mtu = 1446
 ike_lifetime = "8h"
 child_lifetime = "1h"
+rekey_margin = "270s"
+rekey_fuzz = 100
+child_bytes = 104857600000
+child_packets = 1000000000
 dpd_interval = "10s"
 probe_interval = "300ms"
 replay_window = 8192
@@ -256,10 +260,10 @@ const CONNECTION: &[Case] = &[
     ),
     (
         "ike_lifetime = \"8h\"",
-        "ike_lifetime = \"9s\"",
+        "ike_lifetime = \"3s\"",
         "connection.aws-prod.ike_lifetime",
         "out of bounds",
-        "10s",
+        "4s",
     ),
     (
         "child_lifetime = \"1h\"",
@@ -267,6 +271,48 @@ const CONNECTION: &[Case] = &[
         "connection.aws-prod.child_lifetime",
         "out of bounds",
         "1day",
+    ),
+    (
+        "rekey_margin = \"270s\"",
+        "rekey_margin = \"31m\"",
+        "connection.aws-prod.rekey_margin",
+        "more than half of child_lifetime, which is 1h",
+        "30m",
+    ),
+    (
+        "rekey_margin = \"270s\"",
+        "rekey_margin = \"0s\"",
+        "connection.aws-prod.rekey_margin",
+        "out of bounds",
+        "1s",
+    ),
+    (
+        "rekey_fuzz = 100",
+        "rekey_fuzz = 101",
+        "connection.aws-prod.rekey_fuzz",
+        "out of bounds",
+        "from 0 to 100",
+    ),
+    (
+        "child_bytes = 104857600000",
+        "child_bytes = \"100GB\"",
+        "connection.aws-prod.child_bytes",
+        "not a string",
+        "without quotes",
+    ),
+    (
+        "child_bytes = 104857600000",
+        "child_bytes = 999999",
+        "connection.aws-prod.child_bytes",
+        "out of bounds",
+        "from 1000000",
+    ),
+    (
+        "child_packets = 1000000000",
+        "child_packets = 999",
+        "connection.aws-prod.child_packets",
+        "out of bounds",
+        "from 1000",
     ),
     (
         "dpd_interval = \"10s\"",

@@ -94,13 +94,44 @@ fn an_ike_sa_that_lost_its_child_is_replaced_as_a_whole() {
 fn rekeys_count_over_reconnects_and_change_nothing_else() {
     let mut tunnel = established(at(0));
     for _ in 0..3 {
-        assert_eq!(tunnel.on_event(at(5), &child_up(true)), None);
+        assert_eq!(tunnel.on_event(at(5), &child_up(true)), Some(Change::ChildRekeyed));
     }
     tunnel.on_event(at(6), &Event::IkeDown { peer: PEER, reason: silence() });
     up(&mut tunnel, at(8));
     tunnel.on_event(at(9), &child_up(true));
     assert_eq!(tunnel.child_rekeys(), 4);
     assert_eq!((tunnel.phase(), tunnel.since()), (Phase::Up, at(8)));
+}
+
+#[test]
+fn a_second_ike_sa_takes_over_and_the_tunnel_was_up_throughout() {
+    let mut tunnel = established(at(0));
+    tunnel.on_event(at(1), &child_up(true));
+    assert_eq!(tunnel.on_event(at(50), &ike_up(3)), Some(Change::Replaced));
+    assert_eq!(tunnel.on_event(at(50), &child_up(false)), None);
+    assert_eq!(tunnel.on_event(at(60), &Event::IkeDown { peer: PEER, reason: Failure::Replaced }), None);
+    assert_eq!((tunnel.phase(), tunnel.since()), (Phase::Up, at(0)));
+    assert_eq!((tunnel.ike().map(|sa| sa.spi_i), tunnel.child_rekeys()), (Some(3), 1));
+}
+
+#[test]
+fn a_child_that_is_used_up_is_rekeyed_and_asked_for_again_until_it_is() {
+    let mut tunnel = established(at(0));
+    assert_eq!(tunnel.rekey_child(at(10)), [Action::RekeyChild]);
+    assert_eq!(tunnel.rekey_child(at(11)), [], "it is under way");
+    let again = tunnel.next().expect("scheduled");
+    assert_eq!(tunnel.poll(again), [Action::RekeyChild]);
+    tunnel.on_event(again, &child_up(true));
+    assert_eq!((tunnel.next(), tunnel.phase(), tunnel.since()), (None, Phase::Up, at(0)));
+
+    tunnel.rekey_child(at(30));
+    tunnel.on_event(at(31), &Event::IkeDown { peer: PEER, reason: silence() });
+    assert_eq!(
+        tunnel.poll(tunnel.next().expect("scheduled")),
+        [Action::Initiate],
+        "nothing to rekey any more"
+    );
+    assert_eq!(tunnel.rekey_child(at(32)), []);
 }
 
 #[test]
@@ -159,10 +190,13 @@ fn established(now: Time) -> Tunnel {
 }
 
 fn up(tunnel: &mut Tunnel, now: Time) -> Option<Change> {
-    let suite = "aes256-sha256-modp2048".parse().expect("a suite");
-    let ike = Event::IkeUp { peer: PEER, suite, spi_i: 1, spi_r: 2, nat: Nat::default() };
-    assert_eq!(tunnel.on_event(now, &ike), None);
+    tunnel.on_event(now, &ike_up(1));
     tunnel.on_event(now, &child_up(false))
+}
+
+fn ike_up(spi_i: u64) -> Event {
+    let suite = "aes256-sha256-modp2048".parse().expect("a suite");
+    Event::IkeUp { peer: PEER, suite, spi_i, spi_r: 2, nat: Nat::default() }
 }
 
 fn child_up(rekey: bool) -> Event {

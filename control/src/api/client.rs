@@ -67,6 +67,7 @@ fn encode(request: &Request) -> anyhow::Result<hyper::Request<Full<Bytes>>> {
         Request::Status { connection: Some(name) } => ("POST", "/v1/status", serde_json::to_string(name)?),
         Request::Up(target) => ("POST", "/v1/up", serde_json::to_string(target)?),
         Request::Down(target) => ("POST", "/v1/down", serde_json::to_string(target)?),
+        Request::Rekey(rekey) => ("POST", "/v1/rekey", serde_json::to_string(rekey)?),
         Request::Reload => ("POST", "/v1/reload", String::new()),
     };
     Ok(hyper::Request::builder()
@@ -79,6 +80,6 @@ fn encode(request: &Request) -> anyhow::Result<hyper::Request<Full<Bytes>>> {
 
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Longer than the daemon keeps a connection, so that its own word on a delay arrives.
-const ANSWER_TIME: Duration = Duration::from_secs(12);
+const ANSWER_TIME: Duration = Duration::from_secs(32);
 /// Largest answer in octets: the status of 10,000 tunnels and more.
 const MAX_ANSWER: usize = 64 << 20;

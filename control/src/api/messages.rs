@@ -19,8 +19,40 @@ pub enum Request {
     Up(Target),
     /// Wanted down, from here on: its SAs are deleted at the peer.
     Down(Target),
+    /// Rekey an SA of a tunnel that is up.
+    Rekey(Rekey),
     /// Read the configuration again and carry out what changed.
     Reload,
+}
+
+/// An order to rekey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekey {
+    /// One tunnel.
+    pub target: Target,
+    /// Which of its SAs.
+    pub sa: Sa,
+    /// Whether the answer waits for the rekey to end.
+    pub wait: bool,
+}
+
+/// The SAs of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sa {
+    /// Phase 1.
+    Ike,
+    /// Phase 2.
+    Child,
+}
+
+impl fmt::Display for Sa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ike => "IKE SA",
+            Self::Child => "child SA",
+        })
+    }
 }
 
 /// The answer to a [`Request`].

@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::messages::{RefusalKind, Request, Response, Target};
+use super::messages::{RefusalKind, Rekey, Request, Response, Target};
 use super::peer::{Door, Peer};
 
 /// A request, and where its answer goes. Dropping `answer` tells the client that the daemon is stopping.
@@ -121,6 +121,7 @@ fn router(calls: mpsc::Sender<Call>) -> Router {
         .route("/v1/status", get(status).post(status_of))
         .route("/v1/up", post(up))
         .route("/v1/down", post(down))
+        .route("/v1/rekey", post(rekey))
         .route("/v1/reload", post(reload))
         .fallback(|| async { reply(Response::refused(RefusalKind::BadRequest, "no such request")) })
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -171,6 +172,20 @@ async fn administer(
     }
 }
 
+async fn rekey(
+    State(calls): State<mpsc::Sender<Call>>,
+    Extension(peer): Extension<Peer>,
+    body: Body<Rekey>,
+) -> HttpResponse {
+    match body {
+        Ok(Json(rekey)) => {
+            info!(uid = peer.uid, target = %rekey.target, "asked for a rekey of the {}", rekey.sa);
+            ask(&calls, Request::Rekey(rekey)).await
+        }
+        Err(error) => bad_request(&error),
+    }
+}
+
 async fn reload(State(calls): State<mpsc::Sender<Call>>, Extension(peer): Extension<Peer>) -> HttpResponse {
     info!(uid = peer.uid, "asked for reload");
     ask(&calls, Request::Reload).await
@@ -211,8 +226,8 @@ const SOCKET_MODE: u32 = 0o660;
 const BACKLOG: i32 = 64;
 /// Connections served at once; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 32;
-/// A connection is closed after this time, whatever it is doing.
-const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// A connection is closed after this time, whatever it is doing; a rekey that is waited for takes the most of it.
+const CONNECTION_TIME: Duration = Duration::from_secs(30);
 /// The head of a request must be there within this time.
 const HEADER_TIME: Duration = Duration::from_secs(2);
 /// Rest after a failed accept, so that a lack of descriptors does not become a busy loop.

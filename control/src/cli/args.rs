@@ -49,6 +49,8 @@ pub enum Command {
         /// CONNECTION or CONNECTION/TUNNEL
         target: Target,
     },
+    /// Rekey a tunnel now; traffic goes on
+    Rekey(RekeyArgs),
     /// Have the daemon read its configuration again; untouched tunnels keep every SA
     Reload,
     /// Build a cloud side and a gateway side in namespaces, move traffic, fail over, show what was measured
@@ -61,6 +63,20 @@ pub struct ConfigArgs {
     /// The configuration file; conf.d/*.toml beside it is read too
     #[arg(long, default_value = DEFAULT_CONFIG, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// What `rekey` rekeys.
+#[derive(Clone, Debug, Args)]
+pub struct RekeyArgs {
+    /// CONNECTION/TUNNEL
+    #[arg(value_parser = one_tunnel)]
+    pub target: Target,
+    /// The IKE SA (phase 1) instead of the child SA (phase 2)
+    #[arg(long)]
+    pub ike: bool,
+    /// Do not wait for the rekey to end
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// What `status` shows, and how.
@@ -83,6 +99,13 @@ pub enum Output {
     Table,
     /// For programs: one object, the same keys in every version
     Json,
+}
+
+fn one_tunnel(text: &str) -> Result<Target, String> {
+    let target: Option<Target> = text.parse().ok();
+    target
+        .filter(|target| target.tunnel.is_some())
+        .ok_or_else(|| "write CONNECTION/TUNNEL, such as aws-prod/1".to_owned())
 }
 
 const EXIT_CODES: &str =

@@ -40,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Status(wanted) => in_runtime(live::status(&cli.socket, wanted)),
         Command::Up { target } => in_runtime(order::up(&cli.socket, target)),
         Command::Down { target } => in_runtime(order::down(&cli.socket, target)),
+        Command::Rekey(wanted) => in_runtime(order::rekey(&cli.socket, wanted)),
         Command::Reload => in_runtime(order::reload(&cli.socket)),
         Command::Demo => ended(demo::run()),
     }

@@ -1,11 +1,12 @@
-//! `gotthard up`, `down`, `reload`: an order to the daemon, and its answer.
+//! `gotthard up`, `down`, `rekey`, `reload`: an order to the daemon, and its answer.
 
 use std::path::Path;
 
+use super::args::RekeyArgs;
 use super::exit::Exit;
 use super::text;
 use crate::api::client::{AskError, ask};
-use crate::api::messages::{RefusalKind, Request, Response, Target};
+use crate::api::messages::{RefusalKind, Rekey, Request, Response, Sa, Target};
 use crate::api::status::Status;
 
 pub(super) async fn up(socket: &Path, target: Target) -> Exit {
@@ -14,6 +15,12 @@ pub(super) async fn up(socket: &Path, target: Target) -> Exit {
 
 pub(super) async fn down(socket: &Path, target: Target) -> Exit {
     order(socket, Request::Down(target)).await
+}
+
+pub(super) async fn rekey(socket: &Path, wanted: RekeyArgs) -> Exit {
+    let RekeyArgs { target, ike, no_wait } = wanted;
+    let sa = if ike { Sa::Ike } else { Sa::Child };
+    order(socket, Request::Rekey(Rekey { target, sa, wait: !no_wait })).await
 }
 
 pub(super) async fn reload(socket: &Path) -> Exit {

@@ -6,6 +6,7 @@ use core::time::Duration;
 use gotthard_ike::config::{Encapsulation, Mode};
 
 use super::document::{Table, Value};
+use super::lifetimes::Lifetimes;
 use super::model::{Connection, Gateway, Routing};
 use super::presets::{Cloud, DPD_INTERVAL, PROBE_INTERVAL, REPLAY_WINDOW};
 use super::secret::SecretSource;
@@ -47,8 +48,7 @@ pub(super) fn read<'a>(
     let suites = table.read("suites", |value| values::suites(value, "aes256gcm16-sha256-ecp256"));
     let esp = table.read("esp", |value| values::suites(value, "aes256gcm16-ecp256"));
     let mtu = table.read("mtu", |value| u16::try_from(value.integer(&MTU)?).ok());
-    let ike_lifetime = table.read("ike_lifetime", |value| values::duration(value, &LIFETIME));
-    let child_lifetime = table.read("child_lifetime", |value| values::duration(value, &LIFETIME));
+    let lifetimes = Lifetimes::read(&table, preset.lifetimes);
     let dpd_interval = table.read("dpd_interval", |value| values::duration(value, &DPD));
     let probe_interval = table.read("probe_interval", |value| values::duration(value, &PROBE));
     let replay_window = table.read("replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
@@ -66,8 +66,7 @@ pub(super) fn read<'a>(
         suites: suites.unwrap_or(preset.suites),
         esp: esp.unwrap_or(preset.esp),
         mtu: mtu.unwrap_or(preset.mtu),
-        ike_lifetime: ike_lifetime.unwrap_or(preset.ike_lifetime),
-        child_lifetime: child_lifetime.unwrap_or(preset.child_lifetime),
+        lifetimes,
         dpd_interval: dpd_interval.unwrap_or(DPD_INTERVAL),
         probe_interval: probe_interval.unwrap_or(PROBE_INTERVAL),
         replay_window: replay_window.unwrap_or(REPLAY_WINDOW),
@@ -113,7 +112,5 @@ const REMOTE_REMEDY: &str = "write the prefixes behind the cloud: remote = [\"10
 const MTU: RangeInclusive<u64> = 576..=9000;
 /// From the least that RFC 4303 §3.4.3 allows to what a cloud's many cores reorder.
 const REPLAY: RangeInclusive<u64> = 32..=8192;
-/// Shorter than a rekey takes makes no sense, longer than a day no safe key.
-const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
 const DPD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 const PROBE: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_mins(1);

@@ -1,6 +1,7 @@
 //! What is valid, but unwise: `gotthard check` warns of it.
 
 use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::net::IpAddr;
 use std::thread;
 
@@ -8,6 +9,7 @@ use gotthard_ike::config::Encapsulation;
 use ipnet::IpNet;
 
 use super::error::ConfigError;
+use super::lifetimes::Lifetimes;
 use super::load::Loaded;
 use super::model::{Connection, PacketPath, Tunnel, Workers};
 use super::presets::Cloud;
@@ -43,6 +45,7 @@ impl Warnings<'_> {
             );
         }
         self.suites(connection);
+        self.lifetimes(connection);
         self.peer_window(connection);
         if connection.mtu < IPV6_MINIMUM {
             self.warn(
@@ -57,6 +60,32 @@ impl Warnings<'_> {
                 "raw ESP has no segmentation offload and crosses no NAT",
                 "write encapsulation = \"udp\" (AWS takes it), or remove the key",
             );
+        }
+    }
+
+    /// A rekey needs its time: the peer's answer may have to be asked for again.
+    fn lifetimes(&mut self, connection: &Connection) {
+        let Lifetimes { ike, child, bytes, packets, .. } = connection.lifetimes;
+        let key = |key: &str| format!("connection.{}.{key}", connection.name);
+        for (name, lifetime) in [("ike_lifetime", ike), ("child_lifetime", child)] {
+            if lifetime < SHORT_LIFETIME {
+                self.warn(
+                    key(name),
+                    "so short a lifetime is for tests: a peer that is unreachable for a minute loses the tunnel",
+                    "write 15m or more: AWS permits no less",
+                );
+            }
+        }
+        for (name, limit, least) in
+            [("child_bytes", bytes, FEW_BYTES), ("child_packets", packets, FEW_PACKETS)]
+        {
+            if limit.is_some_and(|limit| limit < least) {
+                self.warn(
+                    key(name),
+                    "at a tunnel's full rate the quarter that is left to a rekey is over within seconds",
+                    &format!("write {least} or more, or remove the key"),
+                );
+            }
         }
     }
 
@@ -214,6 +243,12 @@ fn overlap(a: &IpNet, b: &IpNet) -> bool {
     same_family && (a.contains(b) || b.contains(a))
 }
 
+/// A peer of ours is given up after 11.5 s of silence; what is shorter than a few such times leaves a rekey no second try.
+const SHORT_LIFETIME: Duration = Duration::from_mins(5);
+/// A quarter of them takes 5 s at 1.25 Gbps, the ceiling of an AWS tunnel.
+const FEW_BYTES: u64 = 3_200_000_000;
+/// A quarter of them takes 5 s at 140,000 packets/s, the ceiling of an AWS tunnel.
+const FEW_PACKETS: u64 = 2_800_000;
 /// What AWS takes as the replay window of a tunnel.
 const AWS_WINDOWS: RangeInclusive<u32> = 64..=2048;
 /// The narrowest that a peer of the clouds or strongSwan's user-space ESP has; a quarter of it still is half a batch.

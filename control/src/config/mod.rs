@@ -1,13 +1,14 @@
 //! The configuration: from TOML text to a checked [`Config`], or to errors that say what to write instead.
 //!
 //! [`load`] reads the file and `conf.d/*.toml` beside it; [`parse_str`] needs no file system. Below them `document`
-//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, `values` one
+//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`lifetimes`] a group of keys, `values` one
 //! value each; [`presets`] holds what differs between clouds, and [`lint`] what is allowed but unwise.
 
 mod connection;
 mod document;
 pub mod error;
 mod gateway;
+pub mod lifetimes;
 pub mod lint;
 mod load;
 mod locate;

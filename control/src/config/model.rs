@@ -9,6 +9,7 @@ use gotthard_ike::suite::{EspSuite, IkeSuite};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+use super::lifetimes::Lifetimes;
 use super::presets::Cloud;
 
 /// The whole of a gateway's configuration.
@@ -101,10 +102,8 @@ pub struct Connection {
     pub esp: Vec<EspSuite>,
     /// Cap of the inner MTU in octets.
     pub mtu: u16,
-    /// Hard lifetime of an IKE SA.
-    pub ike_lifetime: Duration,
-    /// Hard lifetime of a child SA.
-    pub child_lifetime: Duration,
+    /// When its SAs are rekeyed and end.
+    pub lifetimes: Lifetimes,
     /// Silence after which the peer is asked whether it lives.
     pub dpd_interval: Duration,
     /// Time between two probes inside the tunnel.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::record::{Device, Record};
+use super::rekey::Waiters;
 use crate::config::Config;
 use crate::config::model::{Connection, Tunnel as TunnelConfig};
 use crate::ike_driver::{Clock, IkeDriver};
@@ -36,6 +37,8 @@ pub(super) struct Gateway {
     pub(super) clock: Clock,
     /// What is to be asked of the endpoint when its outputs are drained.
     pub(super) orders: Vec<(PeerId, Action)>,
+    /// Who waits for a rekey to end.
+    pub(super) waiters: Waiters,
     next_id: u32,
 }
 
@@ -54,6 +57,7 @@ impl Gateway {
             table: Table::new(netlink),
             clock,
             orders: Vec::new(),
+            waiters: Waiters::default(),
             next_id: 0,
         }
     }
@@ -115,6 +119,7 @@ impl Gateway {
                 self.carry_out(id, action, driver);
             }
         }
+        self.waiters.expire(driver.now());
         self.route().await;
     }
 
@@ -134,12 +139,20 @@ impl Gateway {
         self.unsettled = true;
     }
 
-    /// An outbound SA comes to its end, and the packet path has said so: the tunnel is built anew.
-    pub(super) fn outbound_ends(&mut self, id: PeerId, now: Time) {
-        let Some(record) = self.records.get(&id) else { return };
-        record.span().in_scope(|| {
-            warn!("the outbound SA nears its last sequence number: building the tunnel anew");
-        });
+    /// An outbound SA has used three quarters of what it may carry: it is rekeyed.
+    pub(super) fn outbound_nears_end(&mut self, id: PeerId, spi: u32, now: Time) {
+        let Some(record) = self.records.get_mut(&id).filter(|record| record.sends_with(spi)) else { return };
+        record.span().in_scope(|| info!("the outbound SA has used three quarters of its lifetime: rekeying"));
+        let actions = record.state.rekey_child(now);
+        self.orders.extend(actions.into_iter().map(|action| (id, action)));
+    }
+
+    /// An outbound SA sends nothing more, and no rekey came to pass: the tunnel is built anew.
+    pub(super) fn outbound_ends(&mut self, id: PeerId, spi: u32, now: Time) {
+        let Some(record) = self.records.get(&id).filter(|record| record.sends_with(spi)) else { return };
+        record
+            .span()
+            .in_scope(|| warn!("the outbound SA is used up and was not rekeyed: building the tunnel anew"));
         self.renew(id, now);
     }
 
@@ -155,13 +168,17 @@ impl Gateway {
 
     /// Reads the counters; returns the tunnels on which authentic packets arrived since the last time, and how long ago
     /// the latest did.
-    pub(super) async fn count(&mut self) -> Vec<(PeerId, Duration)> {
+    pub(super) async fn count(&mut self, now: Time) -> Vec<(PeerId, Duration)> {
         let mut arrived = Vec::new();
         for (id, traffic) in self.data.traffic().await {
             let age = traffic.last_rx_age.unwrap_or_default();
             let Some(record) = self.records.get_mut(&id) else { continue };
             if record.device == Device::Ready && record.count(traffic) {
                 arrived.push((id, age));
+            }
+            if record.inbound_nears_end() {
+                let actions = record.state.rekey_child(now);
+                self.orders.extend(actions.into_iter().map(|action| (id, action)));
             }
         }
         arrived
@@ -188,7 +205,8 @@ impl Gateway {
 
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
-        self.records.values().filter_map(|record| record.state.next()).min()
+        let tunnels = self.records.values().filter_map(|record| record.state.next());
+        tunnels.chain(self.waiters.next()).min()
     }
 
     fn renew(&mut self, id: PeerId, now: Time) {
@@ -213,6 +231,7 @@ impl Gateway {
         let now = driver.now();
         match action {
             Action::Terminate => driver.endpoint().terminate(now, id),
+            Action::RekeyChild => driver.endpoint().rekey_child(now, id),
             Action::Initiate => {
                 self.notice_new_address(id);
                 self.provide_peer(id, driver);

@@ -5,10 +5,12 @@
 //! here.
 
 mod gateway;
+mod orders;
 mod outlet;
 mod peer;
 mod provision;
 mod record;
+mod rekey;
 mod routing;
 mod status;
 
@@ -18,22 +20,19 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use gotthard_ike::Time;
-use gotthard_ike::config::PeerId;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use self::gateway::Gateway;
-use crate::api::messages::{RefusalKind, Request, Response, Target};
 use crate::api::server::{self, Call};
 use crate::config::{Config, RunOptions, load_to_run};
 use crate::ike_driver::{Clock, Datagram, IkeDriver};
 use crate::install::{DataPlane, Notice};
 use crate::privileges;
 use crate::routes::netlink::Netlink;
-use crate::tunnels::Admin;
 
 /// Runs until SIGTERM or SIGINT, and leaves no route or device behind.
 pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
@@ -135,7 +134,8 @@ impl Daemon {
         let now = self.driver.now();
         match notice {
             Notice::Ike { local, remote, payload } => self.receive(&Datagram { local, remote, payload }),
-            Notice::SoftLimit(id) | Notice::HardLimit(id) => self.gateway.outbound_ends(id, now),
+            Notice::SoftLimit { peer, spi } => self.gateway.outbound_nears_end(peer, spi, now),
+            Notice::HardLimit { peer, spi } => self.gateway.outbound_ends(peer, spi, now),
             Notice::Broken { peer: Some(id), why } => {
                 self.gateway.device_failed(id, why, now).await;
                 self.gateway.provide(&mut self.driver).await;
@@ -159,71 +159,10 @@ impl Daemon {
 
     /// Reads the counters, and tells the endpoint which peers have shown themselves alive and when.
     async fn count(&mut self) {
-        for (id, age) in self.gateway.count().await {
+        for (id, age) in self.gateway.count(self.driver.now()).await {
             let seen = self.driver.now().since_epoch().saturating_sub(age);
             self.driver.endpoint().traffic_seen(Time::from_epoch(seen), id);
         }
-    }
-
-    async fn answer(&mut self, call: Call) {
-        let response = match call.request {
-            Request::Status { connection } => {
-                self.count().await;
-                match status::status(&self.gateway, self.driver.now(), connection.as_deref()) {
-                    Some(status) => Response::Status(status),
-                    None => unknown(&connection.unwrap_or_default()),
-                }
-            }
-            Request::Up(target) => self.set_admin(&target, Admin::Up),
-            Request::Down(target) => self.set_admin(&target, Admin::Down),
-            Request::Reload => self.reload().await,
-        };
-        // Who asked may be gone.
-        drop(call.answer.send(response));
-    }
-
-    fn set_admin(&mut self, target: &Target, admin: Admin) -> Response {
-        let named = |record: &&record::Record| {
-            record.connection.name == target.connection
-                && target.tunnel.as_ref().is_none_or(|name| *name == record.tunnel.name)
-        };
-        let ids: Vec<PeerId> = self.gateway.records.values().filter(named).map(|record| record.id).collect();
-        if ids.is_empty() {
-            return unknown(&target.to_string());
-        }
-        for id in &ids {
-            self.gateway.set_admin(&mut self.driver, *id, admin);
-        }
-        let wish = match admin {
-            Admin::Up => "up",
-            Admin::Down => "down",
-        };
-        info!(%target, "wanted {wish}");
-        Response::Done { message: format!("{target}: wanted {wish}, {} tunnel(s)", ids.len()) }
-    }
-
-    async fn reload(&mut self) -> Response {
-        notify_reloading();
-        let response = match load_to_run(&self.options.config) {
-            Ok(config) => {
-                let stays = config.gateway.packet_path == self.gateway.data.settings();
-                let difference = self.gateway.configure(&mut self.driver, config).await;
-                let gateway::Difference { added, removed, kept } = difference;
-                info!(added, removed, kept, "reloaded");
-                let mut message = format!("{kept} tunnel(s) untouched, {removed} removed, {added} added");
-                if !stays {
-                    warn!("{PACKET_PATH_STAYS}");
-                    message = format!("{message}; {PACKET_PATH_STAYS}");
-                }
-                Response::Done { message }
-            }
-            Err(errors) => {
-                error!("the new configuration does not hold, the old one stays in force: {errors}");
-                Response::refused(RefusalKind::ConfigInvalid, errors.to_string())
-            }
-        };
-        notify(&[NotifyState::Ready]);
-        response
     }
 
     fn due(&self) -> Duration {
@@ -237,13 +176,6 @@ fn wait(deadline: Option<Time>, now: Time) -> Duration {
     deadline.map_or(HOUSEKEEPING, |at| (at - now).min(HOUSEKEEPING))
 }
 
-fn unknown(name: &str) -> Response {
-    Response::refused(
-        RefusalKind::NotFound,
-        format!("there is no {name}: `gotthard status` lists connections and tunnels"),
-    )
-}
-
 fn remove_socket(path: &Path) {
     if let Err(error) = std::fs::remove_file(path) {
         warn!(path = %path.display(), %error, "the control socket is left behind");
@@ -254,13 +186,6 @@ fn remove_socket(path: &Path) {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "systemd was not told");
-    }
-}
-
-fn notify_reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(%error, "systemd was not told of the reload"),
     }
 }
 
@@ -295,9 +220,6 @@ impl Signals {
     }
 }
 
-/// The packet path holds every SA: to start it anew would be to build every tunnel anew.
-const PACKET_PATH_STAYS: &str =
-    "backend, workers and offloads below [gateway] take effect when gotthard is started again";
 /// IKE datagrams and notices that wait for the loop.
 const INBOX: usize = 1024;
 /// Requests that wait for the loop; the server bounds its clients.

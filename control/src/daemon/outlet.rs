@@ -5,9 +5,7 @@ use gotthard_ike::{Event, Install, Transmit};
 use tracing::{debug, error, warn};
 
 use super::gateway::Gateway;
-use crate::config::model::Connection;
 use crate::ike_driver::Outlet;
-use crate::install::Windows;
 use crate::routes::Kernel;
 use crate::tunnels::Change;
 
@@ -21,8 +19,8 @@ impl Outlet for Gateway {
         };
         let adds = matches!(install, Install::Inbound(_) | Install::Outbound(_));
         let Some(record) = self.records.get_mut(&id) else { return };
-        let Connection { replay_window: ours, peer_replay_window: peer, .. } = record.connection;
-        let result = self.data.install(install, Windows { ours, peer }).await;
+        let settings = record.esp_settings();
+        let result = self.data.install(install, settings).await;
         let Some(record) = self.records.get_mut(&id) else { return };
         match result {
             Ok(()) if adds => record.no_sa = None,
@@ -54,9 +52,10 @@ impl Outlet for Gateway {
             self.tunnel_up(id).await;
         }
         let Some(record) = self.records.get(&id) else { return };
+        self.waiters.on_event(record, &event);
         if let Some(change) = change {
             record.log(&change);
-            self.unsettled |= !matches!(change, Change::Failed(_) | Change::RekeyFailed(..));
+            self.unsettled |= matches!(change, Change::Up | Change::Down(_));
         }
     }
 }
@@ -64,8 +63,14 @@ impl Outlet for Gateway {
 impl Gateway {
     async fn tunnel_up(&mut self, id: PeerId) {
         let Some(record) = self.records.get_mut(&id) else { return };
-        record.mtu = record.negotiated_mtu();
-        let Some(mtu) = record.mtu else { return };
+        record.begin_child();
+        let mtu = record.negotiated_mtu();
+        let before = core::mem::replace(&mut record.mtu, mtu);
+        let Some(mtu) = mtu else { return };
+        // A rekey seldom changes it.
+        if before == Some(mtu) {
+            return;
+        }
         let interface = record.tunnel.interface.clone();
         if let Err(error) = self.table.kernel().set_mtu(&interface, mtu).await {
             warn!(%error, "packets that do not fit are answered with ICMP instead");

@@ -26,10 +26,10 @@ pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAdd
         encapsulation: connection.encapsulation,
         dpd_interval: connection.dpd_interval,
         retransmit: retransmit(connection.dpd_interval),
-        ike_lifetime: connection.ike_lifetime,
-        child_lifetime: connection.child_lifetime,
-        rekey_margin: REKEY_MARGIN,
-        rekey_fuzz: REKEY_FUZZ,
+        ike_lifetime: connection.lifetimes.ike,
+        child_lifetime: connection.lifetimes.child,
+        rekey_margin: connection.lifetimes.margin,
+        rekey_fuzz: connection.lifetimes.fuzz,
         fragment_size: limits::FRAGMENT_SIZE,
         start_on_4500: false,
     }
@@ -52,7 +52,3 @@ fn selectors(connection: &Connection, tunnel: &Tunnel) -> Vec<TrafficSelector> {
     let any_v4 = v4.then(TrafficSelector::any_v4);
     any_v4.into_iter().chain(v6.then(TrafficSelector::any_v6)).collect()
 }
-
-/// What AWS has where nothing else is set.
-const REKEY_MARGIN: Duration = Duration::from_secs(270);
-const REKEY_FUZZ: u32 = 100;

@@ -8,9 +8,11 @@ use gotthard_ike::config::PeerId;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tracing::{Span, info, info_span, warn};
 
+use crate::api::messages::Target;
+use crate::config::lifetimes::Lifetimes;
 use crate::config::model::{Connection, Tunnel as TunnelConfig};
 use crate::failover::Health;
-use crate::install::{self, Traffic};
+use crate::install::{self, EspSettings, Traffic};
 use crate::tunnels::{Change, Phase, Tunnel};
 
 /// One tunnel.
@@ -35,6 +37,8 @@ pub(super) struct Record {
     before: Traffic,
     /// Counters of the present device.
     present: Traffic,
+    /// Packets and octets received when the child SA came up.
+    rx_at_child: (u64, u64),
 }
 
 /// The TUN device of a tunnel.
@@ -62,6 +66,7 @@ impl Record {
             mtu: None,
             before: Traffic::default(),
             present: Traffic::default(),
+            rx_at_child: (0, 0),
         }
     }
 
@@ -76,6 +81,12 @@ impl Record {
         self.connection == settings(connection) && self.tunnel == *tunnel
     }
 
+    /// True if an operator means this tunnel, by its own name or by its connection's.
+    pub(super) fn is_at(&self, target: &Target) -> bool {
+        self.connection.name == target.connection
+            && target.tunnel.as_ref().is_none_or(|name| *name == self.tunnel.name)
+    }
+
     /// Takes the counters of the present device; true if authentic packets arrived since the last time.
     pub(super) fn count(&mut self, traffic: Traffic) -> bool {
         let arrived = traffic.rx_packets > self.present.rx_packets;
@@ -83,11 +94,37 @@ impl Record {
         arrived
     }
 
+    /// A child SA takes over: what it receives is counted from here on.
+    pub(super) fn begin_child(&mut self) {
+        self.rx_at_child = (self.present.rx_packets, self.present.rx_bytes);
+    }
+
+    /// True if the child SA has received three quarters of what it may carry. A peer that sends with a key should see to
+    /// its end itself; where it does not, we do, and drop nothing.
+    pub(super) fn inbound_nears_end(&self) -> bool {
+        let Some(child) = self.state.child() else { return false };
+        let Lifetimes { packets, bytes, .. } = self.connection.lifetimes;
+        let numbers = (!child.esn).then_some(SEQUENCE_NUMBERS);
+        let (packets_before, octets_before) = self.rx_at_child;
+        let used_up = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used >= limit / 4 * 3);
+        used_up(
+            packets.into_iter().chain(numbers).min(),
+            self.present.rx_packets.saturating_sub(packets_before),
+        ) || used_up(bytes, self.present.rx_bytes.saturating_sub(octets_before))
+    }
+
+    /// True if the present child SA sends with this SPI.
+    pub(super) fn sends_with(&self, spi: u32) -> bool {
+        self.state.child().is_some_and(|child| child.spi_out == spi)
+    }
+
     /// The device is gone, and its counters with it.
     pub(super) fn lose_device(&mut self, why: impl Display, retry: Time) {
         self.before = self.traffic();
         self.present = Traffic::default();
         self.device = Device::Missing { why: why.to_string(), retry };
+        self.mtu = None;
+        self.rx_at_child = (0, 0);
     }
 
     /// What the tunnel carried since it was configured.
@@ -101,6 +138,17 @@ impl Record {
             wanted: self.state.phase() != Phase::AdminDown,
             ike: self.state.ike().is_some(),
             esp: self.state.phase() == Phase::Up && self.device == Device::Ready && self.no_sa.is_none(),
+        }
+    }
+
+    /// What the packet path is told of each of its SAs.
+    pub(super) fn esp_settings(&self) -> EspSettings {
+        let Connection { replay_window, peer_replay_window, lifetimes, .. } = &self.connection;
+        EspSettings {
+            window: *replay_window,
+            peer_window: *peer_replay_window,
+            packets: lifetimes.packets,
+            octets: lifetimes.bytes,
         }
     }
 
@@ -124,6 +172,9 @@ impl Record {
                 let esp = self.state.child().map(|sa| sa.suite.to_string());
                 info!(peer = %self.tunnel.peer, ike, esp, mtu = self.negotiated_mtu(), "tunnel up");
             }
+            Change::Replaced => info!(ike = self.ike_text(), "IKE SA replaced by another"),
+            Change::IkeRekeyed => info!(ike = self.ike_text(), "IKE SA rekeyed"),
+            Change::ChildRekeyed => info!(esp = self.child_text(), "child SA rekeyed"),
             Change::Down(reason) => info!(code = reason.code(), reason = escaped(reason), "tunnel down"),
             Change::RekeyFailed(what, reason) => {
                 let (code, remedy) = (reason.code(), reason.remedy());
@@ -133,6 +184,18 @@ impl Record {
                 warn!(code = reason.code(), reason = escaped(reason), remedy = reason.remedy(), "no tunnel");
             }
         });
+    }
+
+    /// Its IKE SA in a few words.
+    pub(super) fn ike_text(&self) -> Option<String> {
+        let sa = self.state.ike()?;
+        Some(format!("{}, spi_i {:016x}, spi_r {:016x}", sa.suite, sa.spi_i, sa.spi_r))
+    }
+
+    /// Its child SA in a few words.
+    pub(super) fn child_text(&self) -> Option<String> {
+        let sa = self.state.child()?;
+        Some(format!("{}, spi_in {:08x}, spi_out {:08x}", sa.suite, sa.spi_in, sa.spi_out))
     }
 
     /// The span of everything that is logged of the tunnel.
@@ -173,6 +236,9 @@ pub(super) fn escaped(text: impl Display) -> String {
 fn seed(id: PeerId) -> u64 {
     0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(id.0).wrapping_add(1))
 }
+
+/// Packets that can be numbered without ESN (RFC 4303 §3.3.3).
+const SEQUENCE_NUMBERS: u64 = 1 << 32;
 
 #[cfg(test)]
 mod tests {

@@ -43,6 +43,8 @@ pub enum Action {
     Terminate,
     /// Make one attempt.
     Initiate,
+    /// Rekey the child SA.
+    RekeyChild,
 }
 
 /// What an operator should be told in one line.
@@ -56,6 +58,12 @@ pub enum Change {
     Failed(Failure),
     /// A rekey of ours failed, and why; it carries traffic all the same.
     RekeyFailed(Sa, Failure),
+    /// Another IKE SA took the place of the one it had; it carried traffic throughout.
+    Replaced,
+    /// Its IKE SA was rekeyed.
+    IkeRekeyed,
+    /// Its child SA was rekeyed.
+    ChildRekeyed,
 }
 
 /// The IKE SA of a tunnel.
@@ -94,6 +102,8 @@ pub struct Tunnel {
     since: Time,
     /// When the next attempt is due; while connecting, when it is asked for again.
     next: Option<Time>,
+    /// When a rekey of the child SA is asked for again; `None`: none is needed.
+    rekey: Option<Time>,
     backoff: Backoff,
     ike: Option<IkeSa>,
     child: Option<ChildSa>,
@@ -113,6 +123,7 @@ impl Tunnel {
                 Mode::Initiator => Some(now),
                 Mode::Responder => None,
             },
+            rekey: None,
             backoff: Backoff::new(seed),
             ike: None,
             child: None,
@@ -147,13 +158,13 @@ impl Tunnel {
         match event {
             Event::IkeUp { suite, spi_i, spi_r, nat, .. } => {
                 self.ike = Some(IkeSa { suite: *suite, spi_i: *spi_i, spi_r: *spi_r, nat: *nat });
-                None
+                (self.phase == Phase::Up).then_some(Change::Replaced)
             }
             Event::IkeRekeyed { suite, spi_i, spi_r, .. } => {
                 let nat = self.ike.map(|sa| sa.nat).unwrap_or_default();
                 self.ike = Some(IkeSa { suite: *suite, spi_i: *spi_i, spi_r: *spi_r, nat });
                 self.ike_rekeys = self.ike_rekeys.saturating_add(1);
-                None
+                Some(Change::IkeRekeyed)
             }
             Event::ChildUp { suite, spi_in, spi_out, esn, encapsulation, rekey, .. } => {
                 let child = ChildSa {
@@ -179,6 +190,9 @@ impl Tunnel {
 
     /// Does what is due at `now`; returns what to ask of the endpoint.
     pub fn poll(&mut self, now: Time) -> Vec<Action> {
+        if self.rekey.take_if(|at| *at <= now).is_some() {
+            return self.rekey_child(now);
+        }
         if self.next.is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -193,6 +207,15 @@ impl Tunnel {
         } else {
             vec![Action::Initiate]
         }
+    }
+
+    /// The child SA nears its end: asks for a rekey, and again until there is one. Traffic goes on.
+    pub fn rekey_child(&mut self, now: Time) -> Vec<Action> {
+        if self.phase != Phase::Up || self.rekey.is_some() {
+            return Vec::new();
+        }
+        self.rekey = Some(now + ASK_REKEY_AGAIN);
+        vec![Action::RekeyChild]
     }
 
     /// Replaces a tunnel that must not go on with its keys: asks for new SAs at once.
@@ -231,8 +254,8 @@ impl Tunnel {
     }
 
     /// When [`Self::poll`] is due.
-    pub const fn next(&self) -> Option<Time> {
-        self.next
+    pub fn next(&self) -> Option<Time> {
+        self.next.into_iter().chain(self.rekey).min()
     }
 
     /// How far it is.
@@ -272,17 +295,21 @@ impl Tunnel {
 
     fn on_child_up(&mut self, now: Time, child: ChildSa, rekey: bool) -> Option<Change> {
         self.child = Some(child);
+        self.rekey = None;
         if rekey {
             self.child_rekeys = self.child_rekeys.saturating_add(1);
         }
-        // A child that was under way when the operator said down; the Terminate is on its way to it.
-        if matches!(self.phase, Phase::AdminDown | Phase::Up) {
-            return None;
+        match self.phase {
+            // A child that was under way when the operator said down; the Terminate is on its way to it.
+            Phase::AdminDown => None,
+            Phase::Up => rekey.then_some(Change::ChildRekeyed),
+            Phase::Waiting | Phase::Connecting => {
+                self.enter(now, Phase::Up);
+                self.next = None;
+                self.failure = None;
+                Some(Change::Up)
+            }
         }
-        self.enter(now, Phase::Up);
-        self.next = None;
-        self.failure = None;
-        Some(Change::Up)
     }
 
     fn on_down(&mut self, now: Time, reason: &Failure) -> Option<Change> {
@@ -334,11 +361,14 @@ impl Tunnel {
         if phase != self.phase {
             self.phase = phase;
             self.since = now;
+            self.rekey = None;
         }
     }
 }
 
 /// A tunnel that was up for so long starts from the shortest wait when it falls.
 const SETTLED: Duration = Duration::from_secs(15);
+/// A rekey that did not come to pass is asked for again: the peer may have refused it for the moment.
+const ASK_REKEY_AGAIN: Duration = Duration::from_secs(5);
 /// An attempt that has not ended is asked for again.
 const ASK_AGAIN: Duration = Duration::from_mins(1);

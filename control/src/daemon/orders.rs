@@ -1,0 +1,94 @@
+//! What an operator asks of the running daemon, and what is answered.
+
+use gotthard_ike::config::PeerId;
+use sd_notify::NotifyState;
+use tracing::{error, info, warn};
+
+use super::{Daemon, gateway, notify, status};
+use crate::api::messages::{RefusalKind, Request, Response, Target};
+use crate::api::server::Call;
+use crate::config::load_to_run;
+use crate::tunnels::Admin;
+
+impl Daemon {
+    /// Carries out a request and answers it; a rekey that is waited for is answered when it ends.
+    pub(super) async fn answer(&mut self, call: Call) {
+        let Call { request, answer } = call;
+        let response = match request {
+            Request::Status { connection } => {
+                self.count().await;
+                match status::status(&self.gateway, self.driver.now(), connection.as_deref()) {
+                    Some(status) => Response::Status(status),
+                    None => unknown(&connection.unwrap_or_default()),
+                }
+            }
+            Request::Up(target) => self.set_admin(&target, Admin::Up),
+            Request::Down(target) => self.set_admin(&target, Admin::Down),
+            Request::Rekey(rekey) => return self.gateway.rekey(&mut self.driver, rekey, answer),
+            Request::Reload => self.reload().await,
+        };
+        // Who asked may be gone.
+        drop(answer.send(response));
+    }
+
+    fn set_admin(&mut self, target: &Target, admin: Admin) -> Response {
+        let records = self.gateway.records.values();
+        let ids: Vec<PeerId> =
+            records.filter(|record| record.is_at(target)).map(|record| record.id).collect();
+        if ids.is_empty() {
+            return unknown(&target.to_string());
+        }
+        for id in &ids {
+            self.gateway.set_admin(&mut self.driver, *id, admin);
+        }
+        let wish = match admin {
+            Admin::Up => "up",
+            Admin::Down => "down",
+        };
+        info!(%target, "wanted {wish}");
+        Response::Done { message: format!("{target}: wanted {wish}, {} tunnel(s)", ids.len()) }
+    }
+
+    pub(super) async fn reload(&mut self) -> Response {
+        notify_reloading();
+        let response = match load_to_run(&self.options.config) {
+            Ok(config) => {
+                let stays = config.gateway.packet_path == self.gateway.data.settings();
+                let difference = self.gateway.configure(&mut self.driver, config).await;
+                let gateway::Difference { added, removed, kept } = difference;
+                info!(added, removed, kept, "reloaded");
+                let mut message = format!("{kept} tunnel(s) untouched, {removed} removed, {added} added");
+                if !stays {
+                    warn!("{PACKET_PATH_STAYS}");
+                    message = format!("{message}; {PACKET_PATH_STAYS}");
+                }
+                Response::Done { message }
+            }
+            Err(errors) => {
+                error!("the new configuration does not hold, the old one stays in force: {errors}");
+                Response::refused(RefusalKind::ConfigInvalid, errors.to_string())
+            }
+        };
+        notify(&[NotifyState::Ready]);
+        response
+    }
+}
+
+/// There is no such connection or tunnel.
+pub(super) fn unknown(name: &str) -> Response {
+    Response::refused(
+        RefusalKind::NotFound,
+        format!("there is no {name}: `gotthard status` lists connections and tunnels"),
+    )
+}
+
+fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "systemd was not told of the reload"),
+    }
+}
+
+/// The packet path holds every SA: to start it anew would be to build every tunnel anew.
+const PACKET_PATH_STAYS: &str =
+    "backend, workers and offloads below [gateway] take effect when gotthard is started again";
