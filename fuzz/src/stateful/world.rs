@@ -96,6 +96,7 @@ impl World {
                     self.sent.push(transmit.payload);
                 }
                 Output::Install(install) => self.install(install),
+                Output::Compute(job) => self.endpoint.handle_computed(self.now, job.run()),
                 Output::Event(_) => {}
                 Output::Timeout { at } => {
                     self.due = at;
