@@ -62,14 +62,16 @@ pub const LINGER: Duration = Duration::from_secs(10);
 /// Time the inbound of a child SA outlives its Delete: packets that are under way still arrive.
 pub const INBOUND_GRACE: Duration = Duration::from_secs(5);
 
-/// Time after which we send on a child SA that the peer's rekey made, if no sign came that the answer arrived.
-pub const SWITCH_OUTBOUND: Duration = Duration::from_secs(5);
+/// Time after which we send on a child SA that the peer's rekey made, if no sign came that the answer arrived: longer
+/// than an initiator like us goes on asking, since all of what it asks may be lost.
+pub const SWITCH_OUTBOUND: Duration = Duration::from_secs(12);
 
 /// Time the peer has to delete the IKE SA that it rekeyed or that lost against another one.
 pub const REDUNDANT_LIFETIME: Duration = Duration::from_secs(30);
 
-/// Time after which we delete the IKE SA of ours that lost against one that the peer made at the same time.
-pub const GIVE_WAY: Duration = Duration::from_secs(5);
+/// Time after which we delete the IKE SA of ours that lost against one that the peer made at the same time: until then
+/// it may have to carry our packets.
+pub const GIVE_WAY: Duration = Duration::from_secs(15);
 
 /// Longest time after which a rekey is tried again that the peer has put off (RFC 7296 §2.25).
 pub const REKEY_RETRY: Duration = Duration::from_secs(8);

@@ -65,9 +65,11 @@ impl Endpoint {
             give_way(&mut sa, now);
         } else {
             sa.announce(&mut cx);
-            // Where an older SA carries the tunnel its child is good until the peer shows that it has our answer.
-            if initiator || !matches!(rival, Some((_, Rival::Older))) {
+            if initiator || !matches!(rival, Some((_, Rival::Older | Rival::Loses))) {
                 sa.switch_outbound(&mut cx);
+            } else {
+                sa.ask_for_proof();
+                established::send_next(&mut sa, &mut cx);
             }
             self.end_untried_attempt(peer);
         }

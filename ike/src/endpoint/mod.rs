@@ -196,12 +196,25 @@ impl Endpoint {
 
     /// After a change of an SA: forgets it, or sets its timer.
     fn settle(&mut self, now: Time, spi: u64) {
+        self.relieve(now, spi);
         if self.table.established(spi).is_some_and(|sa| sa.is_gone()) {
             self.table.remove(spi);
         }
         let deadline = self.table.slot(spi).and_then(|slot| slot.deadline());
         // Nothing is due twice at the same time, whatever its state: the loop over what is due ends.
         self.timers.set(spi, deadline.map(|at| at.max(now + TICK)));
+    }
+
+    /// An SA that may have carried packets until the one in use was proven does so no longer.
+    fn relieve(&mut self, now: Time, spi: u64) {
+        let Some(sa) = self.table.established(spi).filter(|sa| sa.is_leaving()) else { return };
+        let peer = sa.peer.id;
+        if self.table.has_replaced_child(peer) {
+            return;
+        }
+        if let Some(sa) = self.table.current(peer).and_then(|spi| self.table.established(spi)) {
+            sa.take_proof(&mut self.means.cx(now));
+        }
     }
 
     /// Tells the operator of a failure that anybody could have caused: not while the tunnel is up or our own attempt is

@@ -192,7 +192,7 @@ impl Endpoint {
             InitReply::Agreed(agreed) => *agreed,
         };
         let peer = sent.peer.id;
-        let initial_contact = self.table.current(peer).is_none();
+        let initial_contact = !self.table.has_child(peer);
         let Some(Slot::InitSent(sent)) = self.table.take(spi) else { return Err(Refusal::Unexpected) };
         let mut cx = self.means.cx(now);
         match sent.advance(agreed, initial_contact, &mut cx) {

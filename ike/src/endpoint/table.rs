@@ -176,12 +176,29 @@ impl Table {
         self.spis_of(id).into_iter().find(up)
     }
 
+    /// An IKE SA of the peer has a child that may carry packets, whether it carries the tunnel or was replaced.
+    pub(super) fn has_child(&self, id: PeerId) -> bool {
+        self.with_child(id).next().is_some()
+    }
+
+    /// An IKE SA of the peer that was replaced has a child that may carry packets.
+    pub(super) fn has_replaced_child(&self, id: PeerId) -> bool {
+        self.with_child(id).any(|sa| !sa.is_up())
+    }
+
     /// Our attempt to make an IKE SA with the peer.
     pub(super) fn attempt(&self, id: PeerId) -> Option<u64> {
         let under_way = |spi: &u64| {
             matches!(self.slots.get(spi), Some(Slot::Starting(_) | Slot::InitSent(_) | Slot::AuthSent(_)))
         };
         self.spis_of(id).into_iter().find(under_way)
+    }
+
+    fn with_child(&self, id: PeerId) -> impl Iterator<Item = &IkeSa> {
+        self.spis_of(id).into_iter().filter_map(|spi| match self.slots.get(&spi) {
+            Some(Slot::Established(sa)) if sa.children.live().is_some() && !sa.is_leaving() => Some(&**sa),
+            _ => None,
+        })
     }
 
     pub(super) fn insert(&mut self, spi: u64, slot: Slot) {

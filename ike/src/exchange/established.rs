@@ -101,6 +101,7 @@ fn handle_response(
     let part = sa.channel.open(message, datagram)?;
     let Some(opened) = sa.channel.assemble(&message.header, part, cx.now)? else { return Ok(Outcome::Done) };
     sa.heard_over(path, cx);
+    sa.take_proof(cx);
     let taken = opened.payloads().and_then(|payloads| take_answer(sa, Select(&payloads), cx));
     let outcome = taken.unwrap_or_else(|error| {
         let stage = sa.requests.take().map_or(Stage::Informational, |in_flight| in_flight.task.stage());
@@ -119,7 +120,7 @@ fn take_answer(sa: &mut IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Res
     }
     let asked = sa.requests.take().map(|in_flight| in_flight.task);
     if matches!(asked, Some(Asked::DeleteIke)) {
-        sa.vanish(cx);
+        sa.deleted(cx);
     } else if let Some(notify) = payloads.notifies().map(|n| n.kind).find(|kind| ends_sa(*kind)) {
         sa.end(Failure::Refused { exchange: Stage::Informational, notify }, cx);
     } else if let Some(Asked::DeleteChild(spi_in)) = asked {

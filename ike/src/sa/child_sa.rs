@@ -115,6 +115,11 @@ impl ChildSa {
         }
     }
 
+    /// No time ends the wait for a sign that the peer is ready.
+    pub(crate) const fn wait(&mut self) {
+        self.switch_at = None;
+    }
+
     /// The switch is off: another pair carries the tunnel.
     pub(crate) fn stay(&mut self) {
         self.outbound = None;

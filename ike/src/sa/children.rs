@@ -79,6 +79,11 @@ impl Children {
         self.0.iter_mut().for_each(ChildSa::stay);
     }
 
+    /// No time ends the wait of an outbound half for a sign that the peer is ready.
+    pub(crate) fn wait(&mut self) {
+        self.0.iter_mut().for_each(ChildSa::wait);
+    }
+
     /// An answer that may tell of a new child has left.
     pub(crate) fn announce(&mut self, now: Time) {
         self.0.iter_mut().for_each(|child| child.announce(now));
@@ -87,6 +92,11 @@ impl Children {
     /// The peer's address changed.
     pub(crate) fn moved(&mut self, path: Path) {
         self.0.iter_mut().for_each(|child| child.moved(path));
+    }
+
+    /// Sends with none of them any more; their inbound lives for a grace.
+    pub(crate) fn delete_all(&mut self, peer: &Peer, cx: &mut Cx<'_>) {
+        self.0.iter_mut().for_each(|child| child.delete(peer, cx));
     }
 
     /// Ends all at once.
@@ -114,6 +124,11 @@ impl Children {
     /// The newest that carries packets, or is about to.
     pub(crate) fn live(&self) -> Option<&ChildSa> {
         self.0.iter().rfind(|child| child.is_live())
+    }
+
+    /// There is none, not even one that waits for late packets.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// One more is within the bound.

@@ -43,6 +43,8 @@ pub(crate) struct IkeSa {
     pub(crate) peer_has_pfs: Option<bool>,
     pub(super) tasks: VecDeque<Task>,
     pub(super) state: State,
+    /// The peer has yet to show that it has our IKE_AUTH response; another SA carries the packets until then.
+    unproven: bool,
     /// When the handshake started.
     born: Time,
     /// When it was authenticated.
@@ -106,6 +108,7 @@ impl IkeSa {
             peer_has_pfs: None,
             tasks: VecDeque::new(),
             state: State::Up,
+            unproven: false,
             born,
             up: cx.now,
             lowest_nonce: nonces.0.min(nonces.1),
@@ -142,9 +145,25 @@ impl IkeSa {
         });
     }
 
+    /// Another SA carries the packets until the peer says something under this one: only then it has our IKE_AUTH
+    /// response, however long that takes.
+    pub(crate) fn ask_for_proof(&mut self) {
+        self.unproven = true;
+        self.children.wait();
+        self.push_task(Task::Liveness);
+    }
+
+    /// The peer has answered a request under this SA.
+    pub(crate) fn take_proof(&mut self, cx: &mut Cx<'_>) {
+        if self.unproven {
+            self.switch_outbound(cx);
+        }
+    }
+
     /// The peer is known to have all children that we told it of: sends with the newest.
     pub(crate) fn switch_outbound(&mut self, cx: &mut Cx<'_>) {
         if self.state == State::Up {
+            self.unproven = false;
             self.children.switch(cx);
         }
     }
@@ -166,7 +185,7 @@ impl IkeSa {
 
     /// An answer that may tell of a new child leaves, for the first time or again.
     pub(crate) fn answer_leaves(&mut self, now: Time) {
-        if self.state == State::Up {
+        if self.state == State::Up && !self.unproven {
             self.children.announce(now);
         }
     }
@@ -251,10 +270,14 @@ impl IkeSa {
     }
 
     /// Ends the SA for the operator: its children go at once, and who wants the tunnel may build it anew. What remains
-    /// is what the protocol still owes the peer.
+    /// is what the protocol still owes the peer. Where another SA carries the tunnel the children take late packets.
     pub(crate) fn end(&mut self, reason: Failure, cx: &mut Cx<'_>) {
         let was_up = self.state == State::Up;
-        self.children.remove_all(&self.peer, cx);
+        if was_up {
+            self.children.remove_all(&self.peer, cx);
+        } else {
+            self.children.delete_all(&self.peer, cx);
+        }
         self.linger(cx.now);
         if was_up {
             cx.event(Event::IkeDown { peer: self.peer.id, reason });
@@ -293,6 +316,16 @@ impl IkeSa {
     /// The peer made it while we rekey its predecessor ourselves.
     pub(crate) fn make_candidate(&mut self, until: Time) {
         self.state = State::Candidate { until };
+    }
+
+    /// The peer has confirmed our Delete: only late packets are left to wait for.
+    pub(crate) fn deleted(&mut self, cx: &mut Cx<'_>) {
+        if self.children.is_empty() {
+            self.state = State::Gone;
+        } else {
+            self.children.delete_all(&self.peer, cx);
+            self.linger(cx.now);
+        }
     }
 
     /// Forgets the SA without a word: the peer has lost it, or has confirmed its end.
@@ -429,6 +462,11 @@ impl IkeSa {
     /// It only answers retransmissions.
     pub(crate) const fn is_ended(&self) -> bool {
         matches!(self.state, State::Lingering { .. } | State::Gone)
+    }
+
+    /// Its children carry nothing any more, or not for long.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state == State::Closing || self.is_ended()
     }
 
     /// Whether `other`, of the same peer, was made at the same time from the other end.

@@ -10,10 +10,12 @@ use gotthard_ike::codec::payload::nonce::Nonce;
 use gotthard_ike::codec::payload::notify::Notify;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::event::Event;
+use gotthard_ike::limits;
 
 use crate::support::scripted::{SPI, Scripted, esp_sa, ike_sa};
 
 const NEW_SPI: u32 = 0x2000_0002;
+const SECOND: Duration = Duration::from_secs(1);
 
 fn spi_out(script: &Scripted) -> u32 {
     script.b.outbound.as_ref().expect("an outbound SA").spi
@@ -94,13 +96,13 @@ fn a_key_exchange_of_another_group_is_told_which() {
 fn outbound_moves_to_the_new_child_by_itself_if_no_delete_comes() {
     let mut script = Scripted::established();
     script.rekey_child(SPI, NEW_SPI, None);
-    script.wait(Duration::from_secs(6));
+    script.wait(limits::SWITCH_OUTBOUND);
     assert_eq!(spi_out(&script), NEW_SPI);
 }
 
 #[test]
 fn a_rekey_that_is_asked_again_is_answered_again_and_makes_one_child() {
-    let mut script = Scripted::established();
+    let mut script = Scripted::established_with(|config| config.dpd_interval = Duration::ZERO);
     let old_spi = SPI.to_be_bytes();
     let payloads = [
         Payload::Notify(Notify::of_esp(NotifyType::REKEY_SA, &old_spi)),
@@ -111,12 +113,12 @@ fn a_rekey_that_is_asked_again_is_answered_again_and_makes_one_child() {
     ];
     let request = script.seal(ExchangeType::CREATE_CHILD_SA, &payloads);
     let first = script.send(&request);
-    script.wait(Duration::from_secs(4));
+    script.wait(limits::SWITCH_OUTBOUND - SECOND);
     assert_eq!(script.send(&request), first);
     assert_eq!(script.b.inbound.len(), 2);
-    script.wait(Duration::from_secs(4));
+    script.wait(limits::SWITCH_OUTBOUND - SECOND);
     assert_eq!(spi_out(&script), SPI, "the peer has shown that it had no answer yet");
-    script.wait(Duration::from_secs(2));
+    script.wait(SECOND);
     assert_eq!(spi_out(&script), NEW_SPI);
 }
 
@@ -225,7 +227,7 @@ fn a_thousand_rekeys_leave_a_bounded_number_of_children() {
             script.exchange(ExchangeType::INFORMATIONAL, &[Payload::Delete(Delete::esp(current))]);
             current = NEW_SPI + round;
         }
-        let bound = gotthard_ike::limits::CHILDREN + gotthard_ike::limits::CHILDREN_IN_GRACE;
+        let bound = limits::CHILDREN + limits::CHILDREN_IN_GRACE;
         assert!(script.b.inbound.len() <= bound);
     }
 }
@@ -241,7 +243,7 @@ fn a_thousand_rekeys_of_the_ike_sa_leave_a_bounded_number_of_old_ones() {
     let sent = script.wait(Duration::from_secs(45));
     let current = script.sa().spi_i.to_be_bytes();
     let of_old_ones = sent.iter().filter(|datagram| datagram[..8] != current).count();
-    assert!(of_old_ones <= 5 * gotthard_ike::limits::IKE_SAS_PER_PEER, "{of_old_ones}");
+    assert!(of_old_ones <= 5 * limits::IKE_SAS_PER_PEER, "{of_old_ones}");
 }
 
 fn new_child(script: &mut Scripted) -> crate::support::scripted::Inner {

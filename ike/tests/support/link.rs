@@ -1,6 +1,7 @@
 //! A link that loses, doubles and reorders as its seed says, holds or drops what a test names, and may translate
 //! addresses.
 
+use core::fmt::Debug;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -138,6 +139,8 @@ pub(crate) struct Link {
     pub(crate) sent: Vec<Transmit>,
     /// What both ends send is watched; `None` where the link carries one end's messages alone.
     pub(crate) watch: Option<Watch>,
+    /// Prints what happens, for who looks into a failed test: where GOTTHARD_STORY is set.
+    pub(crate) aloud: bool,
     fates: Vec<(Which, Fate)>,
     held: Vec<Transmit>,
     random: Seeded,
@@ -153,6 +156,7 @@ impl Link {
             mtu: usize::MAX,
             sent: Vec::new(),
             watch: Some(Watch::default()),
+            aloud: std::env::var_os("GOTTHARD_STORY").is_some(),
             fates: Vec::new(),
             held: Vec::new(),
             random: Seeded::new(seed),
@@ -170,6 +174,7 @@ impl Link {
         if let Some(watch) = &mut self.watch {
             watch.see(now, &transmit);
         }
+        self.tell_of(now, &transmit);
         self.sent.push(transmit.clone());
         match self.fates.iter().find(|(which, _)| which.is(&transmit)) {
             Some((_, Fate::Held)) => self.held.push(transmit),
@@ -199,6 +204,21 @@ impl Link {
         for transmit in self.held.extract_if(.., |transmit| which.is(transmit)).collect::<Vec<_>>() {
             self.carry(now, transmit);
         }
+    }
+
+    /// Prints a line of the story.
+    #[allow(clippy::print_stdout, reason = "it is asked for")]
+    pub(crate) fn tell(&self, now: Time, line: &dyn Debug) {
+        if self.aloud {
+            println!("{:>10.3} {line:?}", now.since_epoch().as_secs_f64());
+        }
+    }
+
+    fn tell_of(&self, now: Time, transmit: &Transmit) {
+        let header = Header::parse(&transmit.payload).unwrap();
+        let arrow = if header.flags.response { "<--" } else { "-->" };
+        let (from, exchange, id) = (transmit.local.ip(), header.exchange, header.message_id);
+        self.tell(now, &format_args!("{from} {arrow} {exchange:?} {id} ({:016x})", header.spi_i));
     }
 
     fn carry(&mut self, now: Time, transmit: Transmit) {

@@ -91,7 +91,8 @@ pub(crate) struct Side {
     pub(crate) esp_lost: usize,
     pub(crate) esp_taken: usize,
     pub(crate) nonces: NonceLead,
-    /// SPIs that ended with the tunnel, as this end told or in its restart: the peer cannot know yet.
+    /// SPIs that it has had when its tunnel was down, as it told its operator, or when it restarted: the peer cannot
+    /// know yet.
     pub(crate) ended: BTreeSet<u32>,
     timeout: Option<Time>,
 }
@@ -131,11 +132,14 @@ impl Side {
                     if let Install::RemoveInbound { spi, .. } = install {
                         removed.push(spi);
                     }
+                    link.tell(now, &format_args!("{} {}", self.address, title(&install)));
                     self.install(install);
                 }
                 Output::Event(event) => {
+                    link.tell(now, &(self.address, &event));
                     if matches!(event, Event::IkeDown { .. }) {
                         self.ended.extend(removed.drain(..));
+                        self.ended.extend(self.inbound.keys());
                     }
                     self.events.push(event);
                 }
@@ -177,6 +181,16 @@ impl Side {
         self.events.iter().filter(|event| matches!(event, Event::ChildUp { .. })).count()
     }
 
+    /// The SPIs of the IKE SA that carries the tunnel: the initiator's, the responder's.
+    pub(crate) fn ike_spis(&self) -> Option<(u64, u64)> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::IkeUp { spi_i, spi_r, .. } | Event::IkeRekeyed { spi_i, spi_r, .. } => {
+                Some((*spi_i, *spi_r))
+            }
+            _ => None,
+        })
+    }
+
     /// How often its child was rekeyed.
     pub(crate) fn child_rekeys(&self) -> usize {
         self.events.iter().filter(|event| matches!(event, Event::ChildUp { rekey: true, .. })).count()
@@ -213,6 +227,7 @@ pub(crate) struct Pair {
     pub(crate) config_a: PeerConfig,
     pub(crate) config_b: PeerConfig,
     pub(crate) seed: u64,
+    restarts: u64,
     traffic: Option<Traffic>,
 }
 
@@ -239,7 +254,17 @@ impl Pair {
         change(&mut config_a, &mut config_b);
         let (a, b) = (Side::new(seed ^ 0xa, config_a.local), Side::new(seed ^ 0xb, config_b.local));
         let link = Link::new(seed ^ 0xc, weather);
-        let mut pair = Self { a, b, link, clock: Clock::default(), config_a, config_b, seed, traffic: None };
+        let mut pair = Self {
+            a,
+            b,
+            link,
+            clock: Clock::default(),
+            config_a,
+            config_b,
+            seed,
+            restarts: 0,
+            traffic: None,
+        };
         pair.a.endpoint.add_peer(PEER, pair.config_a.clone());
         pair.b.endpoint.add_peer(PEER, pair.config_b.clone());
         pair
@@ -280,12 +305,25 @@ impl Pair {
         self.drain();
     }
 
+    pub(crate) fn rekey_child(&mut self, end: End) {
+        let now = self.clock.now();
+        self.side_mut(end).endpoint.rekey_child(now, PEER);
+        self.drain();
+    }
+
+    pub(crate) fn rekey_ike(&mut self, end: End) {
+        let now = self.clock.now();
+        self.side_mut(end).endpoint.rekey_ike(now, PEER);
+        self.drain();
+    }
+
     /// An end loses all its state, as in a power cut.
     pub(crate) fn restart(&mut self, end: End) {
-        self.seed = self.seed.wrapping_add(1);
+        self.restarts += 1;
+        let seed = self.seed.wrapping_add(self.restarts);
         let (seed, config) = match end {
-            End::A => (self.seed ^ 0xa00, self.config_a.clone()),
-            End::B => (self.seed ^ 0xb00, self.config_b.clone()),
+            End::A => (seed ^ 0xa00, self.config_a.clone()),
+            End::B => (seed ^ 0xb00, self.config_b.clone()),
         };
         let mut side = Side::new(seed, config.local);
         side.endpoint.add_peer(PEER, config);
@@ -319,6 +357,10 @@ impl Pair {
         self.traffic = Some(Traffic { interval, next: self.clock.now() });
     }
 
+    pub(crate) fn stop_traffic(&mut self) {
+        self.traffic = None;
+    }
+
     /// Holds these messages back from here on.
     pub(crate) fn hold(&mut self, which: Which) {
         self.link.hold(which);
@@ -327,6 +369,15 @@ impl Pair {
     /// Loses these messages from here on.
     pub(crate) fn lose(&mut self, which: Which) {
         self.link.lose(which);
+    }
+
+    /// Loses these messages from here on, or holds them back.
+    pub(crate) fn hinder(&mut self, which: Which, lose: bool) {
+        if lose {
+            self.lose(which);
+        } else {
+            self.hold(which);
+        }
     }
 
     /// Carries these messages again, and first those that were held.
@@ -356,13 +407,21 @@ impl Pair {
     pub(crate) fn run_until(&mut self, end: Time, done: impl Fn(&Self) -> bool) -> bool {
         self.drain();
         while !done(self) {
-            let Some(next) = self.next().filter(|at| *at <= end) else {
-                self.clock.advance_to(end);
+            if !self.advance(end) {
                 return done(self);
-            };
-            self.clock.advance_to(next);
-            self.step();
+            }
         }
+        true
+    }
+
+    /// Goes to what happens next and lets it happen; false where nothing does until `end`.
+    pub(crate) fn advance(&mut self, end: Time) -> bool {
+        let Some(next) = self.next().filter(|at| *at <= end) else {
+            self.clock.advance_to(end);
+            return false;
+        };
+        self.clock.advance_to(next);
+        self.step();
         true
     }
 
@@ -451,5 +510,16 @@ impl Pair {
         for side in [&self.a, &self.b] {
             assert!(side.outbound.is_none() && side.inbound.is_empty(), "seed {}", self.seed);
         }
+    }
+}
+
+/// An order to the data plane in a line.
+fn title(install: &Install) -> String {
+    match install {
+        Install::Inbound(sa) => format!("receives with {:08x}", sa.spi),
+        Install::Outbound(sa) => format!("sends with {:08x}", sa.spi),
+        Install::RemoveInbound { spi, .. } => format!("no longer receives with {spi:08x}"),
+        Install::RemoveOutbound { spi, .. } => format!("no longer sends with {spi:08x}"),
+        Install::Path { remote, .. } => format!("sends to {remote}"),
     }
 }

@@ -281,6 +281,35 @@ impl Scripted {
         self.send(&datagram)
     }
 
+    /// The only request that the endpoint sends at this moment.
+    pub(crate) fn request(&mut self) -> Inner {
+        let sent = self.wait(core::time::Duration::ZERO);
+        let [request] = sent.as_slice() else { panic!("{} requests", sent.len()) };
+        let request = self.sa().open(request);
+        assert!(!request.header.flags.response);
+        request
+    }
+
+    /// Answers a request of the endpoint, and returns what it sends thereupon.
+    pub(crate) fn respond(&mut self, request: &Inner, payloads: &[Payload<'_>]) -> Vec<Vec<u8>> {
+        let header = request.header;
+        let sa = self.sa.as_mut().expect("IKE_SA_INIT comes first");
+        let datagram = sa.seal(header.exchange, true, header.message_id, payloads, &mut self.random);
+        self.send(&datagram)
+    }
+
+    /// HDR, SK {SA, Nr, TSi, TSr}: takes a request for a child without a key exchange.
+    pub(crate) fn accept_child(&mut self, request: &Inner, spi: u32) -> Vec<Vec<u8>> {
+        let nonce: Vec<u8> = (128..160).collect();
+        let payloads = [
+            Payload::Sa(esp_sa(spi, None)),
+            Payload::Nonce(Nonce(&nonce)),
+            Payload::TsI(vec![TrafficSelector::any_v4()].into()),
+            Payload::TsR(vec![TrafficSelector::any_v4()].into()),
+        ];
+        self.respond(request, &payloads)
+    }
+
     /// HDR, SK {N(REKEY_SA), SA, Ni, [KEi], TSi, TSr} for a child with `new_spi`; checks both ends' keys of what comes.
     pub(crate) fn rekey_child(&mut self, old_spi: u32, new_spi: u32, group: Option<Group>) -> Inner {
         let nonce_i: Vec<u8> = (64..96).collect();

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use gotthard_ike::Time;
 use gotthard_ike::event::Event;
 
 use super::pair::{End, Pair};
@@ -23,8 +24,8 @@ impl Pair {
             assert!(side.esp_taken > 0, "seed {}: {end:?} receives packets", self.seed);
             assert_eq!(side.esp_lost, 0, "seed {}: {end:?} lost packets", self.seed);
         }
-        let settled = self.now().since_epoch().saturating_sub(GRACE);
-        let open = self.link.watch.as_ref().unwrap().unanswered(gotthard_ike::Time::from_epoch(settled));
+        let settled = Time::from_epoch(self.now().since_epoch().saturating_sub(GRACE));
+        let open = self.link.watch.as_ref().unwrap().unanswered(self.a.ike_spis().unwrap(), settled);
         assert!(open.is_empty(), "seed {}: no answer to {open:?}", self.seed);
     }
 
@@ -32,6 +33,7 @@ impl Pair {
     #[track_caller]
     pub(crate) fn assert_one_tunnel(&self) {
         self.assert_up();
+        assert_eq!(self.a.ike_spis(), self.b.ike_spis(), "seed {}", self.seed);
         for end in End::BOTH {
             let side = self.side(end);
             assert_eq!(side.inbound.len(), 1, "seed {}: {end:?}: {:?}", self.seed, side.events);

@@ -50,9 +50,9 @@ impl Watch {
         assert_eq!(*first, transmit.payload, "sent again, a message is the same: {lane:?} {id}");
     }
 
-    /// Requests sent before `since` that nobody has answered.
-    pub(crate) fn unanswered(&self, since: Time) -> Vec<String> {
-        let requests = self.lanes.iter().filter(|(lane, _)| !lane.response);
+    /// Requests under this SA, sent before `since`, that nobody has answered.
+    pub(crate) fn unanswered(&self, spis: (u64, u64), since: Time) -> Vec<String> {
+        let requests = self.lanes.iter().filter(|(lane, _)| !lane.response && lane.spis == spis);
         let open = requests.filter(|(lane, request)| {
             request.since < since && self.answer(lane).is_none_or(|answer| answer.id < request.id)
         });
