@@ -1,0 +1,115 @@
+//! Both ends start the IKE SA at once, or one that has lost its state starts it again (RFC 7296 §2.4, §2.8).
+
+use core::time::Duration;
+
+use gotthard_ike::codec::iana::ExchangeType;
+
+use crate::support::link::Weather;
+use crate::support::pair::{End, Pair};
+use crate::{AGAIN, LONG, SOON, busy, from_both_ends, lead_nonces, lead_nonces_of_answers};
+
+const INIT: ExchangeType = ExchangeType::IKE_SA_INIT;
+const AUTH: ExchangeType = ExchangeType::IKE_AUTH;
+
+/// ```text
+/// x --> IKE_SA_INIT { SA, KE, Ni1 }      y --> IKE_SA_INIT { SA, KE, Ni2 }
+/// x <-- IKE_SA_INIT { SA, KE, Nr1 }      y <-- IKE_SA_INIT { SA, KE, Nr2 }
+/// x --> IKE_AUTH { ID, AUTH, SA, TS }    y --> IKE_AUTH { ID, AUTH, SA, TS }
+/// x <-- IKE_AUTH { ID, AUTH, SA, TS }    y <-- IKE_AUTH { ID, AUTH, SA, TS }
+/// ```
+#[test]
+fn of_two_ike_sas_made_at_once_one_is_left() {
+    for loser in End::BOTH {
+        let mut pair = both_start(loser);
+        pair.run_for(Duration::from_mins(1));
+        pair.assert_one_tunnel();
+    }
+}
+
+/// Each of the eight messages is late once, and lost once.
+#[test]
+fn of_two_ike_sas_made_at_once_one_is_left_whatever_is_late_or_lost() {
+    for (loser, x) in End::BOTH.into_iter().flat_map(|loser| End::BOTH.map(|x| (loser, x))) {
+        for which in [x.requests(INIT), x.responses(INIT), x.requests(AUTH), x.responses(AUTH)] {
+            for (late, lost) in [(SOON, false), (AGAIN, false), (LONG, false), (SOON, true), (AGAIN, true)] {
+                let mut pair = both_start_after(loser, |pair| pair.hinder(which, lost));
+                pair.run_for(late);
+                pair.release(which);
+                pair.run_for(Duration::from_mins(1));
+                pair.assert_one_tunnel();
+                for end in End::BOTH {
+                    assert!(
+                        pair.side(end).down().is_none(),
+                        "{which:?} {late:?}: {:?}",
+                        pair.side(end).events
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The tunnel is up before x starts another: no packet is lost on the way from the one to the other.
+///
+/// ```text
+/// x --> IKE_SA_INIT { SA, KE, Ni }, y has lost nothing
+/// ```
+#[test]
+fn an_end_that_has_lost_its_state_starts_again() {
+    from_both_ends(|mut pair, x, y| {
+        pair.restart(x);
+        pair.initiate(x);
+        pair.run_for(Duration::from_mins(1));
+        pair.assert_one_tunnel();
+        assert!(pair.side(y).down().is_none(), "it was replaced");
+    });
+}
+
+/// ```text
+/// y --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, TSi, TSr }  x has restarted and knows nothing of it
+/// x --> IKE_SA_INIT { SA, KE, Ni }
+/// ```
+#[test]
+fn an_end_that_has_lost_its_state_starts_again_while_the_other_rekeys() {
+    for start in [Pair::rekey_child, Pair::rekey_ike] {
+        from_both_ends(|mut pair, x, y| {
+            start(&mut pair, y);
+            pair.run_for(Duration::from_millis(7));
+            pair.restart(x);
+            pair.initiate(x);
+            pair.run_for(Duration::from_mins(1));
+            pair.assert_one_tunnel();
+            assert!(pair.side(y).down().is_none(), "it was replaced");
+        });
+    }
+}
+
+/// Ids that count, and one request at a time, from both ends at once: neither waits for the other.
+#[test]
+fn requests_of_both_ends_never_wait_for_each_other() {
+    let mut pair = busy();
+    for round in 0..50_u64 {
+        for end in End::BOTH {
+            pair.rekey_child(end);
+            pair.run_for(Duration::from_millis(round % 7));
+            pair.rekey_ike(end);
+        }
+        pair.run_for(Duration::from_millis(round % 11));
+    }
+    pair.assert_settled();
+}
+
+fn both_start(loser: End) -> Pair {
+    both_start_after(loser, |_| {})
+}
+
+fn both_start_after(loser: End, prepare: impl FnOnce(&mut Pair)) -> Pair {
+    let mut pair = Pair::new(1, Weather::FAIR);
+    prepare(&mut pair);
+    lead_nonces(&mut pair, loser);
+    pair.initiate(End::A);
+    pair.initiate(End::B);
+    lead_nonces_of_answers(&mut pair);
+    pair.start_traffic(Duration::from_millis(5));
+    pair
+}
