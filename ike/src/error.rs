@@ -1,4 +1,4 @@
-//! Why a tunnel failed, in an operator's words, and why a datagram was dropped without an answer.
+//! Why a tunnel failed, in an operator's words, and why nothing came of a datagram.
 //!
 //! A [`Failure`] says who is at fault, carries a stable code, and names what is ours, what is theirs and what to change.
 //! Which Notify goes on the wire for it is decided by the exchange that met it.
@@ -314,7 +314,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Why a datagram was dropped without an answer. Each has its counter ([`crate::Counters`]).
+/// Why nothing came of a datagram. Each has its counter ([`crate::Counters`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Refusal {
@@ -346,11 +346,15 @@ pub enum Refusal {
     Duplicate,
     /// More computations wait than are permitted: the peer is to send again.
     Busy,
+    /// IKE_SA_INIT that was asked for a cookie, and nothing else was done about it (RFC 7296 §2.6).
+    CookieAsked,
+    /// IKE_SA_INIT that would be refused in the clear, when that has been done too often.
+    TooManyRefused,
 }
 
 impl Refusal {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::Version,
         Self::UnknownSpi,
@@ -365,6 +369,8 @@ impl Refusal {
         Self::Hint,
         Self::Duplicate,
         Self::Busy,
+        Self::CookieAsked,
+        Self::TooManyRefused,
     ];
 
     /// Stable name, as metrics have it.
@@ -384,6 +390,8 @@ impl Refusal {
             Self::Hint => "hint",
             Self::Duplicate => "duplicate",
             Self::Busy => "busy",
+            Self::CookieAsked => "cookie_asked",
+            Self::TooManyRefused => "too_many_refused",
         }
     }
 }

@@ -11,6 +11,27 @@ pub const HALF_OPEN_PER_ADDRESS: usize = 16;
 /// Half-open IKE SAs of one IPv4 /24 or IPv6 /64.
 pub const HALF_OPEN_PER_PREFIX: usize = 64;
 
+/// Half-open IKE SAs over all sources above which every initiator is asked for a cookie (RFC 7296 §2.6).
+pub const COOKIE_HALF_OPEN: usize = 64;
+
+/// Half-open IKE SAs of one address above which it is asked for a cookie.
+pub const COOKIE_HALF_OPEN_PER_ADDRESS: usize = 4;
+
+/// Half-open IKE SAs of one IPv4 /24 or IPv6 /64 above which it is asked for a cookie.
+pub const COOKIE_HALF_OPEN_PER_PREFIX: usize = 16;
+
+/// Time a secret makes cookies; it is good for checking them once as long.
+pub const COOKIE_SECRET_LIFETIME: Duration = Duration::from_mins(1);
+
+/// Refusals in the clear that may follow each other at once.
+pub const REFUSALS: u32 = 64;
+
+/// How many of them are kept for initiators that sent a cookie back.
+pub const REFUSALS_RESERVE: u32 = 32;
+
+/// Time after which one more may be refused in the clear.
+pub const REFUSAL_INTERVAL: Duration = Duration::from_millis(10);
+
 /// Time an initiator has to authenticate after IKE_SA_INIT.
 pub const HALF_OPEN_LIFETIME: Duration = Duration::from_secs(30);
 

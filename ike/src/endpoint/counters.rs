@@ -1,8 +1,8 @@
-//! Datagrams dropped without an answer, by reason: nothing is silent.
+//! Datagrams of which nothing came, by reason: nothing is silent.
 
 use crate::error::Refusal;
 
-/// How many datagrams were dropped without an answer, by [`Refusal`]. They only ever grow.
+/// Of how many datagrams nothing came, by [`Refusal`]. They only ever grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     refused: [u64; Refusal::ALL.len()],

@@ -17,10 +17,20 @@ pub(super) struct HalfOpenCount {
 impl HalfOpenCount {
     /// Whether one more of this address is within the bounds.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
-        let of = |counts: &BTreeMap<IpAddr, usize>, key| counts.get(&key).copied().unwrap_or(0);
-        self.total < limits::HALF_OPEN
-            && of(&self.by_address, address) < limits::HALF_OPEN_PER_ADDRESS
-            && of(&self.by_prefix, prefix(address)) < limits::HALF_OPEN_PER_PREFIX
+        self.is_below(
+            address,
+            [limits::HALF_OPEN, limits::HALF_OPEN_PER_ADDRESS, limits::HALF_OPEN_PER_PREFIX],
+        )
+    }
+
+    /// Whether one more of this address needs a cookie: the room above belongs to those that have one.
+    pub(super) fn presses(&self, address: IpAddr) -> bool {
+        let free = [
+            limits::COOKIE_HALF_OPEN,
+            limits::COOKIE_HALF_OPEN_PER_ADDRESS,
+            limits::COOKIE_HALF_OPEN_PER_PREFIX,
+        ];
+        !self.is_below(address, free)
     }
 
     pub(super) fn add(&mut self, address: IpAddr) {
@@ -33,6 +43,13 @@ impl HalfOpenCount {
         self.total = self.total.saturating_sub(1);
         decrement(&mut self.by_address, address);
         decrement(&mut self.by_prefix, prefix(address));
+    }
+
+    fn is_below(&self, address: IpAddr, [total, of_address, of_prefix]: [usize; 3]) -> bool {
+        let of = |counts: &BTreeMap<IpAddr, usize>, key| counts.get(&key).copied().unwrap_or(0);
+        self.total < total
+            && of(&self.by_address, address) < of_address
+            && of(&self.by_prefix, prefix(address)) < of_prefix
     }
 }
 

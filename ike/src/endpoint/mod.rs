@@ -3,9 +3,12 @@
 //! The caller makes one call that changes something and then drains [`Endpoint::poll_output`] until
 //! [`Output::Timeout`]. Time is an argument, randomness is given once, and nothing here blocks.
 
+mod bucket;
 mod computed;
+mod cookie;
 mod counters;
 mod establish;
+mod first;
 mod half_open;
 mod parked;
 mod receive;
@@ -16,6 +19,8 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use self::bucket::Bucket;
+use self::cookie::Cookies;
 pub use self::counters::Counters;
 use self::table::{Slot, Table};
 use crate::Time;
@@ -24,6 +29,7 @@ use crate::crypto::Random;
 use crate::error::Failure;
 use crate::event::{Event, Output};
 use crate::exchange::established;
+use crate::limits;
 use crate::sa::child_sa::EspSpis;
 use crate::sa::compute::Compute;
 use crate::sa::{Cx, Path};
@@ -34,6 +40,9 @@ pub struct Endpoint {
     table: Table,
     timers: Timers<u64>,
     means: Means,
+    cookies: Cookies,
+    /// What may be refused in the clear, whoever asks.
+    refusals: Bucket,
     counters: Counters,
 }
 
@@ -64,6 +73,8 @@ impl Endpoint {
                 esp_spis: EspSpis::default(),
                 compute: Compute::default(),
             },
+            cookies: Cookies::default(),
+            refusals: Bucket::new(limits::REFUSALS, limits::REFUSAL_INTERVAL),
             counters: Counters::default(),
         }
     }
@@ -180,7 +191,7 @@ impl Endpoint {
         self.table.slots().all(Slot::is_over)
     }
 
-    /// Datagrams dropped without an answer, by reason.
+    /// Datagrams of which nothing came, by reason.
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -3,8 +3,9 @@
 //! What cannot belong to an SA or to a configured peer ends here, counted: no state, no work with keys, no answer.
 
 use super::Endpoint;
+use super::first::{Proof, is_first_request};
 use super::parked::{Item, Place, Window};
-use super::table::{Answering, FirstRequest, Slot};
+use super::table::Slot;
 use crate::Time;
 use crate::codec::DecodeError;
 use crate::codec::header::Header;
@@ -14,7 +15,7 @@ use crate::error::{Failure, Refusal};
 use crate::event::Event;
 use crate::exchange::auth::{AuthReply, Verdict};
 use crate::exchange::established;
-use crate::exchange::init::{self, InitReply, InitRequest, Unanswered};
+use crate::exchange::init::InitReply;
 use crate::limits;
 use crate::sa::Path;
 
@@ -24,11 +25,12 @@ impl Endpoint {
         if header.major != MAJOR_VERSION {
             return self.receive_other_version(now, path, &header, datagram.len());
         }
+        let spi = if header.flags.initiator { header.spi_r } else { header.spi_i };
+        self.find_addressee(spi, path)?;
         let message = match Message::parse(datagram) {
             Ok(message) => message,
             Err(error) => return self.receive_unreadable(now, path, &header, datagram.len(), error),
         };
-        let spi = if header.flags.initiator { header.spi_r } else { header.spi_i };
         if spi == 0 {
             return self.receive_first(now, path, &message, datagram);
         }
@@ -48,6 +50,14 @@ impl Endpoint {
         handled
     }
 
+    /// Most of a flood ends here, at the cost of one look into a table.
+    fn find_addressee(&self, spi: u64, path: Path) -> Result<(), Refusal> {
+        if spi == 0 {
+            return if self.table.has_peer_at(path) { Ok(()) } else { Err(Refusal::UnknownPeer) };
+        }
+        if self.table.contains(spi) { Ok(()) } else { Err(Refusal::UnknownSpi) }
+    }
+
     /// IKEv1 does not exist here, but its speaker can be told apart from silence (RFC 9395). A higher version is told
     /// ours (RFC 7296 §2.5).
     fn receive_other_version(
@@ -59,7 +69,8 @@ impl Endpoint {
     ) -> Result<(), Refusal> {
         let peers = self.table.peers_at(path);
         if header.major > MAJOR_VERSION && !header.flags.response && !peers.is_empty() {
-            self.refuse(now, path, header, len, (NotifyType::INVALID_MAJOR_VERSION, &[]));
+            let refusal = (NotifyType::INVALID_MAJOR_VERSION, &[][..]);
+            self.refuse(now, path, (header, len), refusal, Proof::Missing)?;
         }
         if header.major == IKE_V1 {
             for peer in peers {
@@ -87,74 +98,10 @@ impl Endpoint {
             && is_first_request(header)
             && !self.table.peers_at(path).is_empty()
         {
-            self.refuse(now, path, header, len, (NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0]));
-            return Ok(());
+            let refusal = (NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind.0][..]);
+            return self.refuse(now, path, (header, len), refusal, Proof::Missing);
         }
         Err(Refusal::Malformed)
-    }
-
-    /// A message to no SPI of ours: the first request of an initiator, or nothing.
-    fn receive_first(
-        &mut self,
-        now: Time,
-        path: Path,
-        message: &Message<'_>,
-        datagram: &[u8],
-    ) -> Result<(), Refusal> {
-        let header = &message.header;
-        // Our own request, reflected, has our SPI.
-        if !is_first_request(header) || self.table.contains(header.spi_i) || message.is_protected() {
-            return Err(Refusal::Unexpected);
-        }
-        let first = FirstRequest::new(path.remote, header.spi_i, datagram);
-        if let Some(spi) = self.table.by_first_request(&first) {
-            return match self.table.slot(spi) {
-                Some(Slot::HalfOpen(half_open)) => half_open.resend_init(datagram, &mut self.means.cx(now)),
-                _ => Err(Refusal::Duplicate),
-            };
-        }
-        if !self.table.admits_half_open(path.remote.ip()) {
-            return Err(Refusal::HalfOpenFull);
-        }
-        let spi = self.means.cx(now).ike_spi();
-        self.answer_first(now, spi, path, message, datagram)
-    }
-
-    /// Answers a first request that is admitted, with our SPI `spi`.
-    pub(super) fn answer_first(
-        &mut self,
-        now: Time,
-        spi: u64,
-        path: Path,
-        message: &Message<'_>,
-        datagram: &[u8],
-    ) -> Result<(), Refusal> {
-        let peers = self.table.peers_at(path);
-        let Some(some_peer) = peers.first() else { return Err(Refusal::UnknownPeer) };
-        let mut cx = self.means.cx(now);
-        let slot = match InitRequest::check(message, path, &peers, &mut cx) {
-            Ok(request) => {
-                let half_open = init::answer(request, spi, datagram, &mut cx).ok_or(Refusal::Unexpected)?;
-                Slot::HalfOpen(Box::new(half_open))
-            }
-            Err(Unanswered::Pending) => {
-                self.park(spi, Window::Peers, Item::clear(path, datagram))?;
-                let until = now + limits::HALF_OPEN_LIFETIME;
-                Slot::Answering(Answering { remote: path.remote.ip(), until })
-            }
-            Err(Unanswered::Refused(refused)) => {
-                let header = &message.header;
-                self.refuse(now, path, header, datagram.len(), (refused.notify, &refused.data));
-                if let Some(failure) = refused.failure {
-                    self.report(now, some_peer.id, failure, limits::REFUSAL_REPORT);
-                }
-                return Ok(());
-            }
-        };
-        self.table.insert(spi, slot);
-        self.table.note_first_request(FirstRequest::new(path.remote, message.header.spi_i, datagram), spi);
-        self.settle(now, spi);
-        Ok(())
     }
 
     pub(super) fn receive_init_reply(
@@ -320,30 +267,6 @@ impl Endpoint {
         self.follow(now, spi, outcome);
         Ok(())
     }
-
-    /// Answers in the clear, never with more octets than were asked with: a forged source gains nothing.
-    fn refuse(
-        &mut self,
-        now: Time,
-        path: Path,
-        header: &Header,
-        len: usize,
-        (notify, data): (NotifyType, &[u8]),
-    ) {
-        let response = init::refusal(header, notify, data);
-        if response.len() <= len {
-            self.means.cx(now).transmit(path, response);
-        }
-    }
-}
-
-fn is_first_request(header: &Header) -> bool {
-    header.exchange == ExchangeType::IKE_SA_INIT
-        && header.flags.initiator
-        && !header.flags.response
-        && header.spi_i != 0
-        && header.spi_r == 0
-        && header.message_id == 0
 }
 
 const MAJOR_VERSION: u8 = 2;

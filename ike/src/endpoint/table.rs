@@ -1,6 +1,7 @@
 //! Peers and IKE SAs, and every way to find one: by our SPI, by peer, by address, by the first request.
 
 use core::hash::{Hash, Hasher};
+use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::DefaultHasher;
 use std::net::{IpAddr, SocketAddr};
@@ -137,9 +138,11 @@ impl Table {
 
     /// The peers that are configured with these addresses.
     pub(super) fn peers_at(&self, path: Path) -> Vec<Arc<Peer>> {
-        let (local, remote) = (path.local.ip(), path.remote.ip());
-        let range = (local, remote, PeerId(u32::MIN))..=(local, remote, PeerId(u32::MAX));
-        self.by_address.range(range).map(|(_, peer)| peer.clone()).collect()
+        self.by_address.range(addresses(path)).map(|(_, peer)| peer.clone()).collect()
+    }
+
+    pub(super) fn has_peer_at(&self, path: Path) -> bool {
+        self.by_address.range(addresses(path)).next().is_some()
     }
 
     pub(super) fn slot(&mut self, spi: u64) -> Option<&mut Slot> {
@@ -247,6 +250,11 @@ impl Table {
         self.half_open.admits(address)
     }
 
+    /// There are so many half-open SAs, in all or of this address, that an initiator is asked for a cookie.
+    pub(super) fn half_open_presses(&self, address: IpAddr) -> bool {
+        self.half_open.presses(address)
+    }
+
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.values()
     }
@@ -254,4 +262,10 @@ impl Table {
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
+}
+
+/// Every peer that is configured with the addresses of a path.
+fn addresses(path: Path) -> RangeInclusive<(IpAddr, IpAddr, PeerId)> {
+    let (local, remote) = (path.local.ip(), path.remote.ip());
+    (local, remote, PeerId(u32::MIN))..=(local, remote, PeerId(u32::MAX))
 }

@@ -76,11 +76,7 @@ impl Cx<'_> {
     }
 
     /// A fresh secret of `group`, and what it makes with the peer's value. `None`: not a group that we have.
-    pub(crate) fn exchange(
-        &mut self,
-        group: Group,
-        peer: &[u8],
-    ) -> Result<Option<Arc<Exchanged>>, Pending> {
+    pub(crate) fn exchange(&mut self, group: Group, peer: &[u8]) -> Result<Option<Arc<Exchanged>>, Pending> {
         self.compute.exchange(group, peer, self.random)
     }
 

@@ -14,6 +14,7 @@ mod support;
 
 mod any_order;
 mod computed;
+mod cookies;
 mod delete;
 mod failures;
 mod fragments;
