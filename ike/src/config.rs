@@ -1,12 +1,16 @@
 //! What the caller configures: the endpoint once, and each peer.
 
+use core::fmt;
 use core::time::Duration;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::codec::payload::id::Identity;
 use crate::codec::payload::ts::TrafficSelector;
+use crate::crypto::certificate::{self, Trust};
+use crate::crypto::signature::Signer;
 use crate::suite::{EspSuite, IkeSuite};
 
 /// Names one configured peer, that is one tunnel. Chosen by the caller, unique in an endpoint.
@@ -38,6 +42,8 @@ pub enum Encapsulation {
 pub enum Auth {
     /// A pre-shared key.
     Psk(Zeroizing<Vec<u8>>),
+    /// Certificates (RFC 7427).
+    Certificate(Arc<Credentials>),
 }
 
 impl Auth {
@@ -50,7 +56,59 @@ impl Auth {
     pub fn as_psk(&self) -> Option<&[u8]> {
         match self {
             Self::Psk(key) => Some(key),
+            Self::Certificate(_) => None,
         }
+    }
+
+    /// The certificates, where there are any.
+    pub fn as_certificate(&self) -> Option<&Credentials> {
+        match self {
+            Self::Psk(_) => None,
+            Self::Certificate(credentials) => Some(credentials),
+        }
+    }
+}
+
+/// "a pre-shared key" or "a certificate".
+impl fmt::Display for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Psk(_) => "a pre-shared key",
+            Self::Certificate(_) => "a certificate",
+        })
+    }
+}
+
+/// What we prove with a certificate, and whom we believe.
+pub struct Credentials {
+    chain: Vec<Vec<u8>>,
+    signer: Arc<dyn Signer>,
+    trust: Arc<Trust>,
+}
+
+impl Credentials {
+    /// Our certificate and those between it and an authority, in DER and ours first; its private key; the authorities
+    /// that the peer's must lead to. `None`: the key is not that of the certificate.
+    pub fn new(chain: Vec<Vec<u8>>, signer: Arc<dyn Signer>, trust: Arc<Trust>) -> Option<Self> {
+        let own = chain.first()?;
+        let scheme = *signer.schemes().first()?;
+        let signature = signer.sign(scheme, PROBE)?;
+        certificate::is_signed_by(own, scheme, PROBE, &signature).then_some(Self { chain, signer, trust })
+    }
+
+    /// Our certificate and those between it and an authority, in DER and ours first.
+    pub fn chain(&self) -> &[Vec<u8>] {
+        &self.chain
+    }
+
+    /// The private key.
+    pub fn signer(&self) -> &dyn Signer {
+        &*self.signer
+    }
+
+    /// The authorities that the peer's certificate must lead to.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 }
 
@@ -116,3 +174,6 @@ impl Default for Retransmit {
         Self { initial: Duration::from_millis(500), max: Duration::from_secs(4), tries: 5 }
     }
 }
+
+/// Signed once, to see that key and certificate belong together; no exchange has these octets.
+const PROBE: &[u8] = b"gotthard: do the key and the certificate belong together?";

@@ -6,6 +6,7 @@
 use core::fmt;
 
 use crate::codec::iana::{Group, NotifyType};
+pub use crate::crypto::certificate::Flaw;
 
 /// Why an attempt failed or an SA ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,12 +63,35 @@ pub enum Failure {
         /// The identity that the peer showed.
         theirs: String,
     },
-    /// The peer wants an authentication method that we do not have.
-    #[error("authentication failed: the peer uses {theirs}, configured is a pre-shared key")]
+    /// The peer uses an authentication method that is not configured.
+    #[error("authentication failed: the peer uses {theirs}, configured is {ours}")]
     AuthMethod {
+        /// A pre-shared key, or a certificate.
+        ours: String,
         /// The peer's method.
         theirs: String,
     },
+    /// We refuse the peer: its certificate, or its signature, does not prove who it is.
+    #[error("authentication failed: the certificate of the peer {theirs}: {flaw}")]
+    PeerCertificate {
+        /// The identity that the peer showed.
+        theirs: String,
+        /// What is wrong.
+        flaw: Flaw,
+    },
+    /// The peer takes no signature that our key can make (RFC 7427 §4).
+    #[error(
+        "authentication failed: no hash in common for our signature; our key: {ours}; the peer: {theirs}"
+    )]
+    SignatureHash {
+        /// What our key signs with.
+        ours: String,
+        /// What the peer announced.
+        theirs: String,
+    },
+    /// Our private key does not sign.
+    #[error("our private key does not sign")]
+    OwnKey,
     /// The peer refuses us: AUTHENTICATION_FAILED (RFC 7296 §2.21.2).
     #[error("authentication failed: the peer refuses us as {ours} when it is asked for {theirs}")]
     RefusedByPeer {
@@ -161,6 +185,15 @@ impl Failure {
             Self::PublicValue { .. } => "GTH-IKE-16",
             Self::NoSuite { .. } => "GTH-IKE-17",
             Self::Administrative => "GTH-IKE-18",
+            Self::PeerCertificate { flaw: Flaw::Absent(_), .. } => "GTH-IKE-19",
+            Self::PeerCertificate { flaw: Flaw::Chain(_), .. } => "GTH-IKE-20",
+            Self::PeerCertificate { flaw: Flaw::Validity(_), .. } => "GTH-IKE-21",
+            Self::PeerCertificate { flaw: Flaw::Revoked, .. } => "GTH-IKE-22",
+            Self::PeerCertificate { flaw: Flaw::Status(_), .. } => "GTH-IKE-23",
+            Self::PeerCertificate { flaw: Flaw::Identity(_), .. } => "GTH-IKE-24",
+            Self::PeerCertificate { flaw: Flaw::Signature(_), .. } => "GTH-IKE-25",
+            Self::SignatureHash { .. } => "GTH-IKE-26",
+            Self::OwnKey => "GTH-IKE-27",
         }
     }
 
@@ -173,6 +206,8 @@ impl Failure {
             | Self::PeerKey { .. }
             | Self::PeerIdentity { .. }
             | Self::AuthMethod { .. }
+            | Self::PeerCertificate { .. }
+            | Self::SignatureHash { .. }
             | Self::RefusedByPeer { .. }
             | Self::TrafficSelectors { .. }
             | Self::IkeV1 => Fault::Configuration,
@@ -182,7 +217,7 @@ impl Failure {
             | Self::Lifetime { .. }
             | Self::Refused { .. }
             | Self::InvalidSyntax { .. } => Fault::Peer,
-            Self::NoSuite { .. } => Fault::Ours,
+            Self::NoSuite { .. } | Self::OwnKey => Fault::Ours,
             Self::Replaced | Self::Administrative => Fault::Nobody,
         }
     }
@@ -208,11 +243,12 @@ impl Failure {
                 "set `peer_id` to the identity that the peer shows, if it is the right peer"
             }
             Self::RefusedByPeer { .. } => {
-                "compare the pre-shared key with the cloud console, and the customer gateway's address there with our \
-                 `local_id` (behind NAT: the public address)"
+                "compare the pre-shared key, or the certificate, with the cloud console, and the customer gateway's \
+                 address there with our `local_id` (behind NAT: the public address)"
             }
             Self::AuthMethod { .. } => {
-                "set the tunnel's authentication to a pre-shared key in the cloud console"
+                "set the tunnel's authentication in the cloud console to ours (pre-shared key or certificate), or set \
+                 `auth` to the peer's"
             }
             Self::TrafficSelectors { .. } => {
                 "set the tunnel's local and remote network ranges to 0.0.0.0/0 in the cloud console (route-based VPN)"
@@ -235,6 +271,36 @@ impl Failure {
             Self::IkeV1 => "set the tunnel's IKE version to ikev2 in the cloud console",
             Self::NoSuite { .. } => "set at least one suite",
             Self::Administrative => "nothing: it was asked for",
+            Self::PeerCertificate { flaw, .. } => remedy_of(flaw),
+            Self::SignatureHash { .. } => {
+                "use a key whose hash the peer knows (RSA with SHA2-256 is known to most), or allow SHA-2 signatures there"
+            }
+            Self::OwnKey => "check the private key in `key`",
+        }
+    }
+}
+
+const fn remedy_of(flaw: &Flaw) -> &'static str {
+    match flaw {
+        Flaw::Absent(_) => "let the peer send its certificate with the exchange, not its URL",
+        Flaw::Chain(_) => {
+            "put the CA of the peer's certificate (for AWS: the private CA's own certificate) into the file `ca`, and let \
+             the peer send the intermediate certificates"
+        }
+        Flaw::Validity(_) => "renew the peer's certificate, or set our clock right (NTP)",
+        Flaw::Revoked => {
+            "give the peer a new certificate, or fetch a new revocation list into `crl` if it should be good"
+        }
+        Flaw::Status(_) => {
+            "fetch new revocation lists, one of each CA in the chain, into the file `crl`; or remove `crl` to check none"
+        }
+        Flaw::Identity(_) => {
+            "let the peer show an identity that is in its certificate, and set `peer_id` to it; or issue a certificate \
+             that has it as a subject alternative name"
+        }
+        Flaw::Signature(_) => {
+            "the peer's private key is not that of its certificate, or its signature is of a kind that we refuse \
+             (SHA-1, P-521): renew key and certificate there"
         }
     }
 }

@@ -50,6 +50,12 @@ pub const TASKS: usize = 16;
 /// Messages and requests of all IKE SAs that wait for a value which is being computed.
 pub const PARKED: usize = 4096;
 
+/// Certificates that a peer sends, its own and those up to the authority.
+pub const CERTIFICATES: usize = 8;
+
+/// Octets of one certificate; one of RSA-4096 with many names has 3 KiB.
+pub const CERTIFICATE_LEN: usize = 16 * 1024;
+
 /// COOKIE and INVALID_KE_PAYLOAD answers that one attempt or rekey follows (RFC 7296 §2.6.1).
 pub const INIT_ROUNDS: u32 = 6;
 

@@ -12,7 +12,7 @@ use gotthard_ike::codec::payload::notify::Notify;
 use gotthard_ike::codec::payload::select::Select;
 use gotthard_ike::codec::payload::{Payload, emit_chain, parse_chain};
 use gotthard_ike::crypto::Random as _;
-use gotthard_ike::crypto::auth::psk_auth;
+use gotthard_ike::crypto::auth::{Signed, psk_auth};
 use gotthard_ike::crypto::dh::{DhSecret, SharedSecret};
 use gotthard_ike::crypto::keymat::SkeySeed;
 use gotthard_ike::crypto::prf::Prf;
@@ -270,7 +270,13 @@ impl Peer {
     fn auth_draft(&mut self, header: Header, place: usize, spi: u32) -> Option<Draft> {
         let sa = self.sas.get(place)?;
         let id = Identification::new(THEIRS.into());
-        let proof = psk_auth(self.prf(), PSK, sa.our_sk_p(), &sa.first_message, sa.their_nonce(), &id.body);
+        let signed = Signed {
+            sk_p: sa.our_sk_p(),
+            message: &sa.first_message,
+            peer_nonce: sa.their_nonce(),
+            id_body: &id.body,
+        };
+        let proof = psk_auth(self.prf(), PSK, &signed);
         let auth = Authentication { method: AuthMethod::SHARED_KEY, data: &proof };
         let id = if sa.original_initiator { Payload::IdI(id) } else { Payload::IdR(id) };
         let [ts_i, ts_r] = selectors();

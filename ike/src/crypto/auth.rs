@@ -1,26 +1,36 @@
-//! The octets of AUTH with a pre-shared key (RFC 7296 §2.15).
+//! The octets that AUTH covers, and AUTH with a pre-shared key (RFC 7296 §2.15).
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::prf::Prf;
 
-/// AUTH = prf(prf(Shared Secret, "Key Pad for IKEv2"), SignedOctets), where
-/// SignedOctets = message | peer's nonce | prf(SK_p, body of the ID payload).
-///
-/// All of one end: `sk_p`, `message` (its first message, whole, as it was last sent) and `id_body` (without the
-/// generic header) are the signer's, `peer_nonce` is the other end's nonce data.
-pub fn psk_auth(
-    prf: Prf,
-    psk: &[u8],
-    sk_p: &[u8],
-    message: &[u8],
-    peer_nonce: &[u8],
-    id_body: &[u8],
-) -> Zeroizing<Vec<u8>> {
+/// What the AUTH of one end covers. All but the nonce is the signer's own.
+#[derive(Clone, Copy)]
+pub struct Signed<'a> {
+    /// SK_pi or SK_pr.
+    pub sk_p: &'a [u8],
+    /// Its first message, whole, as it was last sent.
+    pub message: &'a [u8],
+    /// Nonce data of the other end.
+    pub peer_nonce: &'a [u8],
+    /// Its ID payload without the generic header.
+    pub id_body: &'a [u8],
+}
+
+impl Signed<'_> {
+    /// SignedOctets = message | peer's nonce | prf(SK_p, body of the ID payload).
+    pub fn octets(&self, prf: Prf) -> Vec<u8> {
+        let maced_id = prf.compute(self.sk_p, &[self.id_body]);
+        [self.message, self.peer_nonce, &maced_id].concat()
+    }
+}
+
+/// AUTH = prf(prf(Shared Secret, "Key Pad for IKEv2"), SignedOctets).
+pub fn psk_auth(prf: Prf, psk: &[u8], signed: &Signed<'_>) -> Zeroizing<Vec<u8>> {
     let key = prf.compute(psk, &[KEY_PAD]);
-    let maced_id = prf.compute(sk_p, &[id_body]);
-    prf.compute(&key, &[message, peer_nonce, &maced_id])
+    let maced_id = prf.compute(signed.sk_p, &[signed.id_body]);
+    prf.compute(&key, &[signed.message, signed.peer_nonce, &maced_id])
 }
 
 /// Whether a received AUTH value is the expected one. The time does not tell where they differ.

@@ -6,11 +6,13 @@
 pub mod aead;
 pub mod auth;
 pub mod cbc;
+pub mod certificate;
 pub mod dh;
 pub mod job;
 pub mod keymat;
 pub mod prf;
 pub mod protect;
+pub mod signature;
 
 /// A source of randomness. The driver's must be fit for keys; a test's may be a counter.
 pub trait Random: Send {

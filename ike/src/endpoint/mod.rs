@@ -52,12 +52,19 @@ struct Means {
     outputs: VecDeque<Output>,
     esp_spis: EspSpis,
     compute: Compute,
+    /// What the wall clock showed at [`Time::ZERO`], since 1970.
+    wall_clock: Duration,
 }
 
 impl Means {
     fn cx(&mut self, now: Time) -> Cx<'_> {
-        let Self { random, outputs, esp_spis, compute } = self;
+        let Self { random, outputs, esp_spis, compute, .. } = self;
         Cx { now, random: &mut **random, outputs, esp_spis, compute }
+    }
+
+    /// The time since 1970.
+    const fn unix(&self, now: Time) -> Duration {
+        self.wall_clock.saturating_add(now.since_epoch())
     }
 }
 
@@ -72,11 +79,18 @@ impl Endpoint {
                 outputs: VecDeque::new(),
                 esp_spis: EspSpis::default(),
                 compute: Compute::default(),
+                wall_clock: Duration::ZERO,
             },
             cookies: Cookies::default(),
             refusals: Bucket::new(limits::REFUSALS, limits::REFUSAL_INTERVAL),
             counters: Counters::default(),
         }
+    }
+
+    /// Says what the wall clock shows, since 1970: the validity of certificates is of its time, and of nothing else here.
+    /// To be called again whenever the clock may have been set. Before it is, no certificate is valid.
+    pub const fn set_wall_clock(&mut self, now: Time, unix: Duration) {
+        self.means.wall_clock = unix.saturating_sub(now.since_epoch());
     }
 
     /// Adds a peer, or replaces its configuration. The SAs it has live on as they were negotiated: who wants the new

@@ -138,11 +138,11 @@ impl Endpoint {
             }
             InitReply::Agreed(agreed) => *agreed,
         };
-        let peer = sent.peer.id;
+        let (peer, proof) = (sent.peer.id, sent.prove(&agreed));
         let initial_contact = !self.table.has_child(peer);
         let Some(Slot::InitSent(sent)) = self.table.take(spi) else { return Err(Refusal::Unexpected) };
         let mut cx = self.means.cx(now);
-        match sent.advance(agreed, initial_contact, &mut cx) {
+        match proof.and_then(|proof| sent.advance(agreed, &proof, initial_contact, &mut cx)) {
             Ok(sent) => self.table.insert(spi, Slot::AuthSent(Box::new(sent))),
             Err(reason) => cx.event(Event::Failed { peer, reason }),
         }
@@ -173,7 +173,7 @@ impl Endpoint {
         }
         let part = sent.channel.open(message, datagram)?;
         let Some(opened) = sent.channel.assemble(header, part, now)? else { return Ok(()) };
-        let reply = sent.check(&opened);
+        let reply = sent.check(&opened, self.means.unix(now));
         let Some(Slot::AuthSent(sent)) = self.table.take(spi) else { return Err(Refusal::Unexpected) };
         let (peer, spi_in) = (sent.peer.id, sent.spi_in);
         match reply {
@@ -222,6 +222,7 @@ impl Endpoint {
             return Err(Refusal::MessageId);
         }
         let part = half_open.channel.open(message, datagram)?;
+        let unix = self.means.unix(now);
         let mut cx = self.means.cx(now);
         if half_open.refusal.is_some() {
             if part.is_first() {
@@ -230,7 +231,7 @@ impl Endpoint {
             return Ok(());
         }
         let Some(opened) = half_open.channel.assemble(header, part, now)? else { return Ok(()) };
-        match half_open.check(&opened) {
+        match half_open.check(&opened, unix) {
             Verdict::Refused { notify, data, peer, failure } => {
                 half_open.refuse_auth(header.message_id, (notify, &data), path, &mut cx);
                 if let Some(peer) = peer {
@@ -242,8 +243,7 @@ impl Endpoint {
                     return Err(Refusal::Unexpected);
                 };
                 let id = header.message_id;
-                let (authenticated, response) =
-                    half_open.establish(request, id, path, &mut cx).ok_or(Refusal::Unexpected)?;
+                let (authenticated, response) = half_open.establish(request, id, path, &mut cx);
                 self.establish(now, authenticated, Some((id, response)));
             }
         }

@@ -17,7 +17,7 @@ use gotthard_ike::codec::payload::sa::{Proposal, SecurityAssociation, Transform}
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::codec::payload::{Payload, parse_chain};
 use gotthard_ike::config::PeerConfig;
-use gotthard_ike::crypto::auth::psk_auth;
+use gotthard_ike::crypto::auth::{Signed, psk_auth};
 use gotthard_ike::crypto::dh::DhSecret;
 use gotthard_ike::crypto::keymat::{IkeKeys, SkeySeed, child_keymat};
 use gotthard_ike::crypto::prf::Prf;
@@ -236,7 +236,13 @@ impl Scripted {
     ) -> Vec<u8> {
         let sa = self.sa.as_ref().expect("IKE_SA_INIT comes first");
         let prf = Prf::new(sa.suite.prf).unwrap();
-        let auth = psk_auth(prf, psk, sa.keys.pi.as_bytes(), &sa.request, &sa.nonce_r, &id.body);
+        let signed = Signed {
+            sk_p: sa.keys.pi.as_bytes(),
+            message: &sa.request,
+            peer_nonce: &sa.nonce_r,
+            id_body: &id.body,
+        };
+        let auth = psk_auth(prf, psk, &signed);
         let mut payloads = vec![
             Payload::IdI(id),
             Payload::Auth(Authentication { method: AuthMethod::SHARED_KEY, data: &auth }),

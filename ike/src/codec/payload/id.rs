@@ -1,10 +1,11 @@
 //! Identification payload (RFC 7296 §3.5), and identities as people write them.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::str::FromStr;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::dn;
 use crate::codec::DecodeError;
 use crate::codec::iana::IdType;
 use crate::codec::reader::Reader;
@@ -94,12 +95,13 @@ impl Identity {
         body
     }
 
-    /// Whether a peer that shows `shown` is this one. Names and mail addresses are compared without regard to case.
+    /// Whether a peer that shows `shown` is this one. Names are compared without regard to case.
     pub fn matches(&self, shown: &Self) -> bool {
         match (self, shown) {
             (Self::Fqdn(ours), Self::Fqdn(theirs)) | (Self::Rfc822(ours), Self::Rfc822(theirs)) => {
                 ours.eq_ignore_ascii_case(theirs)
             }
+            (Self::Dn(ours), Self::Dn(theirs)) => dn::same(ours, theirs),
             (Self::Other { .. }, _) => false,
             _ => self == shown,
         }
@@ -132,8 +134,8 @@ impl From<IpAddr> for Identity {
     }
 }
 
-/// As in the configuration: an address, a name, `user@name`, `keyid:text`, `keyid:0xHEX`. What a peer may choose freely
-/// is escaped, and cut where it is longer than any name.
+/// As in the configuration: an address, a name, `user@name`, `C=CH, CN=name`, `keyid:text`, `keyid:0xHEX`. What a peer
+/// may choose freely is escaped, and cut where it is longer than any name.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -144,7 +146,13 @@ impl fmt::Display for Identity {
                 name.chars().take(MAX_SHOWN).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
                 write_cut(f, name.chars().nth(MAX_SHOWN).is_some())
             }
-            Self::Dn(data) => write_octets(f, "dn:", data),
+            Self::Dn(data) => match dn::text(data) {
+                Some(name) => {
+                    name.chars().take(MAX_SHOWN).try_for_each(|c| f.write_char(c))?;
+                    write_cut(f, name.chars().nth(MAX_SHOWN).is_some())
+                }
+                None => write_octets(f, "dn:", data),
+            },
             Self::KeyId(data) => write_octets(f, "keyid:", data),
             Self::Other { kind, data } => write_octets(f, &format!("{kind}:"), data),
         }
@@ -153,7 +161,7 @@ impl fmt::Display for Identity {
 
 /// An identity that cannot be read from a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no identity: write an address, a name, user@name, keyid:TEXT or keyid:0xHEX")]
+#[error("{0:?} is no identity: write an address, a name, user@name, C=…, CN=…, keyid:TEXT or keyid:0xHEX")]
 pub struct InvalidIdentity(String);
 
 impl FromStr for Identity {
@@ -170,6 +178,9 @@ impl FromStr for Identity {
         }
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(address.into());
+        }
+        if let Some(name) = dn::parse(text) {
+            return Ok(Self::Dn(name));
         }
         // "@name" is how strongSwan's files force a name to be one.
         let (user, name) = text.split_once('@').map_or((None, text), |(user, name)| (Some(user), name));

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cert;
 pub mod configuration;
 pub mod delete;
+mod dn;
 pub mod eap;
 pub mod encrypted;
 pub mod id;

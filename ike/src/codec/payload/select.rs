@@ -2,6 +2,7 @@
 
 use super::Payload;
 use super::auth::Authentication;
+use super::cert::Certificate;
 use super::delete::Delete;
 use super::id::Identification;
 use super::ke::KeyExchange;
@@ -65,6 +66,13 @@ impl<'p, 'a> Select<'p, 'a> {
         self.0
             .iter()
             .filter_map(|payload| if let Payload::Delete(delete) = payload { Some(delete) } else { None })
+    }
+
+    /// All CERT payloads, in the order of arrival.
+    pub fn certificates(self) -> impl Iterator<Item = &'p Certificate<'a>> {
+        self.0.iter().filter_map(|payload| {
+            if let Payload::Cert(certificate) = payload { Some(certificate) } else { None }
+        })
     }
 
     /// The first notify that is an error.

@@ -1,13 +1,14 @@
 //! IKE_AUTH as initiator.
 
+use core::time::Duration;
 use std::sync::Arc;
 
-use super::{Authenticated, Child, first_child_keys, initiator_auth, proves, responder_auth, shown};
+use super::proof::{self, Proof, Role};
+use super::{Authenticated, Child, first_child_keys, shown};
 use crate::Time;
 use crate::codec::DecodeError;
-use crate::codec::iana::{AuthMethod, ExchangeType, NotifyType};
+use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::payload::Payload;
-use crate::codec::payload::auth::Authentication;
 use crate::codec::payload::id::Identification;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
@@ -49,10 +50,18 @@ pub(crate) enum AuthReply {
 }
 
 impl InitSent {
-    /// Proves who we are, and asks for the child SA.
+    /// Proves who we are.
+    pub(crate) fn prove(&self, agreed: &Agreed) -> Result<Proof, Failure> {
+        let config = &self.peer.config;
+        let id_i = Identification::new(config.local_id.clone());
+        Proof::make(agreed, config, Role::Initiator, &id_i.body)
+    }
+
+    /// Shows who we are, and asks for the child SA.
     pub(crate) fn advance(
         self,
         agreed: Agreed,
+        proof: &Proof,
         initial_contact: bool,
         cx: &mut Cx<'_>,
     ) -> Result<AuthSent, Failure> {
@@ -60,19 +69,19 @@ impl InitSent {
         let config = &peer.config;
         let spis = (agreed.spi_i, agreed.spi_r);
         let unusable = Failure::NoSuite { what: Sa::Ike };
-        let mut channel = Channel::new(spis, true, agreed.fragments, &agreed.suite, &agreed.keys)
-            .ok_or_else(|| unusable.clone())?;
-        let id_i = Identification::new(config.local_id.clone());
-        let auth = initiator_auth(&agreed, &config.auth, &id_i.body).ok_or(unusable)?;
+        let mut channel =
+            Channel::new(spis, true, agreed.fragments, &agreed.suite, &agreed.keys).ok_or(unusable)?;
         let spi_in = cx.esp_spi();
         let offer = Offer::esp(&config.esp_suites, spi_in, Pfs::Absent);
-        let mut payloads = vec![Payload::IdI(id_i)];
+        let mut payloads = vec![Payload::IdI(Identification::new(config.local_id.clone()))];
+        payloads.extend(proof::certificates(&config.auth));
         if initial_contact {
             payloads.push(Payload::Notify(Notify::new(NotifyType::INITIAL_CONTACT, &[])));
         }
+        payloads.extend(proof::certificate_request(&config.auth, usize::MAX));
         payloads.extend([
             Payload::IdR(Identification::new(config.remote_id.clone())),
-            Payload::Auth(Authentication { method: AuthMethod::SHARED_KEY, data: &auth }),
+            proof.payload(),
             Payload::Sa(offer.security_association()),
             Payload::TsI(config.ts_local.clone().into()),
             Payload::TsR(config.ts_remote.clone().into()),
@@ -86,8 +95,9 @@ impl InitSent {
 
 impl AuthSent {
     /// What an authentic answer says. Not to be read at all is the peer's fault, and final: it has the keys.
-    pub(crate) fn check(&self, opened: &Opened) -> AuthReply {
-        let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads)));
+    /// `unix` is the time since 1970, for certificates.
+    pub(crate) fn check(&self, opened: &Opened, unix: Duration) -> AuthReply {
+        let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads), unix));
         read.unwrap_or_else(|error| AuthReply::Impostor(invalid(&error.to_string())))
     }
 
@@ -138,7 +148,7 @@ impl AuthSent {
         self.channel.expires().map_or(self.back_off.due(), |at| at.min(self.back_off.due()))
     }
 
-    fn read(&self, payloads: Select<'_, '_>) -> Result<AuthReply, DecodeError> {
+    fn read(&self, payloads: Select<'_, '_>, unix: Duration) -> Result<AuthReply, DecodeError> {
         let config = &self.peer.config;
         let (Some(id_r), Some(auth)) = (payloads.single_id_r()?, payloads.single_auth()?) else {
             return Ok(match payloads.error() {
@@ -146,18 +156,16 @@ impl AuthSent {
                 None => AuthReply::Impostor(invalid("IDr or AUTH is missing")),
             });
         };
-        let expected = responder_auth(&self.agreed, &config.auth, &id_r.body);
-        let proved = proves(expected.as_deref().map(Vec::as_slice), auth);
-        if auth.method != AuthMethod::SHARED_KEY {
-            return Ok(AuthReply::Impostor(Failure::AuthMethod { theirs: auth.method.to_string() }));
+        let proved = proof::check(&self.agreed, config, Role::Responder, (id_r, auth), payloads, unix);
+        if let Err(method @ Failure::AuthMethod { .. }) = proved {
+            return Ok(AuthReply::Impostor(method));
         }
-        let (ours, theirs) = (config.local_id.to_string(), shown(id_r));
         if !config.remote_id.matches(&id_r.identity) {
-            let ours = config.remote_id.to_string();
+            let (ours, theirs) = (config.remote_id.to_string(), shown(id_r));
             return Ok(AuthReply::Impostor(Failure::PeerIdentity { ours, theirs }));
         }
-        if !proved {
-            return Ok(AuthReply::Impostor(Failure::PeerKey { ours, theirs }));
+        if let Err(failure) = proved {
+            return Ok(AuthReply::Impostor(failure));
         }
         Ok(AuthReply::Accepted(self.read_child(payloads)?))
     }

@@ -1,16 +1,16 @@
 //! IKE_AUTH as responder. Until AUTH is verified nothing outside the half-open SA changes.
 
+use core::time::Duration;
 use std::sync::Arc;
 
-use super::{Authenticated, Child, first_child_keys, initiator_auth, proves, responder_auth, shown};
+use super::proof::{self, Proof, Role};
+use super::{Authenticated, Child, first_child_keys, shown};
 use crate::codec::DecodeError;
-use crate::codec::iana::{AuthMethod, ExchangeType, NotifyType};
+use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::payload::Payload;
-use crate::codec::payload::auth::Authentication;
 use crate::codec::payload::id::{Identification, Identity};
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
-use crate::config::Auth;
 use crate::error::{Failure, Sa, Stage};
 use crate::exchange::child::{self, Choice, Policy, Request};
 use crate::exchange::init::{Agreed, HalfOpen};
@@ -32,14 +32,16 @@ pub(crate) enum Verdict {
 /// A request of an initiator that has proved who it is.
 pub(crate) struct AuthRequest {
     peer: Arc<Peer>,
+    proof: Proof,
     child: Result<Choice, child::Refused>,
     initial_contact: bool,
 }
 
 impl HalfOpen {
     /// What an authentic request says.
-    pub(crate) fn check(&self, opened: &Opened) -> Verdict {
-        let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads)));
+    /// `unix` is the time since 1970, for certificates.
+    pub(crate) fn check(&self, opened: &Opened, unix: Duration) -> Verdict {
+        let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads), unix));
         read.unwrap_or_else(|error| {
             let (notify, data) = refusal_of(error);
             self.refuse(notify, data, invalid(&error.to_string()))
@@ -67,15 +69,12 @@ impl HalfOpen {
         id: u32,
         path: Path,
         cx: &mut Cx<'_>,
-    ) -> Option<(Authenticated, Sealed)> {
-        let AuthRequest { peer, child, initial_contact } = request;
+    ) -> (Authenticated, Sealed) {
+        let AuthRequest { peer, proof, child, initial_contact } = request;
         let Self { mut channel, agreed, born, .. } = self;
-        let id_r = Identification::new(peer.config.local_id.clone());
-        let auth = responder_auth(&agreed, &peer.config.auth, &id_r.body)?;
-        let mut payloads = vec![
-            Payload::IdR(id_r),
-            Payload::Auth(Authentication { method: AuthMethod::SHARED_KEY, data: &auth }),
-        ];
+        let mut payloads = vec![Payload::IdR(Identification::new(peer.config.local_id.clone()))];
+        payloads.extend(proof::certificates(&peer.config.auth));
+        payloads.push(proof.payload());
         let child = match child {
             Ok(choice) => {
                 let spi_in = cx.esp_spi();
@@ -99,10 +98,10 @@ impl HalfOpen {
         let nonces = (nonce_i, nonce_r);
         let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
         let sa = Box::new(IkeSa::new(seed, cx));
-        Some((Authenticated { sa, child, initial_contact }, response))
+        (Authenticated { sa, child, initial_contact }, response)
     }
 
-    fn read(&self, payloads: Select<'_, '_>) -> Result<Verdict, DecodeError> {
+    fn read(&self, payloads: Select<'_, '_>, unix: Duration) -> Result<Verdict, DecodeError> {
         let (Some(id_i), Some(auth)) = (payloads.single_id_i()?, payloads.single_auth()?) else {
             // An initiator that leaves AUTH out wants EAP (RFC 7296 §2.16), which is not here.
             let failure = invalid("IDi or AUTH is missing");
@@ -110,34 +109,31 @@ impl HalfOpen {
         };
         let id_r = payloads.single_id_r()?;
         let known = self.find(&id_i.identity, id_r.map(|id| &id.identity));
-        // An identity that nobody has costs what a wrong key costs.
-        let nobodys = Auth::psk(&[]);
-        let auth_of_peer = known.map_or(&nobodys, |peer| &peer.config.auth);
-        let expected = initiator_auth(&self.agreed, auth_of_peer, &id_i.body);
-        let proved = proves(expected.as_deref().map(Vec::as_slice), auth);
         let Some(peer) = known else {
+            proof::check_nobody(&self.agreed, id_i, auth);
             let ours = self.candidates.iter().map(|peer| peer.config.remote_id.to_string());
             let ours = ours.collect::<Vec<_>>().join(" or ");
             let failure = Failure::PeerIdentity { ours, theirs: shown(id_i) };
             return Ok(self.refuse(NotifyType::AUTHENTICATION_FAILED, Vec::new(), failure));
         };
-        let failure = if auth.method != AuthMethod::SHARED_KEY {
-            Some(Failure::AuthMethod { theirs: auth.method.to_string() })
-        } else if proved {
-            None
-        } else {
-            Some(Failure::PeerKey { ours: peer.config.local_id.to_string(), theirs: shown(id_i) })
+        let config = &peer.config;
+        let proved = proof::check(&self.agreed, config, Role::Initiator, (id_i, auth), payloads, unix);
+        let id_r = Identification::new(config.local_id.clone());
+        let proof = match proved.and_then(|()| Proof::make(&self.agreed, config, Role::Responder, &id_r.body))
+        {
+            Ok(proof) => proof,
+            Err(failure) => {
+                let (notify, data) = (NotifyType::AUTHENTICATION_FAILED, Vec::new());
+                return Ok(Verdict::Refused { notify, data, peer: Some(peer.clone()), failure });
+            }
         };
-        if let Some(failure) = failure {
-            let (notify, data, peer) = (NotifyType::AUTHENTICATION_FAILED, Vec::new(), Some(peer.clone()));
-            return Ok(Verdict::Refused { notify, data, peer, failure });
-        }
         let Some(request) = Request::find(payloads)? else {
             let failure = invalid("SA, TSi or TSr is missing");
             return Ok(self.refuse(NotifyType::INVALID_SYNTAX, Vec::new(), failure));
         };
         Ok(Verdict::Accepted(AuthRequest {
             peer: peer.clone(),
+            proof,
             child: child::choose(&peer.config, Policy::of(&peer.config), &request, Pfs::Absent),
             initial_contact: payloads.has_notify(NotifyType::INITIAL_CONTACT),
         }))

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Agreed, derive, floats, request_header};
+use super::{Agreed, announced_hashes, derive, floats, request_header};
 use crate::Time;
 use crate::codec::iana::{Group, NotifyType};
 use crate::codec::message::{self, Message};
@@ -14,6 +14,7 @@ use crate::codec::payload::ke::KeyExchange;
 use crate::codec::payload::nonce::Nonce;
 use crate::codec::payload::notify::Notify;
 use crate::crypto::dh::DhSecret;
+use crate::crypto::signature::Hashes;
 use crate::error::{Failure, Refusal, Sa, Side, Stage};
 use crate::event::Nat;
 use crate::exchange::wanted_group;
@@ -158,6 +159,7 @@ impl InitSent {
             fragments: payloads
                 .has_notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED)
                 .then(|| FragmentSizes::new(self.peer.config.fragment_size, path.remote.ip())),
+            hashes: announced_hashes(payloads),
             path: self.next_path(nat.unwrap_or_default()),
             nat: nat.unwrap_or_default(),
         })))
@@ -280,6 +282,10 @@ impl InitSent {
         ]);
         payloads.extend(self.detection.payloads());
         payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[])));
+        let hashes = Hashes::emit_ours();
+        if self.peer.config.auth.as_certificate().is_some() {
+            payloads.push(Payload::Notify(Notify::new(NotifyType::SIGNATURE_HASH_ALGORITHMS, &hashes)));
+        }
         let datagram = message::emit_clear(request_header(self.spi_i), &payloads);
         cx.transmit(self.path, datagram.clone());
         self.requests.push(Request { dh, datagram });

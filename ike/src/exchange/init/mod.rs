@@ -10,10 +10,12 @@ use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::message;
 use crate::codec::payload::Payload;
 use crate::codec::payload::notify::Notify;
+use crate::codec::payload::select::Select;
 use crate::config::Encapsulation;
 use crate::crypto::dh::SharedSecret;
 use crate::crypto::keymat::{IkeKeys, SkeySeed};
 use crate::crypto::prf::Prf;
+use crate::crypto::signature::Hashes;
 use crate::event::Nat;
 use crate::sa::Path;
 use crate::sa::sealed::FragmentSizes;
@@ -32,6 +34,8 @@ pub(crate) struct Agreed {
     pub(crate) response: Vec<u8>,
     /// How messages are cut, where both ends take fragments (RFC 7383 §2.3).
     pub(crate) fragments: Option<FragmentSizes>,
+    /// With what the peer checks signatures (RFC 7427 §4).
+    pub(crate) hashes: Hashes,
     pub(crate) path: Path,
     pub(crate) nat: Nat,
 }
@@ -62,6 +66,12 @@ pub(crate) fn refusal(request: &Header, kind: NotifyType, data: &[u8]) -> Vec<u8
     let header = Header { exchange: request.exchange, ..response_header(request.spi_i, request.spi_r) };
     let header = Header { message_id: request.message_id, ..header };
     message::emit_clear(header, &[Payload::Notify(Notify::new(kind, data))])
+}
+
+/// The hashes that the peer announces; none where its notify is not there.
+fn announced_hashes(payloads: Select<'_, '_>) -> Hashes {
+    let notify = payloads.notifies().find(|notify| notify.kind == NotifyType::SIGNATURE_HASH_ALGORITHMS);
+    notify.map(|notify| Hashes::parse(notify.data)).unwrap_or_default()
 }
 
 /// Whether the exchanges that follow use port 4500 (RFC 7296 §2.23).

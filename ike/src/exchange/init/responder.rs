@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Agreed, derive, response_header};
+use super::{Agreed, announced_hashes, derive, response_header};
 use crate::Time;
 use crate::codec::DecodeError;
 use crate::codec::header::Header;
@@ -15,8 +15,10 @@ use crate::codec::payload::notify::Notify;
 use crate::config::Encapsulation;
 use crate::crypto::job::Exchanged;
 use crate::crypto::prf::Prf;
+use crate::crypto::signature::Hashes;
 use crate::error::{Failure, Refusal, Side};
 use crate::event::Nat;
+use crate::exchange::auth;
 use crate::limits;
 use crate::sa::channel::Channel;
 use crate::sa::compute::Pending;
@@ -35,6 +37,7 @@ pub(crate) struct InitRequest {
     exchanged: Arc<Exchanged>,
     nonce_i: Vec<u8>,
     nat: Option<Nat>,
+    hashes: Hashes,
     fragmentation: bool,
     path: Path,
 }
@@ -126,6 +129,7 @@ impl InitRequest {
             exchanged,
             nonce_i: nonce.0.to_vec(),
             nat: natt::detect(payloads, message.header.spi_i, 0, path),
+            hashes: announced_hashes(payloads),
             fragmentation: payloads.has_notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
             path,
         })
@@ -135,7 +139,8 @@ impl InitRequest {
 /// Answers a request: HDR, SAr1, KEr, Nr, and nothing that the request did not ask for, so that who forges a source
 /// address gains nothing.
 pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut Cx<'_>) -> Option<HalfOpen> {
-    let InitRequest { header, candidates, chosen, exchanged, nonce_i, nat, fragmentation, path } = request;
+    let InitRequest { header, candidates, chosen, exchanged, nonce_i, nat, hashes, fragmentation, path } =
+        request;
     let spis = (header.spi_i, spi_r);
     let nonce_r = cx.nonce(nonce_i.len(), Prf::new(chosen.suite.prf)?);
     let keys = derive(&chosen.suite, exchanged.shared.as_ref().ok()?, (&nonce_i, &nonce_r), spis)?;
@@ -152,6 +157,16 @@ pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut
     }
     if fragmentation {
         payloads.push(Payload::Notify(Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[])));
+    }
+    let ours = Hashes::emit_ours();
+    let auth = candidates.iter().map(|peer| &peer.config.auth).find(|auth| auth.as_certificate().is_some());
+    if let Some(auth) = auth {
+        if !hashes.is_empty() {
+            payloads.push(Payload::Notify(Notify::new(NotifyType::SIGNATURE_HASH_ALGORITHMS, &ours)));
+        }
+        let so_far = message::emit_clear(response_header(spis.0, spis.1), &payloads).len();
+        let room = datagram.len().checked_sub(so_far + EMPTY_CERTREQ_LEN);
+        payloads.extend(room.and_then(|room| auth::certificate_request(auth, room)));
     }
     let response = message::emit_clear(response_header(spis.0, spis.1), &payloads);
     let smallest = candidates.iter().map(|peer| peer.config.fragment_size).min().filter(|_| fragmentation);
@@ -171,6 +186,7 @@ pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut
             request: datagram.to_vec(),
             response,
             fragments,
+            hashes,
             path,
             nat: nat.unwrap_or_default(),
         },
@@ -217,3 +233,6 @@ impl HalfOpen {
         now < self.born + limits::HALF_OPEN_LIFETIME
     }
 }
+
+/// Octets of a CERTREQ payload that names no authority.
+const EMPTY_CERTREQ_LEN: usize = 5;
