@@ -113,10 +113,10 @@ fn a_rekey_that_is_asked_again_is_answered_again_and_makes_one_child() {
     ];
     let request = script.seal(ExchangeType::CREATE_CHILD_SA, &payloads);
     let first = script.send(&request);
-    script.wait(limits::SWITCH_OUTBOUND - SECOND);
+    script.wait(limits::SWITCH_OUTBOUND.saturating_sub(SECOND));
     assert_eq!(script.send(&request), first);
     assert_eq!(script.b.inbound.len(), 2);
-    script.wait(limits::SWITCH_OUTBOUND - SECOND);
+    script.wait(limits::SWITCH_OUTBOUND.saturating_sub(SECOND));
     assert_eq!(spi_out(&script), SPI, "the peer has shown that it had no answer yet");
     script.wait(SECOND);
     assert_eq!(spi_out(&script), NEW_SPI);

@@ -183,12 +183,14 @@ impl Side {
 
     /// The SPIs of the IKE SA that carries the tunnel: the initiator's, the responder's.
     pub(crate) fn ike_spis(&self) -> Option<(u64, u64)> {
-        self.events.iter().rev().find_map(|event| match event {
-            Event::IkeUp { spi_i, spi_r, .. } | Event::IkeRekeyed { spi_i, spi_r, .. } => {
+        let up = |event: &Event| {
+            if let Event::IkeUp { spi_i, spi_r, .. } | Event::IkeRekeyed { spi_i, spi_r, .. } = event {
                 Some((*spi_i, *spi_r))
+            } else {
+                None
             }
-            _ => None,
-        })
+        };
+        self.events.iter().rev().find_map(up)
     }
 
     /// How often its child was rekeyed.
