@@ -68,6 +68,8 @@ fn a_wrong_command_line_exits_with_2() {
     ] {
         assert_eq!(gotthard(wrong).status.code(), Some(2), "{wrong:?}");
     }
+    assert_eq!(gotthard(&["explain", "GTH-IKE-99"]).status.code(), Some(2));
+    assert_eq!(gotthard(&["explain", "GTH-IKE-09"]).status.code(), Some(0));
     assert_eq!(gotthard(&["--help"]).status.code(), Some(0));
 }
 

@@ -53,6 +53,11 @@ pub enum Command {
     Rekey(RekeyArgs),
     /// Have the daemon read its configuration again; untouched tunnels keep every SA
     Reload,
+    /// Explain a failure code: what it means, where it shows, what to change; without a code, list them
+    Explain {
+        /// As the log and `status` have it: GTH-IKE-01
+        code: Option<String>,
+    },
     /// Build a cloud side and a gateway side in namespaces, move traffic, fail over, show what was measured
     Demo,
 }

@@ -10,6 +10,7 @@
 mod args;
 mod check;
 mod exit;
+mod explain;
 mod live;
 mod order;
 mod show;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Down { target } => in_runtime(order::down(&cli.socket, target)),
         Command::Rekey(wanted) => in_runtime(order::rekey(&cli.socket, wanted)),
         Command::Reload => in_runtime(order::reload(&cli.socket)),
+        Command::Explain { code } => explain::explain(code.as_deref()).into(),
         Command::Demo => ended(demo::run()),
     }
 }

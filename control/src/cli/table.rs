@@ -151,6 +151,7 @@ fn write_broken(out: &mut String, broken: &BrokenLink) {
     let (code, message, remedy) =
         (text::line(&broken.code), text::line(&broken.message), text::line(&broken.remedy));
     let _ = writeln!(out, "    first broken link: {link}  {code}  {message}: {remedy}");
+    let _ = writeln!(out, "    see: gotthard explain {code}");
 }
 
 /// For display: above 2^53 the last digits are rounded.
@@ -177,6 +178,7 @@ aws\\u{1b}  DEGRADED  1 of 2 tunnels carry traffic
   1 ●     198.51.100.11   up    up    8.1 ms  -    1       1.5 / 0.2 GB  6d 02:11
   2 ▲     198.51.100.112  down  down  -       -    0       0 / 0 B       00:04:12
     first broken link: IKE  GTH-IKE-02  the peer does not answer: is UDP 500 open?\\n
+    see: gotthard explain GTH-IKE-02
 
 packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
 ";
