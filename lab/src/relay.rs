@@ -252,9 +252,9 @@ impl PartialOrd for Waiting {
 /// Links a host with a face that stands for the other one. The host writes its checksums and cuts its super-packets
 /// itself: what the face takes is sent on as it is. The face's kernel answers nothing.
 fn connect(host: &Netns, device: &str, face: &Netns, stands_for: Ipv4Addr) -> Result<()> {
-    host.link(device, face, "link")?;
+    host.link(device, face, FACE)?;
     host.output("ethtool", &["-K", device, "tx", "off", "tx-udp-segmentation", "off"])?;
-    face.address(&format!("{stands_for}/24"), "link")?;
+    face.address(&format!("{stands_for}/24"), FACE)?;
     face.output("nft", &["add", "table", "ip", "mute"])?;
     let hook = "{ type filter hook input priority 0; policy drop; }";
     face.output("nft", &["add", "chain", "ip", "mute", "input", hook]).map(drop)
@@ -262,6 +262,8 @@ fn connect(host: &Netns, device: &str, face: &Netns, stands_for: Ipv4Addr) -> Re
 
 /// Packets that may wait at a time, both directions together: 100 ms of 100,000 packets a second.
 const MOST_WAITING: usize = 10_000;
+/// A face's device. `ip` would read some other words as keywords of its own.
+const FACE: &str = "face";
 const LARGEST: usize = 1 << 16;
 const BUFFER: usize = 16 << 20;
 const ETH_P_IP: u16 = 0x0800;
