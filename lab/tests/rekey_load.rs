@@ -1,0 +1,124 @@
+//! Rekeys under load: numbered flows both ways, rekeys from both ends and from both at once, no packet lost or repeated.
+//!
+//! Short unless asked otherwise: `GOTTHARD_REKEYS=1000` against strongSwan, `GOTTHARD_REKEYS_OURS=10000` between two of
+//! ours; a fifth of them are collisions, and a tenth as many rekeys of the IKE SA come on top. `GOTTHARD_REKEY_RATE`
+//! sets the packets a second each way.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use gotthard_lab::flow::{Flow, Report};
+use gotthard_lab::pair::rekey::{Kind, Starter};
+use gotthard_lab::pair::{End, Pair, Plan};
+use gotthard_lab::relay::Weather;
+use gotthard_lab::run::{number, say};
+use gotthard_lab::{Run, scenarios};
+
+scenarios!(
+    no_packet_is_lost_over_rekeys_against_strongswan,
+    no_packet_is_lost_over_rekeys_between_two_of_ours
+);
+
+fn no_packet_is_lost_over_rekeys_against_strongswan(run: &Run) -> Result<()> {
+    let count = number("GOTTHARD_REKEYS", 40)?;
+    rekeys_under_load(run, [OURS, End::Strongswan], count)
+}
+
+fn no_packet_is_lost_over_rekeys_between_two_of_ours(run: &Run) -> Result<()> {
+    let count = number("GOTTHARD_REKEYS_OURS", 200)?;
+    rekeys_under_load(run, [OURS, OURS], count)
+}
+
+/// Four fifths of the rekeys over a plain link, each from one end. The rest over a link of 20 ms, where the requests of
+/// two ends that are told at once cross.
+fn rekeys_under_load(run: &Run, ends: [End; 2], count: u32) -> Result<()> {
+    let plan = |name| Plan::new(name, ends).theirs("rekey_time = 0").their_child("rekey_time = 0");
+    let mut plain = Loaded::start(run, &plan("plain"))?;
+    for (number, side) in (0..count - count / 5).zip([0, 1].into_iter().cycle()) {
+        plain.rekey(Kind::Child, Starter::Side(side))?;
+        if number % 10 == 0 {
+            plain.rekey(Kind::Ike, Starter::Side(side))?;
+        }
+    }
+    plain.finish()?;
+    let long = Weather { delay: Duration::from_millis(20), ..Weather::FAIR };
+    let mut crossing = Loaded::start(run, &plan("crossing").through(long))?;
+    for number in 0..count / 5 {
+        crossing.rekey(Kind::Child, Starter::Both)?;
+        if number % 10 == 0 {
+            crossing.rekey(Kind::Ike, Starter::Both)?;
+        }
+    }
+    crossing.finish()
+}
+
+/// A pair with numbered flows both ways.
+struct Loaded {
+    pair: Pair,
+    flows: [Flow; 2],
+    start: Instant,
+    /// When a rekey was asked for, and when both ends agreed on what it made.
+    rekeys: Vec<(Kind, Starter, Instant, Instant)>,
+}
+
+impl Loaded {
+    fn start(run: &Run, plan: &Plan) -> Result<Self> {
+        let pair = plan.start(run)?;
+        let flows = pair.flows(number("GOTTHARD_REKEY_RATE", RATE)?)?;
+        Ok(Self { pair, flows, start: Instant::now(), rekeys: Vec::new() })
+    }
+
+    fn rekey(&mut self, kind: Kind, starter: Starter) -> Result<()> {
+        let asked = Instant::now();
+        self.pair
+            .rekey(kind, starter, SOON)
+            .with_context(|| format!("after {} rekeys", self.rekeys.len()))?;
+        self.rekeys.push((kind, starter, asked, Instant::now()));
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        let Self { pair, flows, start, rekeys } = self;
+        let ike = rekeys.iter().filter(|(kind, ..)| *kind == Kind::Ike).count();
+        say(&format!(
+            "lab: {}: {} rekeys of the child and {ike} of the IKE SA in {:.0} s",
+            pair.name,
+            rekeys.len() - ike,
+            start.elapsed().as_secs_f32()
+        ));
+        for (flow, direction) in flows.into_iter().zip(["from left to right", "from right to left"]) {
+            let report = flow.finish()?;
+            say(&format!(
+                "lab:   {} packets {direction}, {} lost, {} repeated",
+                report.sent,
+                report.lost.len(),
+                report.repeated.len()
+            ));
+            let told =
+                |report: &Report| format!("{}\n{}", near(report, &rekeys), pair.ledger().unwrap_or_default());
+            report.expect_whole(direction).with_context(|| told(&report))?;
+        }
+        Ok(())
+    }
+}
+
+/// The losses beside the rekey that was the last to begin before them.
+fn near(report: &Report, rekeys: &[(Kind, Starter, Instant, Instant)]) -> String {
+    let moments = report.moments_of_loss(SHOWN).into_iter().map(|moment| {
+        let last = rekeys.iter().rev().find(|(_, _, asked, _)| *asked <= moment);
+        last.map_or_else(
+            || "lost before the first rekey\n".to_owned(),
+            |(kind, starter, asked, agreed)| {
+                let (since, took) = (moment - *asked, *agreed - *asked);
+                format!("lost {since:?} after a rekey of {kind:?} by {starter:?} that took {took:?}\n")
+            },
+        )
+    });
+    moments.collect()
+}
+
+const OURS: End = End::Gotthard(None);
+const RATE: u32 = 2000;
+const SHOWN: usize = 20;
+const SOON: Duration = Duration::from_secs(20);
