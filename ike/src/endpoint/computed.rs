@@ -5,16 +5,19 @@
 use std::sync::Arc;
 
 use super::Endpoint;
-use super::parked::{Item, Place, Window};
+use super::parked::{Item, Place, Wait};
 use super::table::Slot;
 use crate::Time;
+use crate::codec::header::Header;
 use crate::codec::message::Message;
-use crate::crypto::job::{Done, Job};
+use crate::crypto::dh::Drawn;
+use crate::crypto::job::{Done, Job, Value, Work};
 use crate::error::Refusal;
 use crate::event::{Event, Output};
-use crate::exchange::established;
+use crate::exchange::established::{self, Outcome};
 use crate::exchange::init::InitSent;
 use crate::sa::Peer;
+use crate::sa::ike_sa::IkeSa;
 
 impl Endpoint {
     /// Whether key exchanges leave as [`Output::Compute`] instead of being computed at once, which is the default.
@@ -47,23 +50,47 @@ impl Endpoint {
             }
             Err(_) => {
                 self.table.insert(spi, Slot::Starting(peer));
-                self.park_request(spi);
+                let parked = self.park(spi, Wait::Request, Item::Request);
+                debug_assert_eq!(parked, Ok(()), "a request of ours has room, and waits once");
             }
         }
         self.settle(now, spi);
     }
 
-    /// Parks our own request, which the step that has just ended could not make.
-    fn park_request(&mut self, spi: u64) {
-        let parked = self.park(spi, Window::Ours, Item::Request);
-        debug_assert_eq!(parked, Ok(()), "a request of ours has room, and waits once");
-    }
-
     /// Parks what the step that has just ended could not finish.
-    pub(super) fn park(&mut self, spi: u64, window: Window, item: Item) -> Result<(), Refusal> {
+    pub(super) fn park(&mut self, spi: u64, wait: Wait, item: Item) -> Result<(), Refusal> {
         let (known, wanted) = self.means.compute.end();
         let Some(work) = wanted else { return Ok(()) };
-        let id = self.table.parked.park(Place { spi, window }, known, item).ok_or(Refusal::Busy)?;
+        self.hand_out(Place { spi, wait }, known, work, item)
+    }
+
+    /// As [`Self::follow`], for what came of a message.
+    pub(super) fn follow_message(
+        &mut self,
+        now: Time,
+        spi: u64,
+        header: &Header,
+        outcome: Outcome,
+    ) -> Result<(), Refusal> {
+        if let Outcome::Pending(opened) = outcome {
+            return self.park(spi, Wait::of(header), Item::Protected { header: *header, opened });
+        }
+        self.follow(now, spi, outcome);
+        Ok(())
+    }
+
+    /// Has the secret computed that an established SA wants for a request of its own.
+    pub(super) fn provide_secret(&mut self, spi: u64) {
+        let wanted = self.table.established(spi).and_then(IkeSa::wanted_secret);
+        if let Some(drawn) = wanted.and_then(|group| Drawn::new(group, &mut *self.means.random)) {
+            let place = Place { spi, wait: Wait::Request };
+            let handed_out = self.hand_out(place, Vec::new(), Work::Generate(drawn), Item::Request);
+            debug_assert_eq!(handed_out, Ok(()), "a request of ours has room, and waits once");
+        }
+    }
+
+    fn hand_out(&mut self, place: Place, known: Vec<Value>, work: Work, item: Item) -> Result<(), Refusal> {
+        let id = self.table.parked.park(place, known, item).ok_or(Refusal::Busy)?;
         self.means.outputs.push_back(Output::Compute(Job::new(id, work)));
         Ok(())
     }
@@ -75,7 +102,15 @@ impl Endpoint {
                 self.start(now, spi, peer);
             }
             (Some(Slot::Established(sa)), Item::Request) => {
-                established::send_next(sa, &mut self.means.cx(now));
+                let mut cx = self.means.cx(now);
+                if let Some(secret) = cx.compute.generated() {
+                    sa.has_secret(secret);
+                }
+                established::send_next(sa, &mut cx);
+            }
+            (Some(Slot::Established(sa)), Item::Protected { header, opened }) => {
+                let outcome = established::resume(sa, &header, opened, &mut self.means.cx(now))?;
+                self.follow_message(now, spi, &header, outcome)?;
             }
             (Some(Slot::Answering(_)), Item::Clear { path, datagram }) => {
                 self.table.take(spi);

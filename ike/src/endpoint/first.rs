@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::Endpoint;
 use super::cookie::Claim;
-use super::parked::{Item, Window};
+use super::parked::{Item, Wait};
 use super::table::{Answering, FirstRequest, Slot};
 use crate::Time;
 use crate::codec::header::Header;
@@ -74,7 +74,7 @@ impl Endpoint {
                 Slot::HalfOpen(Box::new(half_open))
             }
             Err(Unanswered::Pending) => {
-                self.park(spi, Window::Peers, Item::clear(path, datagram))?;
+                self.park(spi, Wait::PeersRequest, Item::clear(path, datagram))?;
                 let until = now + limits::HALF_OPEN_LIFETIME;
                 Slot::Answering(Answering { remote: path.remote.ip(), until })
             }

@@ -225,6 +225,7 @@ impl Endpoint {
         if self.table.established(spi).is_some_and(|sa| sa.is_gone()) {
             self.table.remove(spi);
         }
+        self.provide_secret(spi);
         let deadline = self.table.slot(spi).and_then(|slot| slot.deadline());
         // Nothing is due twice at the same time, whatever its state: the loop over what is due ends.
         self.timers.set(spi, deadline.map(|at| at.max(now + TICK)));

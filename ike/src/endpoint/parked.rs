@@ -1,10 +1,12 @@
-//! Messages and requests that wait for a value which is being computed: at most one of each direction of an IKE SA.
+//! Messages and requests that wait for a value which is being computed: at most one of a kind of an IKE SA.
 
 use std::collections::BTreeMap;
 
+use crate::codec::header::Header;
 use crate::crypto::job::{JobId, Value};
 use crate::limits;
 use crate::sa::Path;
+use crate::sa::channel::Opened;
 
 /// All that waits.
 #[derive(Default)]
@@ -14,20 +16,22 @@ pub(super) struct Parked {
     waiting: BTreeMap<Place, Waiting>,
 }
 
-/// Where something waits: an IKE SA, by our SPI, and one of its two windows.
+/// Where something waits: an IKE SA, by our SPI, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) spi: u64,
-    pub(super) window: Window,
+    pub(super) wait: Wait,
 }
 
-/// Whose exchange it is.
+/// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Window {
-    /// Ours: our next request, or the answer to the one in flight.
-    Ours,
-    /// The peer's: its request.
-    Peers,
+pub(super) enum Wait {
+    /// Our next request.
+    Request,
+    /// The answer to our request in flight.
+    Answer,
+    /// The peer's request.
+    PeersRequest,
 }
 
 struct Waiting {
@@ -42,6 +46,14 @@ pub(super) enum Item {
     Request,
     /// A message in the clear.
     Clear { path: Path, datagram: Vec<u8> },
+    /// What was inside a protected message.
+    Protected { header: Header, opened: Opened },
+}
+
+impl Wait {
+    pub(super) const fn of(header: &Header) -> Self {
+        if header.flags.response { Self::Answer } else { Self::PeersRequest }
+    }
 }
 
 impl Item {
@@ -80,8 +92,8 @@ impl Parked {
 
     /// The IKE SA is gone.
     pub(super) fn forget(&mut self, spi: u64) {
-        for window in [Window::Ours, Window::Peers] {
-            if let Some(waiting) = self.waiting.remove(&Place { spi, window }) {
+        for wait in [Wait::Request, Wait::Answer, Wait::PeersRequest] {
+            if let Some(waiting) = self.waiting.remove(&Place { spi, wait }) {
                 self.by_job.remove(&waiting.job);
             }
         }
@@ -110,16 +122,16 @@ mod tests {
     }
 
     fn place(spi: u64) -> Place {
-        Place { spi, window: Window::Peers }
+        Place { spi, wait: Wait::PeersRequest }
     }
 
     #[test]
-    fn a_window_holds_one() {
+    fn one_of_a_kind_waits() {
         let mut parked = Parked::default();
         let job = parked.park(place(1), Vec::new(), Item::Request).unwrap();
         assert!(parked.holds(place(1)) && !parked.holds(place(2)));
         assert!(parked.park(place(1), Vec::new(), Item::Request).is_none());
-        assert!(parked.park(Place { spi: 1, window: Window::Ours }, Vec::new(), Item::Request).is_some());
+        assert!(parked.park(Place { spi: 1, wait: Wait::Answer }, Vec::new(), Item::Request).is_some());
         let (taken, known, _) = parked.take(job, value()).unwrap();
         assert_eq!((taken, known.len()), (place(1), 1));
         assert!(!parked.holds(place(1)));
@@ -136,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_all_windows_together_have_a_bound() {
+    fn messages_of_all_sas_together_have_a_bound() {
         let mut parked = Parked::default();
         let address = "192.0.2.1:500".parse().unwrap();
         let path = Path { local: address, remote: address };

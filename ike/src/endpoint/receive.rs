@@ -4,7 +4,7 @@
 
 use super::Endpoint;
 use super::first::{Proof, is_first_request};
-use super::parked::{Item, Place, Window};
+use super::parked::{Item, Place, Wait};
 use super::table::Slot;
 use crate::Time;
 use crate::codec::DecodeError;
@@ -34,8 +34,7 @@ impl Endpoint {
         if spi == 0 {
             return self.receive_first(now, path, &message, datagram);
         }
-        let window = if header.flags.response { Window::Ours } else { Window::Peers };
-        if self.table.parked.holds(Place { spi, window }) {
+        if self.table.parked.holds(Place { spi, wait: Wait::of(&header) }) {
             return Err(Refusal::Duplicate);
         }
         let handled = match self.table.slot(spi) {
@@ -129,9 +128,9 @@ impl Endpoint {
             }
             InitReply::OtherGroup(group) => match sent.change_group(group, &mut cx) {
                 Ok(()) => return Ok(()),
-                Err(_) => return self.park(spi, Window::Ours, Item::clear(path, datagram)),
+                Err(_) => return self.park(spi, Wait::Answer, Item::clear(path, datagram)),
             },
-            InitReply::Pending => return self.park(spi, Window::Ours, Item::clear(path, datagram)),
+            InitReply::Pending => return self.park(spi, Wait::Answer, Item::clear(path, datagram)),
             InitReply::Useless { suspicion, conclusive } => {
                 sent.suspect(suspicion, conclusive, now);
                 return Err(Refusal::Hint);
@@ -264,8 +263,7 @@ impl Endpoint {
         }
         let mut cx = self.means.cx(now);
         let outcome = established::handle(sa, message, datagram, path, &mut cx)?;
-        self.follow(now, spi, outcome);
-        Ok(())
+        self.follow_message(now, spi, &message.header, outcome)
     }
 }
 

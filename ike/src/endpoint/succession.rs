@@ -25,7 +25,7 @@ impl Endpoint {
     /// Does what a message or a deadline of an established SA asks for beyond that SA.
     pub(super) fn follow(&mut self, now: Time, spi: u64, outcome: Outcome) {
         match outcome {
-            Outcome::Done => {}
+            Outcome::Done | Outcome::Pending(_) => {}
             Outcome::Kept(sa) => self.take_in(now, sa),
             Outcome::Adopt { candidate } => self.adopt(now, spi, candidate),
             Outcome::Lost { ours, candidate } => {

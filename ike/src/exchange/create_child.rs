@@ -1,20 +1,23 @@
 //! CREATE_CHILD_SA as responder (RFC 7296 §1.3): which of its three uses a request is, and what refuses it.
 
+use std::sync::Arc;
+
 use super::child::{self, Choice, Policy, Request};
 use super::established::Outcome;
-use super::{rekey_child, rekey_ike};
-use crate::codec::DecodeError;
+use super::{Stop, rekey_child, rekey_ike};
 use crate::codec::iana::{ExchangeType, Group, NotifyType, ProtocolId};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
 use crate::codec::payload::nonce::Nonce;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
-use crate::crypto::dh::{DhSecret, SharedSecret};
+use crate::crypto::dh::DhSecret;
+use crate::crypto::job::Exchanged;
 use crate::crypto::keymat::child_keymat;
 use crate::crypto::prf::Prf;
 use crate::error::{Failure, Stage};
 use crate::sa::Cx;
+use crate::sa::compute::Pending;
 use crate::sa::ike_sa::IkeSa;
 use crate::sa::negotiate::Pfs;
 use crate::sa::task::{Asked, Rival};
@@ -26,7 +29,7 @@ pub(super) fn answer(
     id: u32,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Outcome, DecodeError> {
+) -> Result<Outcome, Stop> {
     let rekey = payloads.single_notify(NotifyType::REKEY_SA)?;
     let is_ike = payloads
         .single_sa()?
@@ -87,7 +90,7 @@ pub(super) fn make(
     old: Option<u32>,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Result<Rival<u32>, Refused>, DecodeError> {
+) -> Result<Result<Rival<u32>, Refused>, Stop> {
     let (Some(request), Some(nonce)) = (Request::find(payloads)?, payloads.single_nonce()?) else {
         return Ok(Err(Refused::new(NotifyType::INVALID_SYNTAX)));
     };
@@ -100,7 +103,7 @@ pub(super) fn make(
     if old.is_some() && !policy.is_covered_by(&choice.ts_local, &choice.ts_remote) {
         return Ok(Err(Refused::new(NotifyType::TS_UNACCEPTABLE)));
     }
-    let exchanged = match exchange_keys(choice.group(), payloads.single_ke()?, cx) {
+    let exchanged = match exchange_keys(choice.group(), payloads.single_ke()?, cx)? {
         Ok(exchanged) => exchanged,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -111,29 +114,32 @@ pub(super) fn make(
         return Ok(Err(Refused::new(NotifyType::NO_PROPOSAL_CHOSEN)));
     };
     let nonce_r = cx.nonce(nonce.0.len(), prf);
-    let shared = exchanged.as_ref().map(|(_, shared)| shared);
+    let shared = exchanged.as_ref().and_then(|exchanged| exchanged.shared.as_ref().ok());
     let keys = child_keymat(prf, &sa.sk_d, shared, nonce.0, &nonce_r, &choice.chosen.suite);
     let spi_in = cx.esp_spi();
     if let Some(old) = old.and_then(|old| sa.children.by_spi_in(old)) {
         old.rekeyed(cx.now);
     }
     sa.add_child(choice.terms(spi_in), keys, old.is_some(), cx);
-    respond(sa, id, &choice, spi_in, &nonce_r, exchanged.as_ref().map(|(dh, _)| dh), cx);
+    respond(sa, id, &choice, spi_in, &nonce_r, exchanged.as_ref().map(|exchanged| &*exchanged.secret), cx);
     Ok(Ok(Rival { spi: spi_in, lowest_nonce: nonce_r.min(nonce.0.to_vec()) }))
 }
 
-/// Our half of a key exchange; nothing where the suite has none.
+/// Our half of a key exchange, with a shared secret; nothing where the suite has none.
 pub(super) fn exchange_keys(
     group: Option<Group>,
     theirs: Option<&KeyExchange<'_>>,
     cx: &mut Cx<'_>,
-) -> Result<Option<(DhSecret, SharedSecret)>, Refused> {
-    let Some(group) = group else { return Ok(None) };
-    let theirs = theirs.filter(|ke| ke.group == group).ok_or_else(|| Refused::group(group))?;
-    let dh =
-        DhSecret::generate(group, cx.random).ok_or_else(|| Refused::new(NotifyType::NO_PROPOSAL_CHOSEN))?;
-    let shared = dh.agree(theirs.public).map_err(|_| Refused::new(NotifyType::INVALID_SYNTAX))?;
-    Ok(Some((dh, shared)))
+) -> Result<Result<Option<Arc<Exchanged>>, Refused>, Pending> {
+    let Some(group) = group else { return Ok(Ok(None)) };
+    let Some(theirs) = theirs.filter(|ke| ke.group == group) else {
+        return Ok(Err(Refused::group(group)));
+    };
+    Ok(match cx.exchange(group, theirs.public)? {
+        None => Err(Refused::new(NotifyType::NO_PROPOSAL_CHOSEN)),
+        Some(exchanged) if exchanged.shared.is_err() => Err(Refused::new(NotifyType::INVALID_SYNTAX)),
+        exchanged => Ok(exchanged),
+    })
 }
 
 fn respond(

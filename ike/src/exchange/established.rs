@@ -1,22 +1,27 @@
 //! Messages of an established IKE SA: the windows, then the exchange that a message belongs to.
 
-use super::{create_child, delete, ends_sa, liveness, refusal_of, rekey_child, rekey_ike};
+use super::{Stop, create_child, delete, ends_sa, liveness, refusal_of, rekey_child, rekey_ike};
 use crate::codec::DecodeError;
+use crate::codec::header::Header;
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::message::Message;
 use crate::codec::payload::Payload;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
 use crate::error::{Failure, Refusal, Sa, Stage};
+use crate::sa::channel::Opened;
+use crate::sa::compute::Pending;
 use crate::sa::ike_sa::IkeSa;
 use crate::sa::message_id::Place;
-use crate::sa::task::{Again, Asked, Task};
+use crate::sa::task::{Asked, Task};
 use crate::sa::{Cx, Path};
 
 /// What is to be done beyond the SA that a message was for.
 pub(crate) enum Outcome {
     /// Nothing.
     Done,
+    /// Take this message again, with [`resume`], when what it needs is computed; nothing has changed.
+    Pending(Opened),
     /// Keep this new IKE SA.
     Kept(Box<IkeSa>),
     /// The peer's candidate with this SPI takes the SA's place.
@@ -51,25 +56,40 @@ pub(crate) fn handle(
         }
         return Err(Refusal::Hint);
     }
-    if message.header.flags.response {
-        handle_response(sa, message, datagram, path, cx)
-    } else {
-        handle_request(sa, message, datagram, path, cx)
+    let header = &message.header;
+    if is_last_request(sa, header) {
+        // Its ICV is checked all the same: who cannot write a request shall not make us answer one.
+        if sa.channel.open(message, datagram)?.is_first() {
+            sa.resend_response(cx);
+        }
+        return Ok(Outcome::Done);
     }
+    admit(sa, header)?;
+    let part = sa.channel.open(message, datagram)?;
+    let Some(opened) = sa.channel.assemble(header, part, cx.now)? else { return Ok(Outcome::Done) };
+    sa.heard_over(path, cx);
+    if header.flags.response {
+        sa.take_proof(cx);
+    }
+    take(sa, header, opened, cx)
+}
+
+/// Takes a message again that ended with [`Outcome::Pending`].
+pub(crate) fn resume(
+    sa: &mut IkeSa,
+    header: &Header,
+    opened: Opened,
+    cx: &mut Cx<'_>,
+) -> Result<Outcome, Refusal> {
+    admit(sa, header)?;
+    take(sa, header, opened, cx)
 }
 
 /// Sends the next request if the window is free and a task waits.
 pub(crate) fn send_next(sa: &mut IkeSa, cx: &mut Cx<'_>) {
     while let Some((id, task)) = sa.take_task() {
-        match task {
-            Task::Liveness => inform(sa, id, Asked::Liveness, &liveness::request(), cx),
-            Task::RekeyChild(spi_in) => rekey_child::ask(sa, id, Some(spi_in), Again::default(), cx),
-            Task::MakeChild => rekey_child::ask(sa, id, None, Again::default(), cx),
-            Task::RekeyIke => rekey_ike::ask(sa, id, Again::default(), cx),
-            Task::DeleteChild(spi_in) => {
-                inform(sa, id, Asked::DeleteChild(spi_in), &delete::child_request(spi_in), cx);
-            }
-            Task::DeleteIke(notify) => inform(sa, id, Asked::DeleteIke, &delete::ike_request(notify), cx),
+        if start(sa, id, task, cx).is_err() {
+            sa.put_task_back(task);
         }
     }
 }
@@ -81,38 +101,64 @@ pub(crate) fn handle_timeout(sa: &mut IkeSa, cx: &mut Cx<'_>) -> Outcome {
     if sa.take_reauthentication(cx.now) { Outcome::Reauthenticate } else { Outcome::Done }
 }
 
-fn inform(sa: &mut IkeSa, id: u32, asked: Asked, payloads: &[Payload<'_>], cx: &mut Cx<'_>) {
-    let message = sa.channel.seal_request(ExchangeType::INFORMATIONAL, id, payloads, cx);
+/// Sends the request of a task, unless what it needs has yet to be computed.
+fn start(sa: &mut IkeSa, id: u32, task: Task, cx: &mut Cx<'_>) -> Result<(), Pending> {
+    let (asked, payloads) = match task {
+        Task::RekeyChild(spi_in) => return rekey_child::start(sa, id, Some(spi_in), cx),
+        Task::MakeChild => return rekey_child::start(sa, id, None, cx),
+        Task::RekeyIke => return rekey_ike::start(sa, id, cx),
+        Task::Liveness => (Asked::Liveness, liveness::request()),
+        Task::DeleteChild(spi_in) => (Asked::DeleteChild(spi_in), delete::child_request(spi_in)),
+        Task::DeleteIke(notify) => (Asked::DeleteIke, delete::ike_request(notify)),
+    };
+    let message = sa.channel.seal_request(ExchangeType::INFORMATIONAL, id, &payloads, cx);
     sa.send_request(id, asked, message, cx);
+    Ok(())
 }
 
-fn handle_response(
-    sa: &mut IkeSa,
-    message: &Message<'_>,
-    datagram: &[u8],
-    path: Path,
-    cx: &mut Cx<'_>,
-) -> Result<Outcome, Refusal> {
-    let exchange = sa.asked().map(Asked::exchange);
-    let ours = exchange == Some(message.header.exchange) && sa.requests.awaits(message.header.message_id);
-    if sa.is_ended() || !ours {
+/// The peer's last request, sent again.
+fn is_last_request(sa: &IkeSa, header: &Header) -> bool {
+    !header.flags.response && sa.responses.place(header.message_id) == Place::Last
+}
+
+/// Whether a message may be what it says: the answer to our request in flight, or the peer's next request.
+fn admit(sa: &IkeSa, header: &Header) -> Result<(), Refusal> {
+    let Header { message_id, exchange, flags, .. } = *header;
+    if flags.response {
+        let ours = sa.asked().map(Asked::exchange) == Some(exchange) && sa.requests.awaits(message_id);
+        return if ours && !sa.is_ended() { Ok(()) } else { Err(Refusal::MessageId) };
+    }
+    if sa.responses.place(message_id) != Place::Next {
         return Err(Refusal::MessageId);
     }
-    let part = sa.channel.open(message, datagram)?;
-    let Some(opened) = sa.channel.assemble(&message.header, part, cx.now)? else { return Ok(Outcome::Done) };
-    sa.heard_over(path, cx);
-    sa.take_proof(cx);
-    let taken = opened.payloads().and_then(|payloads| take_answer(sa, Select(&payloads), cx));
-    let outcome = taken.unwrap_or_else(|error| {
-        let stage = sa.requests.take().map_or(Stage::Informational, |in_flight| in_flight.task.stage());
-        sa.close(invalid(stage, error), cx);
-        Outcome::Done
-    });
+    let known = matches!(exchange, ExchangeType::INFORMATIONAL | ExchangeType::CREATE_CHILD_SA);
+    if known && !sa.is_ended() { Ok(()) } else { Err(Refusal::Unexpected) }
+}
+
+fn take(sa: &mut IkeSa, header: &Header, opened: Opened, cx: &mut Cx<'_>) -> Result<Outcome, Refusal> {
+    let taken = match opened.payloads() {
+        Err(error) => Err(Stop::Malformed(error)),
+        Ok(payloads) if header.flags.response => take_answer(sa, Select(&payloads), cx).map(Ok),
+        Ok(payloads) => answer(sa, header, Select(&payloads), cx),
+    };
+    let outcome = match taken {
+        Ok(outcome) => outcome?,
+        Err(Stop::Pending) => return Ok(Outcome::Pending(opened)),
+        Err(Stop::Malformed(error)) if header.flags.response => {
+            let stage = sa.requests.take().map_or(Stage::Informational, |in_flight| in_flight.task.stage());
+            sa.close(invalid(stage, error), cx);
+            Outcome::Done
+        }
+        Err(Stop::Malformed(error)) => {
+            refuse(sa, header.message_id, header.exchange, error, cx);
+            Outcome::Done
+        }
+    };
     send_next(sa, cx);
     Ok(outcome)
 }
 
-fn take_answer(sa: &mut IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Outcome, DecodeError> {
+fn take_answer(sa: &mut IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Outcome, Stop> {
     match sa.asked() {
         Some(Asked::Child(_)) => return rekey_child::take_answer(sa, payloads, cx).map(|()| Outcome::Done),
         Some(Asked::Ike(_)) => return rekey_ike::take_answer(sa, payloads, cx),
@@ -130,59 +176,20 @@ fn take_answer(sa: &mut IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Res
     Ok(Outcome::Done)
 }
 
-fn handle_request(
-    sa: &mut IkeSa,
-    message: &Message<'_>,
-    datagram: &[u8],
-    path: Path,
-    cx: &mut Cx<'_>,
-) -> Result<Outcome, Refusal> {
-    let id = message.header.message_id;
-    match sa.responses.place(id) {
-        Place::Outside => return Err(Refusal::MessageId),
-        Place::Last => {
-            // Its ICV is checked all the same: who cannot write a request shall not make us answer one.
-            if sa.channel.open(message, datagram)?.is_first() {
-                sa.resend_response(cx);
-            }
-            return Ok(Outcome::Done);
-        }
-        Place::Next => {}
-    }
-    let exchange = message.header.exchange;
-    let known = matches!(exchange, ExchangeType::INFORMATIONAL | ExchangeType::CREATE_CHILD_SA);
-    if sa.is_ended() || !known {
-        return Err(Refusal::Unexpected);
-    }
-    let part = sa.channel.open(message, datagram)?;
-    let Some(opened) = sa.channel.assemble(&message.header, part, cx.now)? else { return Ok(Outcome::Done) };
-    sa.heard_over(path, cx);
-    let answered = opened.payloads().and_then(|payloads| answer(sa, id, exchange, Select(&payloads), cx));
-    let outcome = match answered {
-        Ok(outcome) => outcome?,
-        Err(error) => {
-            refuse(sa, id, exchange, error, cx);
-            Outcome::Done
-        }
-    };
-    send_next(sa, cx);
-    Ok(outcome)
-}
-
 fn answer(
     sa: &mut IkeSa,
-    id: u32,
-    exchange: ExchangeType,
+    header: &Header,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Result<Outcome, Refusal>, DecodeError> {
+) -> Result<Result<Outcome, Refusal>, Stop> {
+    let id = header.message_id;
     // Which of two IKE SAs takes the old one's place is not clear yet: all but the end of this one can wait for the
     // retransmission.
     if sa.is_candidate() && !delete::is_of_ike(payloads) {
         return Ok(Err(Refusal::Unexpected));
     }
     sa.peer_has_answer(&delete::deleted_children(payloads), cx);
-    if exchange == ExchangeType::CREATE_CHILD_SA {
+    if header.exchange == ExchangeType::CREATE_CHILD_SA {
         return create_child::answer(sa, id, payloads, cx).map(Ok);
     }
     Ok(Ok(delete::answer(sa, id, payloads, cx)))

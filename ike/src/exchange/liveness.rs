@@ -3,6 +3,6 @@
 use crate::codec::payload::Payload;
 
 /// The payloads of the request.
-pub(super) const fn request() -> [Payload<'static>; 0] {
-    []
+pub(super) const fn request() -> Vec<Payload<'static>> {
+    Vec::new()
 }

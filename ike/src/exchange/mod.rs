@@ -16,6 +16,27 @@ mod rekey_ike;
 use crate::codec::DecodeError;
 use crate::codec::iana::{Group, NotifyType};
 use crate::codec::payload::notify::Notify;
+use crate::sa::compute::Pending;
+
+/// Why a step ends before it has changed anything.
+enum Stop {
+    /// The message cannot be read.
+    Malformed(DecodeError),
+    /// What it says takes a while to compute: it is to be taken again.
+    Pending,
+}
+
+impl From<DecodeError> for Stop {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl From<Pending> for Stop {
+    fn from(_: Pending) -> Self {
+        Self::Pending
+    }
+}
 
 /// The notify that answers an authentic request which cannot be read, and its data (RFC 7296 §2.5, §2.21).
 fn refusal_of(error: DecodeError) -> (NotifyType, Vec<u8>) {

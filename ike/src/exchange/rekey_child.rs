@@ -8,10 +8,11 @@
 //! When both ends rekey at once each has two new children, and the one with the lowest of the four nonces is deleted by
 //! the end that asked for it (§2.8.1). Until that is known both go on with the old one.
 
+use std::sync::Arc;
+
 use super::child::{self, Policy, Request};
 use super::create_child::{self, Refused};
-use super::{ends_sa, wanted_group};
-use crate::codec::DecodeError;
+use super::{Stop, ends_sa, wanted_group};
 use crate::codec::iana::{ExchangeType, NotifyType, ProtocolId};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -26,32 +27,50 @@ use crate::event::{EspKeys, Event};
 use crate::limits;
 use crate::sa::Cx;
 use crate::sa::child_sa::{ChildSa, Terms};
+use crate::sa::compute::Pending;
 use crate::sa::ike_sa::IkeSa;
 use crate::sa::negotiate::{Offer, Pfs};
-use crate::sa::task::{Again, Asked, ChildRequest, Rival, Task};
+use crate::sa::task::{Asked, ChildRequest, Rival, Task};
 use crate::suite::EspSuite;
 
-/// Sends HDR, SK {[N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr}. Nothing where the child is not there any more, or is there
-/// already.
-pub(super) fn ask(sa: &mut IkeSa, id: u32, old: Option<u32>, again: Again, cx: &mut Cx<'_>) {
-    let replaced = old.and_then(|spi_in| sa.children.get(spi_in)).filter(|child| child.is_live());
-    let (ts_local, ts_remote) = match (old, replaced) {
-        (Some(_), Some(child)) => (child.terms.ts_local.clone(), child.terms.ts_remote.clone()),
-        (None, _) if sa.children.live().is_none() => {
-            (sa.peer.config.ts_local.clone(), sa.peer.config.ts_remote.clone())
-        }
-        _ => return,
+/// Asks for a child once the secret of the key exchange is there. Nothing where the child to be replaced is not there
+/// any more, or where there is one already.
+pub(super) fn start(sa: &mut IkeSa, id: u32, old: Option<u32>, cx: &mut Cx<'_>) -> Result<(), Pending> {
+    let wanted = match old {
+        Some(old) => sa.children.get(old).is_some_and(ChildSa::is_live),
+        None => sa.children.live().is_none(),
     };
+    if wanted {
+        let group = preferred(sa).first().and_then(|suite| suite.group);
+        let dh = group.map_or(Ok(None), |group| sa.take_secret(group, cx))?;
+        ask(sa, id, old, (dh, 0), cx);
+    }
+    Ok(())
+}
+
+/// Sends HDR, SK {[N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr}, after as many answers that wanted another group.
+fn ask(
+    sa: &mut IkeSa,
+    id: u32,
+    old: Option<u32>,
+    (dh, rounds): (Option<Arc<DhSecret>>, u32),
+    cx: &mut Cx<'_>,
+) {
+    let child = old.and_then(|spi_in| sa.children.get(spi_in)).map(|child| &child.terms);
+    let policy = child.map_or(Policy::of(&sa.peer.config), |terms| Policy {
+        ts_local: &terms.ts_local,
+        ts_remote: &terms.ts_remote,
+    });
+    let (ts_local, ts_remote) = (policy.ts_local.to_vec(), policy.ts_remote.to_vec());
     let suites = preferred(sa);
     let spi_in = cx.esp_spi();
-    let group = again.group.or_else(|| suites.first().and_then(|suite| suite.group));
     let request = ChildRequest {
         old,
         spi_in,
         offer: Offer::esp(&suites, spi_in, Pfs::Suites),
         nonce: cx.request_nonce(),
-        dh: group.and_then(|group| DhSecret::generate(group, cx.random)),
-        rounds: again.rounds,
+        dh,
+        rounds,
         rival: None,
     };
     let old_spi = old.map(u32::to_be_bytes);
@@ -67,14 +86,10 @@ pub(super) fn ask(sa: &mut IkeSa, id: u32, old: Option<u32>, again: Again, cx: &
 }
 
 /// Takes the answer to our request.
-pub(super) fn take_answer(
-    sa: &mut IkeSa,
-    payloads: Select<'_, '_>,
-    cx: &mut Cx<'_>,
-) -> Result<(), DecodeError> {
+pub(super) fn take_answer(sa: &mut IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<(), Stop> {
     let agreed = match payloads.error() {
-        Some(notify) => Err(Refusal::Notify(notify)),
-        None => agree(sa, payloads)?.map_err(Refusal::Useless),
+        Some(notify) => Err(Refusal::Notify(notify, other_secret(sa, notify, cx)?)),
+        None => agree(sa, payloads, cx)?.map_err(Refusal::Useless),
     };
     let Some(Asked::Child(request)) = sa.requests.take().map(|in_flight| in_flight.task) else {
         return Ok(());
@@ -82,7 +97,7 @@ pub(super) fn take_answer(
     match agreed {
         Ok(_) if !sa.is_up() => cx.esp_spis.release(request.spi_in),
         Ok(agreed) => conclude(sa, *request, agreed, cx),
-        Err(Refusal::Notify(notify)) => refused(sa, &request, notify, cx),
+        Err(Refusal::Notify(notify, secret)) => refused(sa, &request, (notify, secret), cx),
         Err(Refusal::Useless(reason)) => {
             // The peer has made a child: it is told to forget it.
             sa.push_task(Task::DeleteChild(request.spi_in));
@@ -99,7 +114,7 @@ pub(super) fn answer(
     rekey: &Notify<'_>,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Result<(), Refused>, DecodeError> {
+) -> Result<Result<(), Refused>, Stop> {
     let spi = <[u8; 4]>::try_from(rekey.spi).ok().filter(|_| rekey.protocol == ProtocolId::ESP);
     let Some(spi) = spi else {
         return Ok(Err(Refused::new(NotifyType::CHILD_SA_NOT_FOUND)));
@@ -135,8 +150,8 @@ pub(super) fn contend(sa: &mut IkeSa, rival: Rival<u32>) {
 
 /// Why there is no child.
 enum Refusal<'n, 'p> {
-    /// The peer says so.
-    Notify(&'n Notify<'p>),
+    /// The peer says so; with a secret of the group that it wants instead.
+    Notify(&'n Notify<'p>, Option<Arc<DhSecret>>),
     /// Its answer is none to our request.
     Useless(Failure),
 }
@@ -150,7 +165,7 @@ struct Agreed {
 }
 
 /// Reads HDR, SK {SA, Nr, [KEr], TSi, TSr}. Nothing changes.
-fn agree(sa: &IkeSa, payloads: Select<'_, '_>) -> Result<Result<Agreed, Failure>, DecodeError> {
+fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result<Agreed, Failure>, Stop> {
     let (Some(answer), Some(nonce), ke) =
         (Request::find(payloads)?, payloads.single_nonce()?, payloads.single_ke()?)
     else {
@@ -171,19 +186,20 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>) -> Result<Result<Agreed, Failure>
     if old.is_some() && !policy.is_covered_by(&terms.ts_local, &terms.ts_remote) {
         return Ok(Err(child::refused_selectors(policy, &terms.ts_local, &terms.ts_remote)));
     }
-    let shared = match (terms.suite.group, &request.dh, ke) {
+    let exchanged = match (terms.suite.group, &request.dh, ke) {
         (None, ..) => None,
         (Some(group), Some(dh), Some(ke)) if dh.group() == group && ke.group == group => {
-            match dh.agree(ke.public) {
-                Ok(shared) => Some(shared),
-                Err(_) => return Ok(Err(Failure::PublicValue { group })),
+            let exchanged = cx.agree(dh, ke.public)?;
+            if exchanged.shared.is_err() {
+                return Ok(Err(Failure::PublicValue { group }));
             }
+            Some(exchanged)
         }
         _ => return Ok(Err(invalid("KEr is not of the group that was asked for"))),
     };
     let Some(prf) = Prf::new(sa.suite.prf) else { return Ok(Err(Failure::NoSuite { what: Sa::Child })) };
-    let (outbound, inbound) =
-        child_keymat(prf, &sa.sk_d, shared.as_ref(), &request.nonce, nonce.0, &terms.suite);
+    let shared = exchanged.as_ref().and_then(|exchanged| exchanged.shared.as_ref().ok());
+    let (outbound, inbound) = child_keymat(prf, &sa.sk_d, shared, &request.nonce, nonce.0, &terms.suite);
     Ok(Ok(Agreed { terms, keys: (inbound, outbound), nonce_r: nonce.0.to_vec() }))
 }
 
@@ -208,8 +224,21 @@ fn conclude(sa: &mut IkeSa, request: ChildRequest, agreed: Agreed, cx: &mut Cx<'
     }
 }
 
+/// A secret of the group that the peer wants instead of ours, if we offered it and have not been sent round too often.
+fn other_secret(sa: &IkeSa, notify: &Notify<'_>, cx: &mut Cx<'_>) -> Result<Option<Arc<DhSecret>>, Pending> {
+    let Some(Asked::Child(request)) = sa.asked() else { return Ok(None) };
+    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
+    let again = notify.kind == NotifyType::INVALID_KE_PAYLOAD && request.rounds < limits::INIT_ROUNDS;
+    wanted.filter(|_| again).map_or(Ok(None), |group| cx.generate(group))
+}
+
 /// The peer refuses (RFC 7296 §2.25).
-fn refused(sa: &mut IkeSa, request: &ChildRequest, notify: &Notify<'_>, cx: &mut Cx<'_>) {
+fn refused(
+    sa: &mut IkeSa,
+    request: &ChildRequest,
+    (notify, secret): (&Notify<'_>, Option<Arc<DhSecret>>),
+    cx: &mut Cx<'_>,
+) {
     let ChildRequest { old, spi_in, rounds, .. } = *request;
     if ends_sa(notify.kind) {
         cx.esp_spis.release(spi_in);
@@ -223,12 +252,11 @@ fn refused(sa: &mut IkeSa, request: &ChildRequest, notify: &Notify<'_>, cx: &mut
         sa.note_childless(Failure::PeerDeleted { what: Sa::Child }, cx);
         return;
     }
-    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
-    match (notify.kind, wanted) {
-        (NotifyType::INVALID_KE_PAYLOAD, Some(group)) if rounds < limits::INIT_ROUNDS => {
+    match (notify.kind, secret) {
+        (NotifyType::INVALID_KE_PAYLOAD, Some(secret)) => {
             cx.esp_spis.release(spi_in);
             if let Some(id) = sa.requests.free() {
-                ask(sa, id, old, Again { group: Some(group), rounds: rounds.saturating_add(1) }, cx);
+                ask(sa, id, old, (Some(secret), rounds.saturating_add(1)), cx);
             }
         }
         (NotifyType::TEMPORARY_FAILURE, _) => {

@@ -4,10 +4,11 @@
 //! When both ends rekey at once each has two new IKE SAs, and the one with the lowest of the four nonces is deleted by
 //! the end that asked for it (§2.8.1). Until that is known the peer's is a candidate, and the children stay.
 
+use std::sync::Arc;
+
 use super::create_child::{Refused, exchange_keys};
 use super::established::Outcome;
-use super::{ends_sa, wanted_group};
-use crate::codec::DecodeError;
+use super::{Stop, ends_sa, wanted_group};
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -15,7 +16,8 @@ use crate::codec::payload::nonce::Nonce;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::sa::SecurityAssociation;
 use crate::codec::payload::select::Select;
-use crate::crypto::dh::{DhSecret, SharedSecret};
+use crate::crypto::dh::DhSecret;
+use crate::crypto::job::Exchanged;
 use crate::crypto::keymat::{IkeKeys, SkeySeed};
 use crate::crypto::prf::Prf;
 use crate::error::{Failure, Sa, Side, Stage};
@@ -23,20 +25,27 @@ use crate::event::Event;
 use crate::limits;
 use crate::sa::Cx;
 use crate::sa::channel::Channel;
+use crate::sa::compute::Pending;
 use crate::sa::ike_sa::{IkeSa, Seed};
 use crate::sa::negotiate::{self, Offer, choose_ike};
-use crate::sa::task::{Again, Asked, IkeRequest, Rival};
+use crate::sa::task::{Asked, IkeRequest, Rival};
 use crate::suite::IkeSuite;
 
-/// Sends HDR, SK {SA, Ni, KEi}.
-pub(super) fn ask(sa: &mut IkeSa, id: u32, again: Again, cx: &mut Cx<'_>) {
+/// Asks for an IKE SA once the secret of the key exchange is there.
+pub(super) fn start(sa: &mut IkeSa, id: u32, cx: &mut Cx<'_>) -> Result<(), Pending> {
+    let group = sa.peer.config.ike_suites.first().map(|suite| suite.group);
+    if let Some(dh) = group.map_or(Ok(None), |group| sa.take_secret(group, cx))? {
+        ask(sa, id, (dh, 0), cx);
+    }
+    Ok(())
+}
+
+/// Sends HDR, SK {SA, Ni, KEi}, after as many answers that wanted another group.
+fn ask(sa: &mut IkeSa, id: u32, (dh, rounds): (Arc<DhSecret>, u32), cx: &mut Cx<'_>) {
     let suites = &sa.peer.config.ike_suites;
-    let group = again.group.or_else(|| suites.first().map(|suite| suite.group));
-    let Some(dh) = group.and_then(|group| DhSecret::generate(group, cx.random)) else { return };
     let spi_i = cx.ike_spi();
     let offer = Offer::ike(suites, &spi_i.to_be_bytes());
-    let request =
-        IkeRequest { spi_i, offer, nonce: cx.request_nonce(), dh, rounds: again.rounds, rival: None };
+    let request = IkeRequest { spi_i, offer, nonce: cx.request_nonce(), dh, rounds, rival: None };
     let payloads = [
         Payload::Sa(request.offer.security_association()),
         Payload::Nonce(Nonce(&request.nonce)),
@@ -51,17 +60,17 @@ pub(super) fn take_answer(
     sa: &mut IkeSa,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Outcome, DecodeError> {
+) -> Result<Outcome, Stop> {
     let agreed = match payloads.error() {
-        Some(notify) => Err(Refusal::Notify(notify)),
-        None => agree(sa, payloads)?.map_err(Refusal::Useless),
+        Some(notify) => Err(Refusal::Notify(notify, other_secret(sa, notify, cx)?)),
+        None => agree(sa, payloads, cx)?.map_err(Refusal::Useless),
     };
     let Some(Asked::Ike(request)) = sa.requests.take().map(|in_flight| in_flight.task) else {
         return Ok(Outcome::Done);
     };
     Ok(match agreed {
         Ok(agreed) => conclude(sa, *request, agreed, cx),
-        Err(Refusal::Notify(notify)) => refused(sa, *request, notify, cx),
+        Err(Refusal::Notify(notify, secret)) => refused(sa, *request, (notify, secret), cx),
         Err(Refusal::Useless(reason)) => fail(sa, request.rival, reason, cx),
     })
 }
@@ -72,7 +81,7 @@ pub(super) fn answer(
     id: u32,
     payloads: Select<'_, '_>,
     cx: &mut Cx<'_>,
-) -> Result<Result<Outcome, Refused>, DecodeError> {
+) -> Result<Result<Outcome, Refused>, Stop> {
     let (Some(offer), Some(nonce)) = (payloads.single_sa()?, payloads.single_nonce()?) else {
         return Ok(Err(Refused::new(NotifyType::INVALID_SYNTAX)));
     };
@@ -81,7 +90,7 @@ pub(super) fn answer(
     let Some(chosen) = choose_ike(&peer.config.ike_suites, offer, IKE_SPI_LEN) else {
         return Ok(Err(refused()));
     };
-    let (dh, shared) = match exchange_keys(Some(chosen.suite.group), payloads.single_ke()?, cx) {
+    let exchanged = match exchange_keys(Some(chosen.suite.group), payloads.single_ke()?, cx)? {
         Ok(Some(exchanged)) => exchanged,
         Ok(None) => return Ok(Err(refused())),
         Err(refused) => return Ok(Err(refused)),
@@ -89,9 +98,10 @@ pub(super) fn answer(
     let (Some(spi_i), Some(new_prf)) = (chosen.spi.first_chunk(), Prf::new(chosen.suite.prf)) else {
         return Ok(Err(refused()));
     };
+    let dh = exchanged.secret.clone();
     let spis = (u64::from_be_bytes(*spi_i), cx.ike_spi());
     let nonce_r = cx.nonce(nonce.0.len(), new_prf);
-    let made = Made { suite: chosen.suite, spis, nonces: (nonce.0.to_vec(), nonce_r.clone()), shared };
+    let made = Made { suite: chosen.suite, spis, nonces: (nonce.0.to_vec(), nonce_r.clone()), exchanged };
     let Some(mut successor) = made.into_sa(sa, false, cx) else { return Ok(Err(refused())) };
     let payloads = [
         Payload::Sa(chosen.reply(&spis.1.to_be_bytes())),
@@ -113,8 +123,8 @@ pub(super) fn answer(
 
 /// Why there is no new IKE SA.
 enum Refusal<'n, 'p> {
-    /// The peer says so.
-    Notify(&'n Notify<'p>),
+    /// The peer says so; with a secret of the group that it wants instead.
+    Notify(&'n Notify<'p>, Option<Arc<DhSecret>>),
     /// Its answer is none to our request.
     Useless(Failure),
 }
@@ -126,14 +136,15 @@ struct Made {
     spis: (u64, u64),
     /// Initiator's, responder's.
     nonces: (Vec<u8>, Vec<u8>),
-    shared: SharedSecret,
+    exchanged: Arc<Exchanged>,
 }
 
 impl Made {
     /// The IKE SA, without children.
     fn into_sa(self, old: &IkeSa, original_initiator: bool, cx: &mut Cx<'_>) -> Option<Box<IkeSa>> {
-        let Self { suite, spis, nonces, shared } = self;
-        let skeyseed = SkeySeed::rekey(Prf::new(old.suite.prf)?, &old.sk_d, &nonces.0, &nonces.1, &shared);
+        let Self { suite, spis, nonces, exchanged } = self;
+        let (prf, shared) = (Prf::new(old.suite.prf)?, exchanged.shared.as_ref().ok()?);
+        let skeyseed = SkeySeed::rekey(prf, &old.sk_d, &nonces.0, &nonces.1, shared);
         let keys = IkeKeys::derive(&suite, &skeyseed, &nonces.0, &nonces.1, spis.0, spis.1)?;
         let fragments = old.channel.fragments();
         let channel = Channel::new(spis, original_initiator, fragments, &suite, &keys)?;
@@ -153,7 +164,7 @@ impl Made {
 }
 
 /// Reads HDR, SK {SA, Nr, KEr}. Nothing changes.
-fn agree(sa: &IkeSa, payloads: Select<'_, '_>) -> Result<Result<Made, Failure>, DecodeError> {
+fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result<Made, Failure>, Stop> {
     let (Some(answer), Some(nonce), Some(ke)) =
         (payloads.single_sa()?, payloads.single_nonce()?, payloads.single_ke()?)
     else {
@@ -167,12 +178,13 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>) -> Result<Result<Made, Failure>, 
     let Some(spi_r) = chosen.spi.first_chunk().filter(|_| ke.group == group) else {
         return Ok(Err(invalid("KEr is not of the group that was asked for")));
     };
-    let Ok(shared) = request.dh.agree(ke.public) else {
+    let exchanged = cx.agree(&request.dh, ke.public)?;
+    if exchanged.shared.is_err() {
         return Ok(Err(Failure::PublicValue { group }));
-    };
+    }
     let spis = (request.spi_i, u64::from_be_bytes(*spi_r));
     let nonces = (request.nonce.clone(), nonce.0.to_vec());
-    Ok(Ok(Made { suite: chosen.suite, spis, nonces, shared }))
+    Ok(Ok(Made { suite: chosen.suite, spis, nonces, exchanged }))
 }
 
 /// The new IKE SA is there: it takes the old one's place, or gives way to the peer's.
@@ -191,19 +203,29 @@ fn conclude(sa: &mut IkeSa, request: IkeRequest, made: Made, cx: &mut Cx<'_>) ->
     Outcome::Kept(successor)
 }
 
+/// A secret of the group that the peer wants instead of ours, if we offered it and have not been sent round too often.
+fn other_secret(sa: &IkeSa, notify: &Notify<'_>, cx: &mut Cx<'_>) -> Result<Option<Arc<DhSecret>>, Pending> {
+    let Some(Asked::Ike(request)) = sa.asked() else { return Ok(None) };
+    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
+    let again = notify.kind == NotifyType::INVALID_KE_PAYLOAD && request.rounds < limits::INIT_ROUNDS;
+    wanted.filter(|_| again).map_or(Ok(None), |group| cx.generate(group))
+}
+
 /// The peer refuses (RFC 7296 §2.25).
-fn refused(sa: &mut IkeSa, request: IkeRequest, notify: &Notify<'_>, cx: &mut Cx<'_>) -> Outcome {
+fn refused(
+    sa: &mut IkeSa,
+    request: IkeRequest,
+    (notify, secret): (&Notify<'_>, Option<Arc<DhSecret>>),
+    cx: &mut Cx<'_>,
+) -> Outcome {
     if ends_sa(notify.kind) {
         sa.end(Failure::Refused { exchange: Stage::CreateChild, notify: notify.kind }, cx);
         return Outcome::Done;
     }
-    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
-    match (notify.kind, wanted) {
-        (NotifyType::INVALID_KE_PAYLOAD, Some(group))
-            if request.rounds < limits::INIT_ROUNDS && request.rival.is_none() && sa.is_up() =>
-        {
+    match (notify.kind, secret) {
+        (NotifyType::INVALID_KE_PAYLOAD, Some(secret)) if request.rival.is_none() && sa.is_up() => {
             if let Some(id) = sa.requests.free() {
-                ask(sa, id, Again { group: Some(group), rounds: request.rounds.saturating_add(1) }, cx);
+                ask(sa, id, (secret, request.rounds.saturating_add(1)), cx);
             }
             Outcome::Done
         }

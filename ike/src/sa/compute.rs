@@ -29,6 +29,10 @@ impl Compute {
         self.hands_out = hands_out;
     }
 
+    pub(super) const fn hands_out(&self) -> bool {
+        self.hands_out
+    }
+
     /// A step begins that knows these values.
     pub(crate) fn begin(&mut self, known: Vec<Value>) {
         self.known = known;
@@ -87,6 +91,14 @@ impl Compute {
             return self.wait_for(Work::Agree { secret: secret.clone(), peer: peer.to_vec() });
         }
         Ok(Arc::new(Exchanged::new(secret.clone(), peer)))
+    }
+
+    /// The secret that the present step knows.
+    pub(crate) fn generated(&self) -> Option<Arc<DhSecret>> {
+        self.known.iter().find_map(|value| match value {
+            Value::Generated(secret) => Some(secret.clone()),
+            Value::Exchanged(_) => None,
+        })
     }
 
     fn find(&self, is_it: impl Fn(&Exchanged) -> bool) -> Option<Arc<Exchanged>> {

@@ -12,16 +12,18 @@ use std::sync::Arc;
 use super::channel::Channel;
 use super::child_sa::{ChildSa, Terms};
 use super::children::Children;
+use super::compute::Pending;
 use super::lifetime::{Lifetime, Margin};
 use super::message_id::{InFlight, Requests, Responses};
 use super::retransmit::BackOff;
 use super::sealed::Sealed;
-use super::task::{Asked, ChildRequest, IkeRequest, Task};
+use super::task::{Asked, ChildRequest, IkeRequest, Secret, Task};
 use super::{Cx, Path, Peer};
 use crate::Time;
-use crate::codec::iana::{ExchangeType, NotifyType};
+use crate::codec::iana::{ExchangeType, Group, NotifyType};
 use crate::codec::payload::Payload;
 use crate::config::{Encapsulation, Mode};
+use crate::crypto::dh::DhSecret;
 use crate::crypto::keymat::SkD;
 use crate::error::Failure;
 use crate::event::{EspKeys, Event, Install, Nat};
@@ -42,6 +44,8 @@ pub(crate) struct IkeSa {
     /// Whether the peer's own rekeys of a child have a KE payload; `None` until it has made one.
     pub(crate) peer_has_pfs: Option<bool>,
     pub(super) tasks: VecDeque<Task>,
+    /// Of the next task that exchanges keys.
+    secret: Secret,
     pub(super) state: State,
     /// The peer has yet to show that it has our IKE_AUTH response; another SA carries the packets until then.
     unproven: bool,
@@ -107,6 +111,7 @@ impl IkeSa {
             children: Children::default(),
             peer_has_pfs: None,
             tasks: VecDeque::new(),
+            secret: Secret::Idle,
             state: State::Up,
             unproven: false,
             born,
@@ -226,13 +231,52 @@ impl IkeSa {
         }
     }
 
-    /// The task whose turn it is: the window is free and something waits.
+    /// The task whose turn it is: the window is free and something waits. What waits for a secret lets others pass.
     pub(crate) fn take_task(&mut self) -> Option<(u32, Task)> {
         if matches!(self.state, State::Lingering { .. } | State::Gone) {
             return None;
         }
         let id = self.requests.free()?;
-        self.tasks.pop_front().map(|task| (id, task))
+        let lacks_secret = matches!(self.secret, Secret::Wanted(_) | Secret::UnderWay);
+        let turn = self.tasks.iter().position(|task| !(lacks_secret && task.exchanges_keys()))?;
+        self.tasks.remove(turn).map(|task| (id, task))
+    }
+
+    /// The task could not be done yet: it is the first to be taken again.
+    pub(crate) fn put_task_back(&mut self, task: Task) {
+        self.tasks.push_front(task);
+    }
+
+    /// A secret for a request of ours. `None`: not a group that we have. Where jobs are handed out it is asked for, see
+    /// [`Self::wanted_secret`].
+    pub(crate) fn take_secret(
+        &mut self,
+        group: Group,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<Arc<DhSecret>>, Pending> {
+        match mem::take(&mut self.secret) {
+            Secret::Ready(secret) if secret.group() == group => return Ok(Some(secret)),
+            Secret::UnderWay => self.secret = Secret::UnderWay,
+            Secret::Ready(_) | Secret::Wanted(_) | Secret::Idle => {
+                if !cx.compute.hands_out() || !DhSecret::supports(group) {
+                    return cx.generate(group);
+                }
+                self.secret = Secret::Wanted(group);
+            }
+        }
+        Err(Pending)
+    }
+
+    /// The group of a secret that is to be computed; it counts as being computed from here on.
+    pub(crate) fn wanted_secret(&mut self) -> Option<Group> {
+        let Secret::Wanted(group) = self.secret else { return None };
+        self.secret = Secret::UnderWay;
+        Some(group)
+    }
+
+    /// The secret is computed.
+    pub(crate) fn has_secret(&mut self, secret: Arc<DhSecret>) {
+        self.secret = Secret::Ready(secret);
     }
 
     /// Sends a request that is sealed; `id` is the one that [`Self::take_task`] gave.

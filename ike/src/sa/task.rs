@@ -1,5 +1,7 @@
 //! What an IKE SA wants to ask of its peer, and what it remembers of a request until the answer is there.
 
+use std::sync::Arc;
+
 use crate::codec::iana::{ExchangeType, Group, NotifyType};
 use crate::crypto::dh::DhSecret;
 use crate::error::Stage;
@@ -45,7 +47,7 @@ pub(crate) struct ChildRequest {
     pub(crate) spi_in: u32,
     pub(crate) offer: Offer<EspSuite>,
     pub(crate) nonce: Vec<u8>,
-    pub(crate) dh: Option<DhSecret>,
+    pub(crate) dh: Option<Arc<DhSecret>>,
     /// INVALID_KE_PAYLOAD answers that were followed.
     pub(crate) rounds: u32,
     /// The child that the peer made meanwhile for the same purpose.
@@ -58,7 +60,7 @@ pub(crate) struct IkeRequest {
     pub(crate) spi_i: u64,
     pub(crate) offer: Offer<IkeSuite>,
     pub(crate) nonce: Vec<u8>,
-    pub(crate) dh: DhSecret,
+    pub(crate) dh: Arc<DhSecret>,
     /// INVALID_KE_PAYLOAD answers that were followed.
     pub(crate) rounds: u32,
     /// The IKE SA that the peer made meanwhile for the same purpose.
@@ -81,13 +83,28 @@ impl<Spi> Rival<Spi> {
     }
 }
 
-/// What to ask for again.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Again {
-    /// The group of the KE payload; `None`: that of the preferred suite.
-    pub(crate) group: Option<Group>,
-    /// INVALID_KE_PAYLOAD answers that were followed.
-    pub(crate) rounds: u32,
+/// The secret of our next key exchange with the peer.
+#[derive(Default)]
+pub(super) enum Secret {
+    /// Nobody asks for it.
+    #[default]
+    Idle,
+    /// It is to be computed.
+    Wanted(Group),
+    /// It is being computed.
+    UnderWay,
+    /// It is there.
+    Ready(Arc<DhSecret>),
+}
+
+impl Task {
+    /// Whether it may need a secret.
+    pub(super) const fn exchanges_keys(self) -> bool {
+        match self {
+            Self::RekeyChild(_) | Self::MakeChild | Self::RekeyIke => true,
+            Self::Liveness | Self::DeleteChild(_) | Self::DeleteIke(_) => false,
+        }
+    }
 }
 
 impl Asked {
