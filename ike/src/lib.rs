@@ -17,7 +17,7 @@ pub mod limits;
 mod sa;
 pub mod suite;
 mod time;
-mod timer;
+pub mod timer;
 
 pub use endpoint::{Counters, Endpoint};
 pub use event::{Done, Event, Install, Job, Output, Transmit};

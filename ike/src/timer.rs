@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Time;
 
 /// The deadlines of many things, each named by a key.
-#[derive(Debug)]
-pub(crate) struct Timers<K> {
+#[derive(Debug, Default)]
+pub struct Timers<K> {
     order: BTreeSet<(Time, K)>,
     at: BTreeMap<K, Time>,
 }
 
 impl<K: Copy + Ord> Timers<K> {
-    pub(crate) const fn new() -> Self {
+    /// No deadlines.
+    pub const fn new() -> Self {
         Self { order: BTreeSet::new(), at: BTreeMap::new() }
     }
 
     /// Sets the key's only deadline; `None` takes it away.
-    pub(crate) fn set(&mut self, key: K, at: Option<Time>) {
+    pub fn set(&mut self, key: K, at: Option<Time>) {
         let before = match at {
             Some(at) => self.at.insert(key, at),
             None => self.at.remove(&key),
@@ -34,7 +35,7 @@ impl<K: Copy + Ord> Timers<K> {
     }
 
     /// Takes a key whose deadline has come, the earliest first.
-    pub(crate) fn take_due(&mut self, now: Time) -> Option<K> {
+    pub fn take_due(&mut self, now: Time) -> Option<K> {
         let &(at, key) = self.order.first()?;
         if at > now {
             return None;
@@ -44,7 +45,7 @@ impl<K: Copy + Ord> Timers<K> {
     }
 
     /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<Time> {
+    pub fn next(&self) -> Option<Time> {
         self.order.first().map(|&(at, _)| at)
     }
 }

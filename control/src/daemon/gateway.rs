@@ -1,27 +1,29 @@
 //! The tunnels of a gateway with their devices, SAs and routes: what the daemon's loop changes.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
+use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
-use super::record::{Device, Record};
+use super::record::{Device, Record, names};
 use super::rekey::Waiters;
 use crate::config::Config;
-use crate::config::model::{Connection, Tunnel as TunnelConfig};
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::DataPlane;
 use crate::routes::Table;
 use crate::routes::netlink::Netlink;
 use crate::routes::plan::{Refused, Wanted};
-use crate::tunnels::{Action, Admin, Phase};
+use crate::tunnels::{Action, Admin, Phase, Tunnel};
 
 /// The tunnels of a gateway. Its other parts: [`super::provision`], [`super::routing`], [`super::outlet`].
 pub(super) struct Gateway {
     pub(super) config: Config,
     pub(super) records: BTreeMap<PeerId, Record>,
+    /// When each tunnel wants to be asked what is due.
+    agenda: Timers<PeerId>,
     /// The tunnel that carries each connection's traffic.
     pub(super) active: BTreeMap<String, PeerId>,
     /// Prefixes that may not be routed, and why.
@@ -48,6 +50,7 @@ impl Gateway {
         Self {
             config: Config::default(),
             records: BTreeMap::new(),
+            agenda: Timers::new(),
             active: BTreeMap::new(),
             refused: Vec::new(),
             installed: BTreeMap::new(),
@@ -66,34 +69,35 @@ impl Gateway {
     pub(super) async fn configure(&mut self, driver: &mut IkeDriver, config: Config) -> Difference {
         let now = driver.now();
         let moved = self.config.gateway.local != config.gateway.local;
-        let stays = |record: &Record| {
-            !moved && config.tunnels().any(|(c, t)| same_name(record, c, t) && record.is(c, t))
-        };
+        let described: HashMap<_, _> = config.tunnels().map(|(c, t)| (names(c, t), (c, t))).collect();
+        let stays =
+            |record: &Record| !moved && described.get(&record.names()).is_some_and(|(c, t)| record.is(c, t));
         let gone: Vec<PeerId> = self.records.values().filter(|r| !stays(r)).map(|r| r.id).collect();
         let mut difference = Difference { removed: gone.len(), ..Difference::default() };
-        let mut history = BTreeMap::new();
+        let mut history = Vec::new();
         for id in gone {
             driver.endpoint().remove_peer(now, id);
             // The Deletes leave and the traffic moves before the device goes.
             driver.drain(self).await;
             self.route().await;
-            if let Some(record) = self.remove(id).await {
-                history.insert((record.connection.name.clone(), record.tunnel.name.clone()), record);
-            }
+            history.extend(self.remove(id).await);
         }
-        for (connection, tunnel) in config.tunnels() {
-            if self.records.values().any(|record| same_name(record, connection, tunnel)) {
-                difference.kept += 1;
-                continue;
-            }
-            difference.added += 1;
+        let history: HashMap<_, &Record> = history.iter().map(|record| (record.names(), record)).collect();
+        let kept: HashSet<_> = self.records.values().map(Record::names).collect();
+        difference.kept = kept.len();
+        let mut added = Vec::new();
+        for (connection, tunnel) in config.tunnels().filter(|(c, t)| !kept.contains(&names(c, t))) {
             self.next_id += 1;
-            let id = PeerId(self.next_id);
-            let mut record = Record::new(id, connection, tunnel, now);
-            if let Some(before) = history.get(&(connection.name.clone(), tunnel.name.clone())) {
+            let mut record = Record::new(PeerId(self.next_id), connection, tunnel, now);
+            if let Some(before) = history.get(&record.names()) {
                 record.continues(before);
             }
-            self.records.insert(id, record);
+            added.push(record);
+        }
+        difference.added = added.len();
+        for record in added {
+            self.agenda.set(record.id, record.state.next());
+            self.records.insert(record.id, record);
         }
         self.config = config;
         self.unsettled = true;
@@ -107,9 +111,8 @@ impl Gateway {
             driver.tick();
             driver.drain(self).await;
             let now = driver.now();
-            for record in self.records.values_mut() {
-                let due = record.state.poll(now);
-                self.orders.extend(due.into_iter().map(|action| (record.id, action)));
+            while let Some(id) = self.agenda.take_due(now) {
+                self.ask(id, |state| state.poll(now));
             }
             let orders = core::mem::take(&mut self.orders);
             if orders.is_empty() {
@@ -126,8 +129,8 @@ impl Gateway {
     /// Takes the operator's word on a tunnel.
     pub(super) fn set_admin(&mut self, driver: &mut IkeDriver, id: PeerId, admin: Admin) {
         let now = driver.now();
+        let actions = self.change(id, |state| state.set_admin(now, admin)).unwrap_or_default();
         let Some(record) = self.records.get_mut(&id) else { return };
-        let actions = record.state.set_admin(now, admin);
         if record.state.phase() == Phase::AdminDown {
             // The endpoint answers a peer that it knows: one that is taken down must be forgotten.
             driver.endpoint().remove_peer(now, id);
@@ -141,10 +144,9 @@ impl Gateway {
 
     /// An outbound SA has used three quarters of what it may carry: it is rekeyed.
     pub(super) fn outbound_nears_end(&mut self, id: PeerId, spi: u32, now: Time) {
-        let Some(record) = self.records.get_mut(&id).filter(|record| record.sends_with(spi)) else { return };
+        let Some(record) = self.records.get(&id).filter(|record| record.sends_with(spi)) else { return };
         record.span().in_scope(|| info!("the outbound SA has used three quarters of its lifetime: rekeying"));
-        let actions = record.state.rekey_child(now);
-        self.orders.extend(actions.into_iter().map(|action| (id, action)));
+        self.ask(id, |state| state.rekey_child(now));
     }
 
     /// An outbound SA sends nothing more, and no rekey came to pass: the tunnel is built anew.
@@ -177,8 +179,7 @@ impl Gateway {
                 arrived.push((id, age));
             }
             if record.inbound_nears_end() {
-                let actions = record.state.rekey_child(now);
-                self.orders.extend(actions.into_iter().map(|action| (id, action)));
+                self.ask(id, |state| state.rekey_child(now));
             }
         }
         arrived
@@ -205,19 +206,31 @@ impl Gateway {
 
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
-        let tunnels = self.records.values().filter_map(|record| record.state.next());
-        tunnels.chain(self.waiters.next()).min()
+        self.agenda.next().into_iter().chain(self.waiters.next()).min()
+    }
+
+    /// Changes a tunnel's state, and notes when it wants to be asked what is due.
+    pub(super) fn change<T>(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> T) -> Option<T> {
+        let record = self.records.get_mut(&id)?;
+        let result = change(&mut record.state);
+        self.agenda.set(id, record.state.next());
+        Some(result)
+    }
+
+    /// Changes a tunnel's state, and notes what it wants of the endpoint.
+    fn ask(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> Vec<Action>) {
+        let actions = self.change(id, change).unwrap_or_default();
+        self.orders.extend(actions.into_iter().map(|action| (id, action)));
     }
 
     fn renew(&mut self, id: PeerId, now: Time) {
-        let Some(record) = self.records.get_mut(&id) else { return };
-        let actions = record.state.renew(now);
-        self.orders.extend(actions.into_iter().map(|action| (id, action)));
+        self.ask(id, |state| state.renew(now));
         self.unsettled = true;
     }
 
     async fn remove(&mut self, id: PeerId) -> Option<Record> {
         let record = self.records.remove(&id)?;
+        self.agenda.set(id, None);
         self.active.retain(|_, active| *active != id);
         if let Err(error) = self.data.remove_tunnel(id).await
             && record.device == Device::Ready
@@ -250,9 +263,4 @@ pub(super) struct Difference {
     pub(super) removed: usize,
     /// Tunnels that were not touched.
     pub(super) kept: usize,
-}
-
-/// Whether a record is of this tunnel, by name.
-pub(super) fn same_name(record: &Record, connection: &Connection, tunnel: &TunnelConfig) -> bool {
-    record.connection.name == connection.name && record.tunnel.name == tunnel.name
 }

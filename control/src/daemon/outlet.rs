@@ -46,8 +46,7 @@ impl Outlet for Gateway {
     async fn event(&mut self, event: Event) {
         let id = peer_of(&event);
         let now = self.clock.now();
-        let Some(record) = self.records.get_mut(&id) else { return };
-        let change = record.state.on_event(now, &event);
+        let change = self.change(id, |state| state.on_event(now, &event)).flatten();
         if let Event::ChildUp { .. } = event {
             self.tunnel_up(id).await;
         }

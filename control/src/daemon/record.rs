@@ -76,6 +76,11 @@ impl Record {
         self.state.continues(&earlier.state);
     }
 
+    /// The names of its connection and its own.
+    pub(super) fn names(&self) -> (&str, &str) {
+        names(&self.connection, &self.tunnel)
+    }
+
     /// True if this is the tunnel that the configuration describes, in everything that concerns its SAs and device.
     pub(super) fn is(&self, connection: &Connection, tunnel: &TunnelConfig) -> bool {
         self.connection == settings(connection) && self.tunnel == *tunnel
@@ -202,6 +207,11 @@ impl Record {
     pub(super) fn span(&self) -> Span {
         info_span!("tunnel", connection = %self.connection.name, tunnel = %self.tunnel.name)
     }
+}
+
+/// What tells a tunnel from all others of a configuration.
+pub(super) fn names<'a>(connection: &'a Connection, tunnel: &'a TunnelConfig) -> (&'a str, &'a str) {
+    (&connection.name, &tunnel.name)
 }
 
 /// A connection without what does not concern the SAs of its tunnels: of its prefixes only the families do.

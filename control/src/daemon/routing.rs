@@ -1,12 +1,14 @@
 //! Which tunnel of each connection carries its traffic, and the routes that say so to the kernel.
 
+use std::collections::HashMap;
+
 use gotthard_ike::config::PeerId;
 use ipnet::IpNet;
 use tracing::{error, info, warn};
 
-use super::gateway::{Gateway, same_name};
-use super::record::{Device, Record};
-use crate::config::model::Routing;
+use super::gateway::Gateway;
+use super::record::{Device, Record, names};
+use crate::config::model::{Routing, Tunnel};
 use crate::failover;
 use crate::routes::plan::{Remote, Wanted};
 use crate::routes::{Outcome, RouteError};
@@ -51,14 +53,10 @@ impl Gateway {
     }
 
     fn decide(&mut self) {
+        let named: HashMap<(&str, &str), PeerId> = self.records.values().map(|r| (r.names(), r.id)).collect();
         for connection in &self.config.connections {
-            let ids: Vec<PeerId> = connection
-                .tunnels
-                .iter()
-                .filter_map(|tunnel| {
-                    self.records.values().find(|r| same_name(r, connection, tunnel)).map(|r| r.id)
-                })
-                .collect();
+            let id = |tunnel: &Tunnel| named.get(&names(connection, tunnel)).copied();
+            let ids: Vec<PeerId> = connection.tunnels.iter().filter_map(id).collect();
             let health: Vec<_> =
                 ids.iter().filter_map(|id| self.records.get(id)).map(Record::health).collect();
             let before = self.active.get(&connection.name).copied();
