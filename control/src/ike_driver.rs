@@ -44,6 +44,9 @@ pub trait Outlet {
     /// Sends from UDP 4500.
     fn transmit(&mut self, transmit: Transmit) -> impl Future<Output = ()>;
 
+    /// Sends a NAT keepalive from UDP 4500.
+    fn keepalive(&mut self, local: SocketAddr, remote: SocketAddr) -> impl Future<Output = ()>;
+
     /// Takes an event.
     fn event(&mut self, event: Event) -> impl Future<Output = ()>;
 }
@@ -95,6 +98,7 @@ impl IkeDriver {
             match self.endpoint.poll_output() {
                 Output::Transmit(transmit) if transmit.local.port() == IKE_PORT => self.send(&transmit),
                 Output::Transmit(transmit) => outlet.transmit(transmit).await,
+                Output::Keepalive { local, remote } => outlet.keepalive(local, remote).await,
                 Output::Install(install) => outlet.install(install).await,
                 Output::Event(event) => outlet.event(event).await,
                 Output::Compute(job) => self.endpoint.handle_computed(self.clock.now(), job.run()),

@@ -176,6 +176,11 @@ impl DataPlane {
         self.done(Command::SendIke { local, remote, payload }).await
     }
 
+    /// Sends a NAT keepalive from UDP 4500.
+    pub async fn send_keepalive(&self, local: SocketAddr, remote: SocketAddr) -> Result<(), Refused> {
+        self.done(Command::SendKeepalive { local, remote }).await
+    }
+
     /// What every tunnel carried.
     pub async fn traffic(&self) -> Vec<(PeerId, Traffic)> {
         match self.ask(Command::Stats).await {

@@ -16,6 +16,13 @@ pub use crate::crypto::keymat::EspKeys;
 pub enum Output {
     /// Send this datagram.
     Transmit(Transmit),
+    /// Send a NAT keepalive, so that the translator before us keeps our mapping (RFC 3948 §4). No answer comes.
+    Keepalive {
+        /// Our outer address and port.
+        local: SocketAddr,
+        /// The peer's outer address and port.
+        remote: SocketAddr,
+    },
     /// Change an SA of the data plane, before anything that follows is done.
     Install(Install),
     /// Something an operator or a supervisor wants to know.

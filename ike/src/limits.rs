@@ -106,6 +106,9 @@ pub const REKEY_RETRY: Duration = Duration::from_secs(8);
 /// Time after which another IKE SA is asked for again where a new authentication is due (RFC 4478).
 pub const REAUTHENTICATE_AGAIN: Duration = Duration::from_secs(30);
 
+/// Silence of ours after which the translator before us is reminded of our mapping (RFC 3948 §4).
+pub const KEEPALIVE: Duration = Duration::from_secs(20);
+
 /// Time that both IKE SAs live after a new authentication: longer than [`SWITCH_OUTBOUND`], so that the peer sends with
 /// the new one when the old one goes.
 pub const OVERLAP: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use gotthard_ike::config::PeerId;
 use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
-use super::record::{Device, Record, names};
+use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
 use crate::config::Config;
 use crate::ike_driver::{Clock, IkeDriver};
@@ -168,21 +168,21 @@ impl Gateway {
         self.renew(id, now);
     }
 
-    /// Reads the counters; returns the tunnels on which authentic packets arrived since the last time, and how long ago
-    /// the latest did.
-    pub(super) async fn count(&mut self, now: Time) -> Vec<(PeerId, Duration)> {
-        let mut arrived = Vec::new();
+    /// Reads the counters; returns the tunnels that have carried packets since the last time, and how long ago the latest
+    /// authentic one arrived.
+    pub(super) async fn count(&mut self, now: Time) -> Vec<(PeerId, Moved, Duration)> {
+        let mut carried = Vec::new();
         for (id, traffic) in self.data.traffic().await {
             let age = traffic.last_rx_age.unwrap_or_default();
             let Some(record) = self.records.get_mut(&id) else { continue };
-            if record.device == Device::Ready && record.count(traffic) {
-                arrived.push((id, age));
+            if record.device == Device::Ready {
+                carried.push((id, record.count(traffic), age));
             }
             if record.inbound_nears_end() {
                 self.ask(id, |state| state.rekey_child(now));
             }
         }
-        arrived
+        carried
     }
 
     /// Asks the endpoint to end every SA.

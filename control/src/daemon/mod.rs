@@ -157,11 +157,19 @@ impl Daemon {
         self.gateway.unsettled |= self.houses_kept.is_multiple_of(ROUTES_EVERY);
     }
 
-    /// Reads the counters, and tells the endpoint which peers have shown themselves alive and when.
+    /// Reads the counters, and tells the endpoint which peers have shown themselves alive and when, and to which packets
+    /// were sent.
     async fn count(&mut self) {
-        for (id, age) in self.gateway.count(self.driver.now()).await {
-            let seen = self.driver.now().since_epoch().saturating_sub(age);
-            self.driver.endpoint().traffic_seen(Time::from_epoch(seen), id);
+        for (id, moved, age) in self.gateway.count(self.driver.now()).await {
+            let now = self.driver.now();
+            let endpoint = self.driver.endpoint();
+            if moved.received {
+                let seen = now.since_epoch().saturating_sub(age);
+                endpoint.traffic_seen(Time::from_epoch(seen), id);
+            }
+            if moved.sent {
+                endpoint.traffic_sent(now, id);
+            }
         }
     }
 

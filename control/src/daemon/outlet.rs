@@ -1,5 +1,7 @@
 //! What the IKE endpoint wants done, done: SAs into the packet path, messages out, events into the tunnels.
 
+use std::net::SocketAddr;
+
 use gotthard_ike::config::PeerId;
 use gotthard_ike::{Event, Install, Transmit};
 use tracing::{debug, error, warn};
@@ -40,6 +42,12 @@ impl Outlet for Gateway {
         // What is not sent is lost on the way as far as the exchange is concerned, and sent again.
         if let Err(refused) = self.data.send_ike(transmit).await {
             debug!(%refused, "an IKE message was not sent");
+        }
+    }
+
+    async fn keepalive(&mut self, local: SocketAddr, remote: SocketAddr) {
+        if let Err(refused) = self.data.send_keepalive(local, remote).await {
+            debug!(%refused, "a NAT keepalive was not sent");
         }
     }
 

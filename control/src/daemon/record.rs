@@ -50,6 +50,15 @@ pub(super) enum Device {
     Missing { why: String, retry: Time },
 }
 
+/// Whether packets were carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Authentic packets of the peer.
+    pub(super) received: bool,
+    /// Packets to the peer.
+    pub(super) sent: bool,
+}
+
 impl Record {
     pub(super) fn new(id: PeerId, connection: &Connection, tunnel: &TunnelConfig, now: Time) -> Self {
         let connection = settings(connection);
@@ -92,11 +101,14 @@ impl Record {
             && target.tunnel.as_ref().is_none_or(|name| *name == self.tunnel.name)
     }
 
-    /// Takes the counters of the present device; true if authentic packets arrived since the last time.
-    pub(super) fn count(&mut self, traffic: Traffic) -> bool {
-        let arrived = traffic.rx_packets > self.present.rx_packets;
+    /// Takes the counters of the present device, and tells what happened since the last time.
+    pub(super) fn count(&mut self, traffic: Traffic) -> Moved {
+        let moved = Moved {
+            received: traffic.rx_packets > self.present.rx_packets,
+            sent: traffic.tx_packets > self.present.tx_packets,
+        };
         self.present = traffic;
-        arrived
+        moved
     }
 
     /// A child SA takes over: what it receives is counted from here on.

@@ -97,7 +97,7 @@ impl World {
                 }
                 Output::Install(install) => self.install(install),
                 Output::Compute(job) => self.endpoint.handle_computed(self.now, job.run()),
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Keepalive { .. } => {}
                 Output::Timeout { at } => {
                     self.due = at;
                     return;

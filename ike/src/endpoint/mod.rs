@@ -141,6 +141,13 @@ impl Endpoint {
         }
     }
 
+    /// ESP was sent to the peer: no NAT keepalive is needed for a while (RFC 3948 §4).
+    pub fn traffic_sent(&mut self, now: Time, id: PeerId) {
+        if let Some(sa) = self.table.current(id).and_then(|spi| self.table.established(spi)) {
+            sa.traffic_sent(now);
+        }
+    }
+
     /// Takes a datagram from UDP port 500, or from 4500 without its non-ESP marker (RFC 3948 §2.2).
     pub fn handle_datagram(&mut self, now: Time, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
         if let Err(refusal) = self.receive(now, Path { local, remote }, datagram) {

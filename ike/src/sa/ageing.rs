@@ -1,9 +1,9 @@
 //! What time does to an IKE SA: retransmission, rekeys, liveness checks, and its end.
 
-use super::Cx;
 use super::ike_sa::{IkeSa, State};
 use super::retransmit::Step;
 use super::task::{Asked, Task};
+use super::{Cx, NATT_PORT};
 use crate::Time;
 use crate::error::{Failure, Sa};
 use crate::limits;
@@ -66,7 +66,7 @@ impl IkeSa {
                 let childless = self.childless_since.filter(|_| !self.makes_child());
                 let childless = childless.map(|since| since + limits::CHILDLESS);
                 let own = [Some(self.lifetime.deadline()), self.reauthenticate_at];
-                own.into_iter().chain([self.liveness_due(), childless]).flatten().min()
+                own.into_iter().chain([self.liveness_due(), childless, self.keepalive_due()]).flatten().min()
             }
             State::Candidate { until } | State::Redundant { until } | State::Lingering { until } => {
                 Some(until)
@@ -106,6 +106,10 @@ impl IkeSa {
         } else if self.liveness_due().is_some_and(|at| at <= cx.now) {
             self.push_task(Task::Liveness);
         }
+        if self.keepalive_due().is_some_and(|at| at <= cx.now) {
+            self.packet_sent = cx.now;
+            cx.keepalive(self.path);
+        }
     }
 
     fn age_children(&mut self, cx: &mut Cx<'_>) {
@@ -137,6 +141,12 @@ impl IkeSa {
     fn liveness_due(&self) -> Option<Time> {
         let interval = self.peer.config.dpd_interval;
         (self.is_quiet() && !interval.is_zero()).then(|| self.heard + interval)
+    }
+
+    /// When the translator before us may be about to forget us. Who is not behind one sends no keepalives.
+    fn keepalive_due(&self) -> Option<Time> {
+        let translated = self.nat.local && self.path.local.port() == NATT_PORT;
+        translated.then(|| self.packet_sent.max(self.channel.sent()) + limits::KEEPALIVE)
     }
 
     /// Nothing is in flight and nothing waits.

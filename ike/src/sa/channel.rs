@@ -27,6 +27,8 @@ pub(crate) struct Channel {
     inbound: SkCipher,
     requests: Reassembly,
     responses: Reassembly,
+    /// When a message last left.
+    sent: Time,
 }
 
 /// What an SK payload held; authentic, but not yet read.
@@ -71,7 +73,18 @@ impl Channel {
         let (outbound, inbound) =
             if original_initiator { (initiator, responder) } else { (responder, initiator) };
         let (requests, responses) = (Reassembly::default(), Reassembly::default());
-        Some(Self { spi_i, spi_r, original_initiator, fragments, outbound, inbound, requests, responses })
+        let sent = Time::ZERO;
+        Some(Self {
+            spi_i,
+            spi_r,
+            original_initiator,
+            fragments,
+            outbound,
+            inbound,
+            requests,
+            responses,
+            sent,
+        })
     }
 
     /// A request of ours.
@@ -98,6 +111,7 @@ impl Channel {
 
     /// Sends a message that was sealed here, for the first time or again.
     pub(crate) fn transmit(&mut self, sealed: &mut Sealed, path: Path, cx: &mut Cx<'_>) {
+        self.sent = cx.now;
         sealed.transmit(self.fragments, &mut self.outbound, path, cx);
     }
 
@@ -165,6 +179,11 @@ impl Channel {
     /// How messages are cut; `None` unless both ends announced that they take fragments.
     pub(crate) const fn fragments(&self) -> Option<FragmentSizes> {
         self.fragments
+    }
+
+    /// When a message last left.
+    pub(crate) const fn sent(&self) -> Time {
+        self.sent
     }
 
     pub(crate) const fn original_initiator(&self) -> bool {

@@ -57,6 +57,8 @@ pub(crate) struct IkeSa {
     lowest_nonce: Vec<u8>,
     /// Last authentic sign of life.
     pub(super) heard: Time,
+    /// When something other than an IKE message last left for the peer: a packet of ours, or a NAT keepalive.
+    pub(super) packet_sent: Time,
     pub(super) lifetime: Lifetime,
     /// When another IKE SA with a new authentication shall take its place.
     pub(super) reauthenticate_at: Option<Time>,
@@ -118,6 +120,7 @@ impl IkeSa {
             up: cx.now,
             lowest_nonce: nonces.0.min(nonces.1),
             heard: cx.now,
+            packet_sent: cx.now,
             lifetime,
             reauthenticate_at: None,
             childless_since: None,
@@ -213,6 +216,11 @@ impl IkeSa {
     /// Authentic traffic of the peer was seen.
     pub(crate) fn traffic_seen(&mut self, now: Time) {
         self.heard = self.heard.max(now);
+    }
+
+    /// A packet of ours has left.
+    pub(crate) fn traffic_sent(&mut self, now: Time) {
+        self.packet_sent = self.packet_sent.max(now);
     }
 
     /// Somebody says in the clear that the SA is gone: asks the peer, at a bounded rate (RFC 7296 §2.4, §2.21.4).

@@ -47,6 +47,11 @@ impl Cx<'_> {
         self.outputs.push_back(Output::Transmit(Transmit { local, remote, payload }));
     }
 
+    pub(crate) fn keepalive(&mut self, path: Path) {
+        let Path { local, remote } = path;
+        self.outputs.push_back(Output::Keepalive { local, remote });
+    }
+
     pub(crate) fn install(&mut self, install: Install) {
         self.outputs.push_back(Output::Install(install));
     }

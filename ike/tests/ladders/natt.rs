@@ -8,18 +8,23 @@ use gotthard_ike::config::{Encapsulation, PeerConfig};
 use gotthard_ike::event::{Event, Nat};
 
 use crate::support::link::{Translator, Weather};
-use crate::support::pair::{B, Pair, config};
+use crate::support::pair::{B, End, PEER, Pair, config};
 use crate::support::scripted::Scripted;
 
 const OUTSIDE: &str = "203.0.113.7";
 
 /// A is behind a translator; its identity is the outer address that the cloud was told.
 fn behind_nat() -> Pair {
+    behind_nat_with(Duration::from_secs(10))
+}
+
+/// As [`behind_nat`], with this time of silence before either end asks whether the other lives.
+fn behind_nat_with(dpd_interval: Duration) -> Pair {
     let inside: IpAddr = "10.0.0.5".parse().unwrap();
     let outside: IpAddr = OUTSIDE.parse().unwrap();
     let mut pair = Pair::with(1, Weather::FAIR, |a, b| {
-        *a = PeerConfig { local_id: outside.into(), ..config(inside, B) };
-        *b = config(B, outside);
+        *a = PeerConfig { local_id: outside.into(), dpd_interval, ..config(inside, B) };
+        *b = PeerConfig { dpd_interval, ..config(B, outside) };
     });
     pair.link.nat = Some(Translator::new(inside, outside));
     pair.initiate_a();
@@ -50,6 +55,78 @@ fn a_translator_that_forgets_is_followed_after_an_authentic_message() {
     let after = pair.b.outbound.as_ref().unwrap().remote;
     assert_ne!(before, after);
     pair.assert_up();
+}
+
+/// B believes in A as long as it hears it, from whatever port. A hears nothing, and asks after its interval.
+#[test]
+fn a_translator_that_forgets_costs_no_more_than_the_interval_of_liveness_checks() {
+    let mut pair = behind_nat();
+    pair.start_traffic(Duration::from_millis(100));
+    pair.run_for(Duration::from_mins(1));
+    pair.link.nat.as_mut().unwrap().restart();
+    let (taken, start) = (pair.a.esp_taken, pair.now());
+    // What was under way when it forgot may still have a port to go to.
+    pair.run_for(Duration::from_millis(200));
+    assert!(pair.a.esp_taken <= taken + 2);
+    let taken = pair.a.esp_taken;
+    assert!(pair.run_until(start + Duration::from_secs(11), |pair| pair.a.esp_taken > taken));
+    assert!(pair.a.down().is_none() && pair.b.down().is_none());
+    pair.assert_up();
+}
+
+/// ```text
+/// a --> 0xff, every 20 s
+/// ```
+#[test]
+fn who_is_behind_a_translator_reminds_it_when_it_has_nothing_else_to_send() {
+    let mut pair = behind_nat_with(Duration::ZERO);
+    let up = pair.now();
+    pair.run_for(Duration::from_secs(100));
+    let since: Vec<u64> = pair.a.keepalives.iter().map(|at| (*at - up).as_secs()).collect();
+    assert_eq!(since, [19, 39, 59, 79, 99], "the tunnel came up within the first second");
+    assert!(pair.b.keepalives.is_empty(), "only one end is behind it");
+}
+
+#[test]
+fn what_is_sent_for_other_reasons_keeps_a_translator_too() {
+    // A question every 10 s.
+    let mut pair = behind_nat();
+    pair.run_for(Duration::from_mins(2));
+    assert!(pair.a.keepalives.is_empty());
+    // Packets of ours every 15 s.
+    let mut pair = behind_nat_with(Duration::ZERO);
+    for _ in 0..10 {
+        let now = pair.now();
+        pair.a.endpoint.traffic_sent(now, PEER);
+        pair.run_for(Duration::from_secs(15));
+    }
+    assert!(pair.a.keepalives.is_empty());
+}
+
+#[test]
+fn keepalives_end_with_the_tunnel_and_outlive_a_rekey_of_its_ike_sa() {
+    let mut pair = behind_nat_with(Duration::ZERO);
+    pair.rekey_ike(End::A);
+    pair.run_for(Duration::from_secs(30));
+    assert_eq!((pair.a.ike_rekeys(), pair.a.keepalives.len()), (1, 1));
+    pair.terminate(End::A);
+    pair.run_for(Duration::from_mins(2));
+    assert_eq!(pair.a.keepalives.len(), 1);
+}
+
+#[test]
+fn without_a_translator_there_are_no_keepalives() {
+    for encapsulation in [Encapsulation::Auto, Encapsulation::Udp] {
+        let mut pair = Pair::with(1, Weather::FAIR, |a, b| {
+            a.encapsulation = encapsulation;
+            a.dpd_interval = Duration::ZERO;
+            b.dpd_interval = Duration::ZERO;
+        });
+        pair.initiate_a();
+        pair.run_for(Duration::from_mins(2));
+        pair.assert_up();
+        assert!(pair.a.keepalives.is_empty(), "{encapsulation:?}");
+    }
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub(crate) struct Side {
     /// ESP packets that arrived with an SPI that is not installed.
     pub(crate) esp_lost: usize,
     pub(crate) esp_taken: usize,
+    /// When it sent NAT keepalives.
+    pub(crate) keepalives: Vec<Time>,
     pub(crate) nonces: NonceLead,
     /// SPIs that it has had when its tunnel was down, as it told its operator, or when it restarted: the peer cannot
     /// know yet.
@@ -108,6 +110,7 @@ impl Side {
             events: Vec::new(),
             esp_lost: 0,
             esp_taken: 0,
+            keepalives: Vec::new(),
             nonces,
             ended: BTreeSet::new(),
             timeout: None,
@@ -142,6 +145,10 @@ impl Side {
                         self.ended.extend(self.inbound.keys());
                     }
                     self.events.push(event);
+                }
+                Output::Keepalive { local, remote } => {
+                    assert_eq!((local.ip(), local.port(), remote.port()), (self.address, 4500, 4500));
+                    self.keepalives.push(now);
                 }
                 Output::Compute(job) => self.endpoint.handle_computed(now, job.run()),
                 Output::Timeout { at } => {
