@@ -20,6 +20,7 @@ mod failures;
 mod fragments;
 mod handshake;
 mod hostile;
+mod impostors;
 mod initial_contact;
 mod initiator_rounds;
 mod liveness;
