@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::flow::Flow;
 use crate::gotthard::{Config, Tunnel};
@@ -36,6 +36,7 @@ pub struct Plan {
     name: String,
     ends: [End; 2],
     weather: Option<Weather>,
+    lane: u64,
     ours: Vec<String>,
     theirs: [Vec<String>; 2],
 }
@@ -62,6 +63,7 @@ impl Plan {
             name: name.to_owned(),
             ends,
             weather: None,
+            lane: 0,
             ours: Vec::new(),
             theirs: [const { Vec::new() }; 2],
         }
@@ -71,6 +73,14 @@ impl Plan {
     #[must_use]
     pub fn through(mut self, weather: Weather) -> Self {
         self.weather = Some(weather);
+        self
+    }
+
+    /// One of several pairs at once, with files and a seed of its own.
+    #[must_use]
+    pub fn lane(mut self, number: u64) -> Self {
+        self.name = format!("{}-{number}", self.name);
+        self.lane = number;
         self
     }
 
@@ -118,7 +128,7 @@ impl Plan {
             left.link(OUTSIDE, right, OUTSIDE)?;
             return Ok(None);
         };
-        let seed = weather::seed()?;
+        let seed = weather::seed()?.wrapping_add(self.lane);
         Relay::between([left, right], OUTSIDE, OUTER, weather, seed).map(Some)
     }
 
@@ -214,6 +224,11 @@ impl Pair {
             Flow::at(rate, left, (here, 7001).into(), &[right], (there, 7001).into())?,
             Flow::at(rate, right, (there, 7002).into(), &[left], (here, 7002).into())?,
         ])
+    }
+
+    /// How many rekeys of one end have crossed one of the other, as the relay saw it.
+    pub fn collisions(&self) -> Result<u32> {
+        self.relay.as_ref().map(Relay::crossed).context("a relay")
     }
 
     /// Ends the relay, and says what it did.

@@ -7,10 +7,12 @@
 //! stay fragments. A raw socket of the other face sends it on, with all of its header. IPv4 only.
 
 use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::collections::BinaryHeap;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _};
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -23,8 +25,10 @@ use crate::Netns;
 use crate::hostile::Dice;
 use crate::run::say;
 
+mod crossing;
 pub mod weather;
 
+use crossing::{Crossings, Seen};
 use weather::Fate;
 pub use weather::Weather;
 
@@ -33,6 +37,7 @@ pub use weather::Weather;
 pub struct Relay {
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<Result<Tally>>>,
+    crossed: Arc<AtomicU32>,
     _faces: [Netns; 2],
 }
 
@@ -72,15 +77,23 @@ impl Relay {
         let ports = [Port::open(&faces[0], right_address)?, Port::open(&faces[1], left_address)?];
         let (stopped, stop) = std::io::pipe()?;
         let mut dice = Dice::new(seed);
+        let crossed = Arc::<AtomicU32>::default();
         let wire = Wire {
             ports,
             weather,
             dice: [Dice::new(dice.word()), Dice::new(dice.word())],
             waiting: BinaryHeap::new(),
             tally: Tally::default(),
+            crossings: Crossings::default(),
+            crossed: Arc::clone(&crossed),
         };
         let thread = thread::spawn(move || wire.run(&stopped));
-        Ok(Self { stop: Some(stop), thread: Some(thread), _faces: faces })
+        Ok(Self { stop: Some(stop), thread: Some(thread), crossed, _faces: faces })
+    }
+
+    /// How many CREATE_CHILD_SA requests have come from one side while one of the other had no response yet.
+    pub fn crossed(&self) -> u32 {
+        self.crossed.load(Ordering::Relaxed)
     }
 
     /// Ends it, and says what became of the packets.
@@ -108,6 +121,8 @@ struct Wire {
     dice: [Dice; 2],
     waiting: BinaryHeap<Waiting>,
     tally: Tally,
+    crossings: Crossings,
+    crossed: Arc<AtomicU32>,
 }
 
 impl Wire {
@@ -145,20 +160,29 @@ impl Wire {
     fn take_all(&mut self, side: usize, buffer: &mut [u8]) -> Result<()> {
         while let Some(packet) = self.ports[side].take(buffer)? {
             self.tally.arrived += 1;
-            let fate = self.weather.fate(packet, &mut self.dice[side]);
+            let mut fate = self.weather.fate(packet, &mut self.dice[side]);
+            match self.crossings.see(side, packet) {
+                Seen::First => fate = fate.held(self.weather.meeting),
+                Seen::Crossing => {
+                    self.crossed.fetch_add(1, Ordering::Relaxed);
+                    self.end_meeting();
+                }
+                Seen::Other => {}
+            }
             self.schedule(1 - side, packet, fate);
         }
         Ok(())
     }
 
     fn schedule(&mut self, to: usize, packet: &[u8], fate: Fate) {
-        let (copies, delay) = match fate {
+        let (copies, delay, held) = match fate {
             Fate::TooLarge => return self.tally.too_large += 1,
             Fate::Lost => return self.tally.lost += 1,
-            Fate::Sent { copies, delay } => (copies, delay),
+            Fate::Sent { copies, delay } => (copies, delay, false),
+            Fate::Held { delay } => (1, delay, true),
             Fate::Hurried => {
                 self.tally.hurried += 1;
-                (1, Duration::ZERO)
+                (1, Duration::ZERO, false)
             }
         };
         self.tally.repeated += u64::from(copies > 1);
@@ -168,8 +192,18 @@ impl Wire {
                 continue;
             }
             let due = Instant::now() + delay;
-            self.waiting.push(Waiting { due, number: self.tally.arrived, to, packet: packet.to_vec() });
+            let packet = packet.to_vec();
+            self.waiting.push(Waiting { due, number: self.tally.arrived, to, held, packet });
         }
+    }
+
+    /// Lets the request go that was held for the one that has come.
+    fn end_meeting(&mut self) {
+        let now = Instant::now();
+        let waiting = core::mem::take(&mut self.waiting).into_iter();
+        self.waiting = waiting
+            .map(|packet| Waiting { due: if packet.held { now } else { packet.due }, ..packet })
+            .collect();
     }
 
     fn send_what_is_due(&mut self, now: Instant) -> Result<()> {
@@ -234,6 +268,8 @@ struct Waiting {
     due: Instant,
     number: u64,
     to: usize,
+    /// It waits for a request of the other side.
+    held: bool,
     packet: Vec<u8>,
 }
 

@@ -16,6 +16,7 @@ pub fn until<T>(
     mut ask: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let start = Instant::now();
+    let mut pause = SHORTEST;
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
@@ -23,7 +24,8 @@ pub fn until<T>(
         if start.elapsed() >= deadline {
             bail!("waited {} s for {what}", deadline.as_secs_f32());
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
+        pause = (pause + pause / 2).min(LONGEST);
     }
 }
 
@@ -36,4 +38,6 @@ pub fn until_true(
     until(deadline, what, || Ok(ask()?.then_some(())))
 }
 
-const PAUSE: Duration = Duration::from_millis(20);
+/// An answer costs a process or two: what is not there soon is asked for less and less often.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(100);

@@ -21,6 +21,8 @@ pub struct Weather {
     pub jitter: Duration,
     /// Largest packet that passes, in octets with its IP header; a larger one vanishes without a word.
     pub largest: usize,
+    /// How long a CREATE_CHILD_SA request is held for one of the other side, so that the two cross.
+    pub meeting: Duration,
 }
 
 /// What becomes of a packet.
@@ -34,6 +36,19 @@ pub(super) enum Fate {
     Hurried,
     /// So often, after that time.
     Sent { copies: u8, delay: Duration },
+    /// It waits for a request of the other side, at most that long.
+    Held { delay: Duration },
+}
+
+impl Fate {
+    /// The same, held for a time if it is to arrive.
+    pub(super) const fn held(self, delay: Duration) -> Self {
+        match self {
+            Self::TooLarge | Self::Lost => self,
+            Self::Hurried | Self::Sent { .. } | Self::Held { .. } if delay.is_zero() => self,
+            Self::Hurried | Self::Sent { .. } | Self::Held { .. } => Self::Held { delay },
+        }
+    }
 }
 
 impl Weather {
@@ -45,6 +60,7 @@ impl Weather {
         delay: Duration::ZERO,
         jitter: Duration::ZERO,
         largest: usize::MAX,
+        meeting: Duration::ZERO,
     };
 
     /// 5 % lost, 5 % overtaking, 1 % twice, up to 100 ms late.
@@ -99,7 +115,7 @@ mod tests {
         assert!((50..150).contains(&share(|fate| matches!(fate, Fate::Sent { copies: 2, .. }))));
         let in_time = |fate: &Fate| match fate {
             Fate::Sent { delay, .. } => *delay < Weather::FOUL.jitter,
-            Fate::TooLarge | Fate::Lost | Fate::Hurried => true,
+            Fate::TooLarge | Fate::Lost | Fate::Hurried | Fate::Held { .. } => true,
         };
         assert!(one.iter().all(in_time));
     }
