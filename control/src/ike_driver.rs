@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 
 use gotthard_ike::crypto::Random;
-use gotthard_ike::{Endpoint, Event, Install, Output, Time, Transmit};
+use gotthard_ike::{Endpoint, Event, Install, Output, RevealedKeys, Time, Transmit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -49,6 +49,9 @@ pub trait Outlet {
 
     /// Takes an event.
     fn event(&mut self, event: Event) -> impl Future<Output = ()>;
+
+    /// Takes the keys of an IKE SA; called only where the endpoint was told to reveal them.
+    fn reveal(&mut self, keys: &RevealedKeys);
 }
 
 impl IkeDriver {
@@ -101,6 +104,7 @@ impl IkeDriver {
                 Output::Keepalive { local, remote } => outlet.keepalive(local, remote).await,
                 Output::Install(install) => outlet.install(install).await,
                 Output::Event(event) => outlet.event(event).await,
+                Output::Keys(keys) => outlet.reveal(&keys),
                 Output::Compute(job) => self.endpoint.handle_computed(self.clock.now(), job.run()),
                 Output::Timeout { at } => {
                     self.deadline = at;

@@ -227,6 +227,7 @@ asn = 64512
 advertise = ["10.10.0.0/16"]
 workers = 32
 offloads = false
+debug_keys = "keys"
 [connection.a]
 cloud = "aws"
 routing = "static"
@@ -263,28 +264,29 @@ psk = "whatever you like"
         let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
         assert!(found, "{line} {key} {part}: {warnings:#?}");
     };
-    has(14, "connection.a.tunnel", "there is one tunnel");
-    has(10, "connection.a.suites", "takes the lowest");
-    has(11, "connection.a.esp", "no PFS");
-    has(12, "connection.a.mtu", "IPv6");
-    has(17, "connection.a.tunnel[1].inside", "reserves");
-    has(18, "connection.a.tunnel[1].peer_asn", "our own");
-    has(19, "connection.a.tunnel[1].psk", "AWS cannot have");
-    has(9, "connection.a.remote", "which we advertise");
-    has(9, "connection.a.remote", "10.1.2.3, the outer address");
-    has(22, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
-    has(23, "connection.b.peer_replay_window", "64 packets");
-    has(24, "connection.b.child_lifetime", "for tests");
-    has(25, "connection.b.child_bytes", "within seconds");
-    has(26, "connection.b.child_packets", "within seconds");
-    has(13, "connection.a.peer_replay_window", "64 to 2048");
+    has(15, "connection.a.tunnel", "there is one tunnel");
+    has(11, "connection.a.suites", "takes the lowest");
+    has(12, "connection.a.esp", "no PFS");
+    has(13, "connection.a.mtu", "IPv6");
+    has(18, "connection.a.tunnel[1].inside", "reserves");
+    has(19, "connection.a.tunnel[1].peer_asn", "our own");
+    has(20, "connection.a.tunnel[1].psk", "AWS cannot have");
+    has(10, "connection.a.remote", "which we advertise");
+    has(10, "connection.a.remote", "10.1.2.3, the outer address");
+    has(23, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
+    has(24, "connection.b.peer_replay_window", "64 packets");
+    has(25, "connection.b.child_lifetime", "for tests");
+    has(26, "connection.b.child_bytes", "within seconds");
+    has(27, "connection.b.child_packets", "within seconds");
+    has(14, "connection.a.peer_replay_window", "64 to 2048");
     has(5, "gateway.offloads", "on its own");
+    has(6, "gateway.debug_keys", &folder.path().join("keys").display().to_string());
     // A host of 32 cores is fine with 32 workers.
     let cores = std::thread::available_parallelism().map_or(32, usize::from);
     if cores < 32 {
         has(4, "gateway.workers", "32 threads");
     }
-    assert_eq!(warnings.len(), 16 + usize::from(cores < 32), "{warnings:#?}");
+    assert_eq!(warnings.len(), 17 + usize::from(cores < 32), "{warnings:#?}");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 

@@ -9,6 +9,7 @@ advertise = ["10.10.0.0/16"]
 backend = "io_uring"
 workers = 2
 offloads = true
+debug_keys = "keys"
 
 [connection.aws-prod]
 cloud = "aws"
@@ -59,6 +60,27 @@ const GATEWAY: &[Case] = &[
         "gateway",
         "must be a table, not a whole number",
         "[gateway]",
+    ),
+    (
+        "debug_keys = \"keys\"",
+        "debug_keys = true",
+        "gateway.debug_keys",
+        "must be a string",
+        "or remove the key",
+    ),
+    (
+        "debug_keys = \"keys\"",
+        "debug_keys = \"\"",
+        "gateway.debug_keys",
+        "is no name of a file",
+        "or remove the key",
+    ),
+    (
+        "debug_keys = \"keys\"",
+        "debug_keys = \"/root/\"",
+        "gateway.debug_keys",
+        "is no name",
+        "or remove the key",
     ),
     ("local = \"203.0.113.10\"", "local = 5", "gateway.local", "must be a string", "\"auto\""),
     (
@@ -621,7 +643,7 @@ fn what_this_version_does_not_carry_out_is_valid_and_is_named_for_run() {
     let loaded = parse_str(&text, "g.toml", &NoSecrets).unwrap();
     let [error] = loaded.not_carried_out().try_into().unwrap();
     let ConfigError { line, key, problem, remedy, .. } = error;
-    assert_eq!((line, key.as_str()), (11, "connection.aws-prod.routing"));
+    assert_eq!((line, key.as_str()), (12, "connection.aws-prod.routing"));
     assert!(
         problem.contains("\"bgp\" is not carried out") && remedy.contains("routing = \"static\""),
         "{problem}"

@@ -9,7 +9,7 @@ use crate::error::{Failure, Sa};
 use crate::suite::{EspSuite, IkeSuite};
 
 pub use crate::crypto::job::{Done, Job};
-pub use crate::crypto::keymat::EspKeys;
+pub use crate::crypto::keymat::{EspKeys, SkAi, SkAr, SkEi, SkEr};
 
 /// The next thing to do, in order. The caller drains them until [`Output::Timeout`].
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub enum Output {
     Install(Install),
     /// Something an operator or a supervisor wants to know.
     Event(Event),
+    /// The keys of an IKE SA that is being made; only where `Endpoint::reveal_keys` asks for them.
+    Keys(RevealedKeys),
     /// Run this, anywhere and at any time, and hand the result to `Endpoint::handle_computed`. Only where
     /// `Endpoint::hand_out_jobs` asked for it.
     Compute(Job),
@@ -105,6 +107,25 @@ pub struct ChildSa {
     pub local: SocketAddr,
     /// The peer's outer address and port.
     pub remote: SocketAddr,
+}
+
+/// What a tool needs to decrypt the messages of an IKE SA in a capture. The keys of child SAs are in [`Install`].
+#[derive(Clone, Debug)]
+pub struct RevealedKeys {
+    /// Initiator's SPI.
+    pub spi_i: u64,
+    /// Responder's SPI.
+    pub spi_r: u64,
+    /// Negotiated transforms.
+    pub suite: IkeSuite,
+    /// SK_ei.
+    pub ei: SkEi,
+    /// SK_er.
+    pub er: SkEr,
+    /// SK_ai.
+    pub ai: SkAi,
+    /// SK_ar.
+    pub ar: SkAr,
 }
 
 /// What happened to a peer's SAs.

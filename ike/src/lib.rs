@@ -20,5 +20,5 @@ mod time;
 pub mod timer;
 
 pub use endpoint::{Counters, Endpoint};
-pub use event::{Done, Event, Install, Job, Output, Transmit};
+pub use event::{Done, Event, Install, Job, Output, RevealedKeys, Transmit};
 pub use time::Time;

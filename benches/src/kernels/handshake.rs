@@ -63,7 +63,7 @@ fn drain(endpoint: &mut Endpoint) -> (Vec<Transmit>, usize) {
         match endpoint.poll_output() {
             Output::Transmit(transmit) => datagrams.push(transmit),
             Output::Event(Event::ChildUp { .. }) => up += 1,
-            Output::Event(_) | Output::Install(_) | Output::Keepalive { .. } => {}
+            Output::Event(_) | Output::Install(_) | Output::Keys(_) | Output::Keepalive { .. } => {}
             Output::Compute(job) => endpoint.handle_computed(NOW, job.run()),
             Output::Timeout { .. } => return (datagrams, up),
         }

@@ -1,6 +1,7 @@
 //! The table `[gateway]`.
 
 use core::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use super::document::{Table, Value};
 use super::model::{Backend, Gateway, Local, PacketPath, Workers};
@@ -15,8 +16,15 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
     let asn = table.read("asn", values::asn);
     let advertise = table.read("advertise", |value| values::prefixes(value, "10.10.0.0/16"));
     let packet_path = packet_path(&table);
+    let debug_keys = table.read("debug_keys", key_file);
     table.finish();
-    Gateway { local: local.unwrap_or_default(), asn, advertise: advertise.unwrap_or_default(), packet_path }
+    Gateway {
+        local: local.unwrap_or_default(),
+        asn,
+        advertise: advertise.unwrap_or_default(),
+        packet_path,
+        debug_keys,
+    }
 }
 
 fn packet_path(table: &Table<'_>) -> PacketPath {
@@ -46,9 +54,20 @@ fn workers(value: &Value<'_>) -> Option<Workers> {
     }
 }
 
+/// A relative name is looked up beside the configuration file that has it.
+fn key_file(value: &Value<'_>) -> Option<PathBuf> {
+    let name = value.string(KEYS_REMEDY)?;
+    if name.is_empty() || name.ends_with('/') || name.contains('\0') {
+        return value.refuse("is no name of a file", KEYS_REMEDY);
+    }
+    Some(value.place().file().parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)))
+}
+
 const BACKENDS: [(&str, Backend); 3] =
     [("auto", Backend::Auto), ("io_uring", Backend::IoUring), ("syscalls", Backend::Syscalls)];
 /// As many as can share an SA; each is a thread and a queue of every TUN device.
 const WORKERS: RangeInclusive<u64> = 1..=32;
 
+const KEYS_REMEDY: &str =
+    "write the name of a file that gotthard makes, such as \"/root/keys\", or remove the key";
 const LOCAL_REMEDY: &str = "write our outer address, such as \"203.0.113.10\", or \"auto\"";

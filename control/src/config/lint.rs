@@ -17,6 +17,7 @@ use super::presets::Cloud;
 /// All warnings, in the order of the file. They have the form of errors: place, key, what, and what to write instead.
 pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
     let mut warnings = Warnings { loaded, found: Vec::new() };
+    warnings.debug_keys();
     warnings.packet_path();
     for connection in &loaded.config.connections {
         warnings.connection(connection);
@@ -86,6 +87,19 @@ impl Warnings<'_> {
                     &format!("write {least} or more, or remove the key"),
                 );
             }
+        }
+    }
+
+    fn debug_keys(&mut self) {
+        if let Some(path) = &self.loaded.config.gateway.debug_keys {
+            self.warn(
+                "gateway.debug_keys".to_owned(),
+                format!(
+                    "the keys of every SA are written to {}: who reads it reads the traffic",
+                    path.display()
+                ),
+                "remove the key when the capture is decrypted, and then the file and FILE.esp",
+            );
         }
     }
 

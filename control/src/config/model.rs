@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use gotthard_ike::codec::payload::id::Identity;
 use gotthard_ike::config::{Encapsulation, Mode};
@@ -32,6 +33,8 @@ pub struct Gateway {
     pub advertise: Vec<IpNet>,
     /// How the packet path runs.
     pub packet_path: PacketPath,
+    /// The file that takes the keys of every SA, for a person who decrypts a capture.
+    pub debug_keys: Option<PathBuf>,
 }
 
 /// How the packet path runs; taken once, when the daemon starts.

@@ -8,6 +8,7 @@ use gotthard_ike::config::PeerId;
 use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
+use super::key_file::KeyFile;
 use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
 use crate::config::Config;
@@ -37,6 +38,8 @@ pub(super) struct Gateway {
     pub(super) data: DataPlane,
     pub(super) table: Table<Netlink>,
     pub(super) clock: Clock,
+    /// Takes the keys of every SA, where the operator asks for that.
+    pub(super) keys: Option<KeyFile>,
     /// What is to be asked of the endpoint when its outputs are drained.
     pub(super) orders: Vec<(PeerId, Action)>,
     /// Who waits for a rekey to end.
@@ -59,6 +62,7 @@ impl Gateway {
             data,
             table: Table::new(netlink),
             clock,
+            keys: None,
             orders: Vec::new(),
             waiters: Waiters::default(),
             next_id: 0,

@@ -5,6 +5,7 @@
 //! here.
 
 mod gateway;
+mod key_file;
 mod orders;
 mod outlet;
 mod peer;
@@ -27,6 +28,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
 use self::gateway::Gateway;
+use self::key_file::KeyFile;
 use crate::api::server::{self, Call};
 use crate::config::{Config, RunOptions, load_to_run};
 use crate::ike_driver::{Clock, Datagram, IkeDriver};
@@ -42,6 +44,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
     let listener = server::bind(&options.socket)
         .with_context(|| format!("opening the control socket {}", options.socket.display()))?;
     let (mut daemon, calls) = Daemon::start(options, &config)?;
+    daemon.reveal_keys(&config)?;
     let api = tokio::spawn(server::serve(listener, calls));
 
     daemon.gateway.configure(&mut daemon.driver, config).await;
@@ -171,6 +174,17 @@ impl Daemon {
                 endpoint.traffic_sent(now, id);
             }
         }
+    }
+
+    /// Writes the keys of SAs made from here on, if the configuration wants that.
+    fn reveal_keys(&mut self, config: &Config) -> Result<(), key_file::Refused> {
+        let path = config.gateway.debug_keys.as_deref();
+        self.gateway.keys = path.map(KeyFile::open).transpose()?;
+        self.driver.endpoint().reveal_keys(path.is_some());
+        if let Some(path) = path {
+            warn!(path = %path.display(), "debug_keys: the keys of every SA are written; who reads them reads the traffic");
+        }
+        Ok(())
     }
 
     fn due(&self) -> Duration {

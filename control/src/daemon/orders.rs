@@ -51,7 +51,12 @@ impl Daemon {
 
     pub(super) async fn reload(&mut self) -> Response {
         notify_reloading();
-        let response = match load_to_run(&self.options.config) {
+        let loaded = load_to_run(&self.options.config).map_err(|errors| errors.to_string());
+        let loaded = loaded.and_then(|config| match self.reveal_keys(&config) {
+            Ok(()) => Ok(config),
+            Err(refused) => Err(refused.to_string()),
+        });
+        let response = match loaded {
             Ok(config) => {
                 let stays = config.gateway.packet_path == self.gateway.data.settings();
                 let difference = self.gateway.configure(&mut self.driver, config).await;
@@ -66,7 +71,7 @@ impl Daemon {
             }
             Err(errors) => {
                 error!("the new configuration does not hold, the old one stays in force: {errors}");
-                Response::refused(RefusalKind::ConfigInvalid, errors.to_string())
+                Response::refused(RefusalKind::ConfigInvalid, errors)
             }
         };
         notify(&[NotifyState::Ready]);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use gotthard_ike::config::PeerId;
-use gotthard_ike::{Event, Install, Transmit};
+use gotthard_ike::{Event, Install, RevealedKeys, Transmit};
 use tracing::{debug, error, warn};
 
 use super::gateway::Gateway;
@@ -19,6 +19,9 @@ impl Outlet for Gateway {
             | Install::RemoveOutbound { peer, .. }
             | Install::Path { peer, .. } => *peer,
         };
+        if let Some(keys) = &mut self.keys {
+            keys.installed(&install);
+        }
         let adds = matches!(install, Install::Inbound(_) | Install::Outbound(_));
         let Some(record) = self.records.get_mut(&id) else { return };
         let settings = record.esp_settings();
@@ -48,6 +51,12 @@ impl Outlet for Gateway {
     async fn keepalive(&mut self, local: SocketAddr, remote: SocketAddr) {
         if let Err(refused) = self.data.send_keepalive(local, remote).await {
             debug!(%refused, "a NAT keepalive was not sent");
+        }
+    }
+
+    fn reveal(&mut self, keys: &RevealedKeys) {
+        if let Some(file) = &mut self.keys {
+            file.ike_sa(keys);
         }
     }
 

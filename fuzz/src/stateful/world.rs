@@ -98,6 +98,7 @@ impl World {
                 Output::Install(install) => self.install(install),
                 Output::Compute(job) => self.endpoint.handle_computed(self.now, job.run()),
                 Output::Event(_) | Output::Keepalive { .. } => {}
+                Output::Keys(_) => panic!("keys leave, and nobody asked for them"),
                 Output::Timeout { at } => {
                     self.due = at;
                     return;

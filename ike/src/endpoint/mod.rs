@@ -54,12 +54,13 @@ struct Means {
     compute: Compute,
     /// What the wall clock showed at [`Time::ZERO`], since 1970.
     wall_clock: Duration,
+    reveals_keys: bool,
 }
 
 impl Means {
     fn cx(&mut self, now: Time) -> Cx<'_> {
-        let Self { random, outputs, esp_spis, compute, .. } = self;
-        Cx { now, random: &mut **random, outputs, esp_spis, compute }
+        let Self { random, outputs, esp_spis, compute, reveals_keys, .. } = self;
+        Cx { now, random: &mut **random, outputs, esp_spis, compute, reveals_keys: *reveals_keys }
     }
 
     /// The time since 1970.
@@ -80,6 +81,7 @@ impl Endpoint {
                 esp_spis: EspSpis::default(),
                 compute: Compute::default(),
                 wall_clock: Duration::ZERO,
+                reveals_keys: false,
             },
             cookies: Cookies::default(),
             refusals: Bucket::new(limits::REFUSALS, limits::REFUSAL_INTERVAL),
@@ -91,6 +93,12 @@ impl Endpoint {
     /// To be called again whenever the clock may have been set. Before it is, no certificate is valid.
     pub const fn set_wall_clock(&mut self, now: Time, unix: Duration) {
         self.means.wall_clock = unix.saturating_sub(now.since_epoch());
+    }
+
+    /// Whether the keys of IKE SAs made from here on are handed out as [`Output::Keys`], for a person who decrypts a
+    /// capture. Without this call no key of an IKE SA leaves the endpoint.
+    pub const fn reveal_keys(&mut self, reveal: bool) {
+        self.means.reveals_keys = reveal;
     }
 
     /// Adds a peer, or replaces its configuration. The SAs it has live on as they were negotiated: who wants the new

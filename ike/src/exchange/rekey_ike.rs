@@ -147,7 +147,7 @@ impl Made {
         let skeyseed = SkeySeed::rekey(prf, &old.sk_d, &nonces.0, &nonces.1, shared);
         let keys = IkeKeys::derive(&suite, &skeyseed, &nonces.0, &nonces.1, spis.0, spis.1)?;
         let fragments = old.channel.fragments();
-        let channel = Channel::new(spis, original_initiator, fragments, &suite, &keys)?;
+        let channel = Channel::new(spis, original_initiator, fragments, &suite, &keys, cx)?;
         let seed = Seed {
             peer: old.peer.clone(),
             suite,

@@ -67,12 +67,14 @@ impl Channel {
         fragments: Option<FragmentSizes>,
         suite: &IkeSuite,
         keys: &IkeKeys,
+        cx: &mut Cx<'_>,
     ) -> Option<Self> {
         let initiator = SkCipher::new(suite, keys.ei.as_bytes(), keys.ai.as_bytes())?;
         let responder = SkCipher::new(suite, keys.er.as_bytes(), keys.ar.as_bytes())?;
         let (outbound, inbound) =
             if original_initiator { (initiator, responder) } else { (responder, initiator) };
         let (requests, responses) = (Reassembly::default(), Reassembly::default());
+        cx.reveal((spi_i, spi_r), suite, keys);
         let sent = Time::ZERO;
         Some(Self {
             spi_i,

@@ -29,8 +29,10 @@ use crate::config::{PeerConfig, PeerId};
 use crate::crypto::Random;
 use crate::crypto::dh::DhSecret;
 use crate::crypto::job::Exchanged;
+use crate::crypto::keymat::IkeKeys;
 use crate::crypto::prf::Prf;
-use crate::event::{Event, Install, Output, Transmit};
+use crate::event::{Event, Install, Output, RevealedKeys, Transmit};
+use crate::suite::IkeSuite;
 
 /// What a step of the protocol may use: the time, randomness, and the queue of what is to be done.
 pub(crate) struct Cx<'a> {
@@ -39,6 +41,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) outputs: &'a mut VecDeque<Output>,
     pub(crate) esp_spis: &'a mut EspSpis,
     pub(crate) compute: &'a mut Compute,
+    /// The keys of IKE SAs are handed out.
+    pub(crate) reveals_keys: bool,
 }
 
 impl Cx<'_> {
@@ -58,6 +62,15 @@ impl Cx<'_> {
 
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Hands out the keys of an IKE SA that is being made, where that is wanted.
+    pub(crate) fn reveal(&mut self, (spi_i, spi_r): (u64, u64), suite: &IkeSuite, keys: &IkeKeys) {
+        if self.reveals_keys {
+            let IkeKeys { ei, er, ai, ar, .. } = keys.clone();
+            let suite = *suite;
+            self.outputs.push_back(Output::Keys(RevealedKeys { spi_i, spi_r, suite, ei, er, ai, ar }));
+        }
     }
 
     /// A nonce of ours, not longer than the peer's where the PRF permits: it must have half of the PRF's key

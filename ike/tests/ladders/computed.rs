@@ -31,7 +31,7 @@ impl End {
                 Output::Transmit(transmit) => self.sent.push(transmit),
                 Output::Compute(job) => self.jobs.push(job),
                 Output::Event(Event::ChildUp { .. }) => self.up += 1,
-                Output::Event(_) | Output::Install(_) | Output::Keepalive { .. } => {}
+                Output::Event(_) | Output::Install(_) | Output::Keys(_) | Output::Keepalive { .. } => {}
                 Output::Timeout { .. } => return,
             }
         }

@@ -28,3 +28,4 @@ mod narrowing;
 mod natt;
 mod our_rekeys;
 mod peer_rekeys;
+mod reveal_keys;

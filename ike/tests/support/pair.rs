@@ -9,7 +9,7 @@ use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::error::Failure;
 use gotthard_ike::event::ChildSa;
-use gotthard_ike::{Endpoint, Event, Install, Output, Time, limits};
+use gotthard_ike::{Endpoint, Event, Install, Output, RevealedKeys, Time, limits};
 
 use super::clock::{Clock, Led, NonceLead};
 use super::link::{Cargo, Link, Weather, Which};
@@ -87,6 +87,7 @@ pub(crate) struct Side {
     pub(crate) inbound: BTreeMap<u32, ChildSa>,
     pub(crate) outbound: Option<ChildSa>,
     pub(crate) events: Vec<Event>,
+    pub(crate) revealed: Vec<RevealedKeys>,
     /// ESP packets that arrived with an SPI that is not installed.
     pub(crate) esp_lost: usize,
     pub(crate) esp_taken: usize,
@@ -108,6 +109,7 @@ impl Side {
             inbound: BTreeMap::new(),
             outbound: None,
             events: Vec::new(),
+            revealed: Vec::new(),
             esp_lost: 0,
             esp_taken: 0,
             keepalives: Vec::new(),
@@ -150,6 +152,7 @@ impl Side {
                     assert_eq!((local.ip(), local.port(), remote.port()), (self.address, 4500, 4500));
                     self.keepalives.push(now);
                 }
+                Output::Keys(keys) => self.revealed.push(keys),
                 Output::Compute(job) => self.endpoint.handle_computed(now, job.run()),
                 Output::Timeout { at } => {
                     self.timeout = at;

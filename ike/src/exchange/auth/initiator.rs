@@ -70,7 +70,7 @@ impl InitSent {
         let spis = (agreed.spi_i, agreed.spi_r);
         let unusable = Failure::NoSuite { what: Sa::Ike };
         let mut channel =
-            Channel::new(spis, true, agreed.fragments, &agreed.suite, &agreed.keys).ok_or(unusable)?;
+            Channel::new(spis, true, agreed.fragments, &agreed.suite, &agreed.keys, cx).ok_or(unusable)?;
         let spi_in = cx.esp_spi();
         let offer = Offer::esp(&config.esp_suites, spi_in, Pfs::Absent);
         let mut payloads = vec![Payload::IdI(Identification::new(config.local_id.clone()))];

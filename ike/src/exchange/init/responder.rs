@@ -171,7 +171,7 @@ pub(crate) fn answer(request: InitRequest, spi_r: u64, datagram: &[u8], cx: &mut
     let response = message::emit_clear(response_header(spis.0, spis.1), &payloads);
     let smallest = candidates.iter().map(|peer| peer.config.fragment_size).min().filter(|_| fragmentation);
     let fragments = smallest.map(|size| FragmentSizes::new(size, path.remote.ip()));
-    let channel = Channel::new(spis, false, fragments, &chosen.suite, &keys)?;
+    let channel = Channel::new(spis, false, fragments, &chosen.suite, &keys, cx)?;
     cx.transmit(path, response.clone());
     Some(HalfOpen {
         candidates,
