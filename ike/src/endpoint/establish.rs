@@ -89,8 +89,8 @@ impl Endpoint {
     fn rival(&mut self, sa: &IkeSa, initial_contact: bool) -> Option<(u64, Rival)> {
         let spi = self.table.current(sa.peer.id)?;
         let other = self.table.established(spi)?;
-        let rival = if sa.crosses(other) {
-            if sa.loses_to(other) { Rival::Wins } else { Rival::Loses }
+        let rival = if sa.handshake.crosses(&other.handshake) {
+            if sa.handshake.loses_to(&other.handshake) { Rival::Wins } else { Rival::Loses }
         } else if initial_contact {
             Rival::Lost
         } else {
@@ -130,7 +130,7 @@ impl Endpoint {
         let excess = (spis.len() + 1).saturating_sub(limits::IKE_SAS_PER_PEER);
         let spare = spis.into_iter().filter_map(|spi| {
             let sa = self.table.established(spi)?;
-            (!sa.is_up()).then(|| (sa.up_since(), spi))
+            (!sa.is_up()).then(|| (sa.born(), spi))
         });
         let mut spare: Vec<_> = spare.collect();
         spare.sort_unstable();

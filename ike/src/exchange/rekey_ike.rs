@@ -156,8 +156,7 @@ impl Made {
             path: old.path,
             nat: old.nat,
             next_ids: (0, 0),
-            born: cx.now,
-            nonces,
+            handshake: old.handshake.clone(),
         };
         Some(Box::new(IkeSa::new(seed, cx)))
     }

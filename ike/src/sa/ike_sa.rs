@@ -13,6 +13,7 @@ use super::channel::Channel;
 use super::child_sa::{ChildSa, Terms};
 use super::children::Children;
 use super::compute::Pending;
+use super::handshake::Handshake;
 use super::lifetime::{Lifetime, Margin};
 use super::message_id::{InFlight, Requests, Responses};
 use super::retransmit::BackOff;
@@ -49,12 +50,9 @@ pub(crate) struct IkeSa {
     pub(super) state: State,
     /// The peer has yet to show that it has our IKE_AUTH response; another SA carries the packets until then.
     unproven: bool,
-    /// When the handshake started.
+    pub(crate) handshake: Handshake,
+    /// When it was made.
     born: Time,
-    /// When it was authenticated.
-    up: Time,
-    /// The lower of the handshake's two nonces: it decides between two SAs made at once.
-    lowest_nonce: Vec<u8>,
     /// Last authentic sign of life.
     pub(super) heard: Time,
     /// When something other than an IKE message last left for the peer: a packet of ours, or a NAT keepalive.
@@ -92,13 +90,12 @@ pub(crate) struct Seed {
     pub(crate) nat: Nat,
     /// Message ids of our next request and of the peer's.
     pub(crate) next_ids: (u32, u32),
-    pub(crate) born: Time,
-    pub(crate) nonces: (Vec<u8>, Vec<u8>),
+    pub(crate) handshake: Handshake,
 }
 
 impl IkeSa {
     pub(crate) fn new(seed: Seed, cx: &mut Cx<'_>) -> Self {
-        let Seed { peer, suite, sk_d, channel, path, nat, next_ids: (ours, theirs), born, nonces } = seed;
+        let Seed { peer, suite, sk_d, channel, path, nat, next_ids: (ours, theirs), handshake } = seed;
         let margin = Margin::of(&peer.config);
         let lifetime = Lifetime::start(peer.config.ike_lifetime, margin, cx.now, cx.random);
         Self {
@@ -116,9 +113,8 @@ impl IkeSa {
             secret: Secret::Idle,
             state: State::Up,
             unproven: false,
-            born,
-            up: cx.now,
-            lowest_nonce: nonces.0.min(nonces.1),
+            handshake,
+            born: cx.now,
             heard: cx.now,
             packet_sent: cx.now,
             lifetime,
@@ -497,8 +493,8 @@ impl IkeSa {
     }
 
     /// When it was authenticated, or made by a rekey.
-    pub(crate) const fn up_since(&self) -> Time {
-        self.up
+    pub(crate) const fn born(&self) -> Time {
+        self.born
     }
 
     /// It may be forgotten.
@@ -519,17 +515,6 @@ impl IkeSa {
     /// Its children carry nothing any more, or not for long.
     pub(crate) fn is_leaving(&self) -> bool {
         self.state == State::Closing || self.is_ended()
-    }
-
-    /// Whether `other`, of the same peer, was made at the same time from the other end.
-    pub(crate) fn crosses(&self, other: &Self) -> bool {
-        let at_once = self.born < other.up && other.born < self.up;
-        at_once && self.channel.original_initiator() != other.channel.original_initiator()
-    }
-
-    /// Of two SAs made at once the one with the lowest of the four nonces is closed (RFC 7296 §2.8.1).
-    pub(crate) fn loses_to(&self, other: &Self) -> bool {
-        self.lowest_nonce < other.lowest_nonce
     }
 
     /// How ESP crosses the outer network.

@@ -5,6 +5,7 @@ pub(crate) mod channel;
 pub(crate) mod child_sa;
 pub(crate) mod children;
 pub(crate) mod compute;
+pub(crate) mod handshake;
 pub(crate) mod ike_sa;
 pub(crate) mod lifetime;
 pub(crate) mod message_id;

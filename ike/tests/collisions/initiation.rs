@@ -49,6 +49,27 @@ fn of_two_ike_sas_made_at_once_one_is_left_whatever_is_late_or_lost() {
     }
 }
 
+/// The handshakes cross, and the IKE SA of y's is rekeyed before x's comes to its end: it is still one that x's crosses.
+///
+/// ```text
+/// x --> IKE_AUTH { IDi, AUTH, SA, TSi, TSr }   held
+/// y <-- IKE_AUTH { IDr, AUTH, SA, TSi, TSr }
+/// y --> CREATE_CHILD_SA { SA, Ni, KEi }        or x
+/// ```
+#[test]
+fn of_two_handshakes_at_once_one_ends_when_the_other_is_rekeyed() {
+    for (loser, x) in End::BOTH.into_iter().flat_map(|loser| End::BOTH.map(|x| (loser, x))) {
+        for rekeys in End::BOTH {
+            let mut pair = both_start_after(loser, |pair| pair.hold(x.requests(ExchangeType::IKE_AUTH)));
+            pair.run_for(SOON);
+            pair.rekey_ike(rekeys);
+            pair.run_for(SOON);
+            pair.release(x.requests(ExchangeType::IKE_AUTH));
+            pair.assert_settled();
+        }
+    }
+}
+
 /// The tunnel is up before x starts another: no packet is lost on the way from the one to the other.
 ///
 /// ```text

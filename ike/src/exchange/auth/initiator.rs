@@ -17,6 +17,7 @@ use crate::exchange::child::{self, Policy, Request};
 use crate::exchange::init::{Agreed, InitSent};
 use crate::sa::channel::{Channel, Opened};
 use crate::sa::child_sa::Terms;
+use crate::sa::handshake::Handshake;
 use crate::sa::ike_sa::{IkeSa, Seed};
 use crate::sa::negotiate::{Offer, Pfs};
 use crate::sa::retransmit::{BackOff, Step};
@@ -121,8 +122,8 @@ impl AuthSent {
         let Self { peer, channel, agreed, born, .. } = self;
         let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
         let next_ids = (MESSAGE_ID + 1, 0);
-        let nonces = (nonce_i, nonce_r);
-        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
+        let handshake = Handshake::new(born, cx.now, true, (nonce_i, nonce_r));
+        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, handshake };
         IkeSa::new(seed, cx)
     }
 

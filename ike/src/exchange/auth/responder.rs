@@ -16,6 +16,7 @@ use crate::exchange::child::{self, Choice, Policy, Request};
 use crate::exchange::init::{Agreed, HalfOpen};
 use crate::exchange::refusal_of;
 use crate::sa::channel::Opened;
+use crate::sa::handshake::Handshake;
 use crate::sa::ike_sa::{IkeSa, Seed};
 use crate::sa::negotiate::Pfs;
 use crate::sa::sealed::Sealed;
@@ -95,8 +96,8 @@ impl HalfOpen {
         let response = channel.seal_response(ExchangeType::IKE_AUTH, id, &payloads, cx);
         let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
         let next_ids = (0, id);
-        let nonces = (nonce_i, nonce_r);
-        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, born, nonces };
+        let handshake = Handshake::new(born, cx.now, false, (nonce_i, nonce_r));
+        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, handshake };
         let sa = Box::new(IkeSa::new(seed, cx));
         (Authenticated { sa, child, initial_contact }, response)
     }
