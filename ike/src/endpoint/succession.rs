@@ -4,7 +4,7 @@ use super::Endpoint;
 use super::table::Slot;
 use crate::Time;
 use crate::config::PeerId;
-use crate::error::Failure;
+use crate::error::{Failure, Sa};
 use crate::exchange::established::{self, Outcome};
 use crate::limits;
 use crate::sa::ike_sa::IkeSa;
@@ -28,6 +28,7 @@ impl Endpoint {
             Outcome::Done | Outcome::Pending(_) => {}
             Outcome::Kept(sa) => self.take_in(now, sa),
             Outcome::Adopt { candidate } => self.adopt(now, spi, candidate),
+            Outcome::Deleted { candidate } => self.replace_deleted(now, spi, candidate),
             Outcome::Lost { ours, candidate } => {
                 if let Some(candidate) = candidate {
                     self.adopt(now, spi, candidate);
@@ -54,19 +55,42 @@ impl Endpoint {
 
     /// The peer's candidate takes the place of the SA that both ends rekeyed at once.
     fn adopt(&mut self, now: Time, spi: u64, candidate: u64) {
-        let waits = self.table.established(candidate).is_some_and(|sa| sa.is_candidate());
-        let successor = if waits { self.table.take(candidate) } else { None };
+        let successor = self.hand_over(now, spi, candidate);
         let mut cx = self.means.cx(now);
         let Some(old) = self.table.established(spi) else { return };
-        let Some(Slot::Established(mut successor)) = successor else {
+        if let Some(successor) = successor {
+            old.make_redundant(now + limits::REDUNDANT_LIFETIME);
+            self.take_in(now, successor);
+        } else {
             // Its peer has deleted what should have survived.
             old.close(Failure::Replaced, &mut cx);
             established::send_next(old, &mut cx);
-            return;
-        };
-        old.hand_over_to(&mut successor, &mut cx);
-        old.make_redundant(now + limits::REDUNDANT_LIFETIME);
-        self.take_in(now, successor);
+        }
+    }
+
+    /// As [`Self::adopt`], where the peer has deleted the SA. It may have meant the tunnel: then the candidate is deleted
+    /// as well, or follows.
+    fn replace_deleted(&mut self, now: Time, spi: u64, candidate: u64) {
+        let successor = self.hand_over(now, spi, candidate);
+        let mut cx = self.means.cx(now);
+        let Some(old) = self.table.established(spi) else { return };
+        if let Some(successor) = successor {
+            old.linger(now);
+            self.take_in(now, successor);
+        } else {
+            old.end(Failure::PeerDeleted { what: Sa::Ike }, &mut cx);
+        }
+    }
+
+    /// Moves children and tasks to the candidate, if that still waits.
+    fn hand_over(&mut self, now: Time, spi: u64, candidate: u64) -> Option<Box<IkeSa>> {
+        if !self.table.established(candidate)?.is_candidate() {
+            return None;
+        }
+        let Some(Slot::Established(mut successor)) = self.table.take(candidate) else { return None };
+        let old = self.table.established(spi)?;
+        old.hand_over_to(&mut successor, &mut self.means.cx(now));
+        Some(successor)
     }
 
     fn reauthenticate(&mut self, now: Time, spi: u64) {

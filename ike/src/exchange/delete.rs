@@ -57,8 +57,7 @@ pub(super) fn answer(sa: &mut IkeSa, id: u32, payloads: Select<'_, '_>, cx: &mut
         sa.end(Failure::RefusedByPeer { ours, theirs }, cx);
     } else if let (true, Some(candidate)) = (ends && sa.is_up(), candidate(sa)) {
         // The peer has rekeyed it and does not know of our own rekey, which is forgotten (RFC 7296 §2.25.2).
-        sa.linger(cx.now);
-        return Outcome::Adopt { candidate };
+        return Outcome::Deleted { candidate };
     } else if ends {
         sa.end(Failure::PeerDeleted { what: Sa::Ike }, cx);
     } else if !deleted.is_empty() {

@@ -29,6 +29,11 @@ pub(crate) enum Outcome {
         /// Our SPI of it.
         candidate: u64,
     },
+    /// The peer has deleted the SA; its candidate, if it is still there, takes the SA's place.
+    Deleted {
+        /// Our SPI of it.
+        candidate: u64,
+    },
     /// Keep the IKE SA that we asked for, which is to be deleted; the candidate takes the old one's place.
     Lost {
         /// What we asked for.
@@ -38,6 +43,13 @@ pub(crate) enum Outcome {
     },
     /// Make another IKE SA with the peer, with a new authentication.
     Reauthenticate,
+}
+
+impl Outcome {
+    /// The peer's candidate takes the SA's place.
+    const fn adopts(&self) -> bool {
+        matches!(self, Self::Adopt { .. } | Self::Lost { candidate: Some(_), .. })
+    }
 }
 
 /// Takes a message for an established SA.
@@ -154,7 +166,10 @@ fn take(sa: &mut IkeSa, header: &Header, opened: Opened, cx: &mut Cx<'_>) -> Res
             Outcome::Done
         }
     };
-    send_next(sa, cx);
+    // What waits is the candidate's to say where that takes this one's place.
+    if !outcome.adopts() {
+        send_next(sa, cx);
+    }
     Ok(outcome)
 }
 

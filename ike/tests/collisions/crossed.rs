@@ -1,7 +1,10 @@
 //! A rekey of the child meets a rekey or a Delete of the IKE SA (RFC 7296 §2.25.1, §2.25.2).
 
+use core::time::Duration;
+
 use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::error::Failure;
+use gotthard_ike::limits;
 
 use crate::support::pair::{End, Pair};
 use crate::{AGAIN, LONG, SOON, from_both_ends, with_each_loser};
@@ -89,6 +92,30 @@ fn a_delete_of_the_old_child_is_followed_by_a_rekey_of_the_ike_sa() {
         pair.rekey_ike(x);
         pair.run_for(AGAIN);
         pair.release(y.responses(INFORM));
+        pair.assert_settled();
+    });
+}
+
+/// x has the Delete of the old child to send when y's new IKE SA takes the place of both: it goes on under that one.
+///
+/// ```text
+/// x --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni1, TSi, TSr }
+/// x <-- CREATE_CHILD_SA { SA, Nr1, TSi, TSr }
+/// x --> CREATE_CHILD_SA { SA, Ni2, KEi2 }
+/// y --> CREATE_CHILD_SA { SA, Ni3, KEi3 }
+/// x --> INFORMATIONAL { D(IKE) }                            under the one that it made
+/// x --> INFORMATIONAL { D(old) }                            under y's
+/// ```
+#[test]
+fn a_delete_of_the_old_child_waits_while_both_ends_rekey_the_ike_sa() {
+    with_each_loser(|mut pair, x, y| {
+        pair.rekey_child(x);
+        pair.rekey_ike(x);
+        pair.run_for(Duration::from_millis(7));
+        pair.rekey_ike(y);
+        pair.run_for(SOON);
+        pair.run_for(limits::INBOUND_GRACE);
+        assert!(End::BOTH.into_iter().all(|end| pair.side(end).inbound.len() == 1), "the old one is gone");
         pair.assert_settled();
     });
 }

@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use gotthard_ike::codec::iana::ExchangeType;
+use gotthard_ike::error::Failure;
 
 use crate::support::pair::{End, Pair};
 use crate::{
@@ -235,6 +236,33 @@ fn collisions_follow_each_other() {
 }
 
 /// A pair of which `x` prefers a group that the other end does not permit for a rekey.
+/// y has deleted what it made and ends the tunnel, which x has yet to see under the SA that it made itself.
+///
+/// ```text
+/// x <-- CREATE_CHILD_SA { SA, Nr1, KEr1 }  lost
+/// y <-- CREATE_CHILD_SA { SA, Nr2, KEr2 }
+/// y --> INFORMATIONAL { D(IKE) }           under the one that it made
+/// y --> INFORMATIONAL { D(IKE) }           under the old one
+/// ```
+#[test]
+fn of_two_rekeys_at_once_neither_is_left_when_the_old_one_is_deleted() {
+    from_both_ends(|mut pair, x, y| {
+        lead_nonces(&mut pair, y);
+        pair.lose(y.responses(CREATE));
+        cross(&mut pair, Pair::rekey_ike);
+        pair.run_for(SOON);
+        pair.terminate(y);
+        pair.run_for(SOON);
+        assert!(
+            matches!(pair.side(x).down(), Some(Failure::PeerDeleted { .. })),
+            "{:?}",
+            pair.side(x).events
+        );
+        pair.run_for(LONG);
+        pair.assert_down();
+    });
+}
+
 fn one_group_at(x: End) -> Pair {
     busy_with(|a, b| {
         let (prefers, permits) = if x == End::A { (a, b) } else { (b, a) };
