@@ -36,8 +36,8 @@ impl Pair {
         assert_eq!(self.a.ike_spis(), self.b.ike_spis(), "seed {}", self.seed);
         for end in End::BOTH {
             let side = self.side(end);
-            assert_eq!(side.inbound.len(), 1, "seed {}: {end:?}: {:?}", self.seed, side.events);
-            assert_eq!(side.endpoint.ike_sas(), 1, "seed {}: {end:?}: {:?}", self.seed, side.events);
+            assert_eq!(side.inbound.len(), 1, "inbound SAs: seed {}: {end:?}", self.seed);
+            assert_eq!(side.endpoint.ike_sas(), 1, "IKE SAs: seed {}: {end:?}", self.seed);
         }
     }
 
