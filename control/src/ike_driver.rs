@@ -1,6 +1,8 @@
-//! The IKE endpoint's hands: UDP 500, the clock, and the order of its outputs.
+//! The IKE endpoint's hands: UDP 500, the clock, the order of its outputs, and threads for what takes long.
 //!
 //! UDP 4500 belongs to the packet path, which shares it between ESP and IKE. Nothing here decides anything.
+
+mod computers;
 
 use core::future::Future;
 use core::time::Duration;
@@ -10,11 +12,13 @@ use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 
 use gotthard_ike::crypto::Random;
-use gotthard_ike::{Endpoint, Event, Install, Output, RevealedKeys, Time, Transmit};
+use gotthard_ike::{Done, Endpoint, Event, Install, Output, RevealedKeys, Time, Transmit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tracing::{debug, error};
+
+use self::computers::Computers;
 
 /// The endpoint with its sockets and its clock.
 pub struct IkeDriver {
@@ -23,6 +27,7 @@ pub struct IkeDriver {
     sockets: BTreeMap<IpAddr, Listener>,
     inbox: mpsc::Sender<Datagram>,
     deadline: Option<Time>,
+    computers: Computers,
 }
 
 /// A datagram from UDP 500.
@@ -56,14 +61,11 @@ pub trait Outlet {
 
 impl IkeDriver {
     /// An endpoint without peers. What arrives on UDP 500 goes into `inbox`, and is dropped while that is full.
-    pub fn new(inbox: mpsc::Sender<Datagram>, clock: Clock) -> Self {
-        Self {
-            endpoint: Endpoint::new(Box::new(SystemRandom)),
-            clock,
-            sockets: BTreeMap::new(),
-            inbox,
-            deadline: None,
-        }
+    pub fn new(inbox: mpsc::Sender<Datagram>, clock: Clock) -> io::Result<Self> {
+        let mut endpoint = Endpoint::new(Box::new(SystemRandom));
+        endpoint.hand_out_jobs(true);
+        let computers = Computers::start()?;
+        Ok(Self { endpoint, clock, sockets: BTreeMap::new(), inbox, deadline: None, computers })
     }
 
     /// Listens on UDP 500 of this address, once.
@@ -87,6 +89,16 @@ impl IkeDriver {
         self.endpoint.handle_datagram(self.clock.now(), *local, *remote, payload);
     }
 
+    /// The next result of what takes long to compute, for [`Self::take`].
+    pub async fn computed(&mut self) -> Option<Done> {
+        self.computers.done().await
+    }
+
+    /// Hands the endpoint a result; [`Self::drain`] must follow.
+    pub fn take(&mut self, done: Done) {
+        self.endpoint.handle_computed(self.clock.now(), done);
+    }
+
     /// Lets the endpoint do what is due; [`Self::drain`] must follow.
     pub fn tick(&mut self) {
         let now = self.clock.now();
@@ -105,7 +117,11 @@ impl IkeDriver {
                 Output::Install(install) => outlet.install(install).await,
                 Output::Event(event) => outlet.event(event).await,
                 Output::Keys(keys) => outlet.reveal(&keys),
-                Output::Compute(job) => self.endpoint.handle_computed(self.clock.now(), job.run()),
+                Output::Compute(job) => {
+                    if let Some(done) = self.computers.compute(job) {
+                        self.take(done);
+                    }
+                }
                 Output::Timeout { at } => {
                     self.deadline = at;
                     return;

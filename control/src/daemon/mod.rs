@@ -78,7 +78,7 @@ impl Daemon {
         let (notice, notices) = mpsc::channel(INBOX);
         let (call, calls) = mpsc::channel(CALLS);
         let clock = Clock::start();
-        let driver = IkeDriver::new(inbox, clock);
+        let driver = IkeDriver::new(inbox, clock).context("starting threads for key exchanges")?;
         let data = DataPlane::start(config.gateway.packet_path, notice)
             .context("starting the packet path (it needs CAP_NET_ADMIN, UDP port 4500 and /dev/net/tun)")?;
         let gateway = Gateway::new(data, Netlink::open()?, clock);
@@ -98,6 +98,7 @@ impl Daemon {
                 },
                 Some(datagram) = self.datagrams.recv() => self.receive(&datagram),
                 Some(notice) = self.notices.recv() => self.notice(notice).await?,
+                Some(done) = self.driver.computed() => self.driver.take(done),
                 Some(call) = self.calls.recv() => self.answer(call).await,
                 _ = self.housekeeping.tick() => self.keep_house().await,
                 () = sleep(due) => {}
