@@ -103,6 +103,10 @@ pub const GIVE_WAY: Duration = Duration::from_secs(15);
 /// Longest time after which a rekey is tried again that the peer has put off (RFC 7296 §2.25).
 pub const REKEY_RETRY: Duration = Duration::from_secs(8);
 
+/// Shortest time that an authentication lasts, however soon the peer wants to see the next: two IKE SAs overlap for half
+/// of it.
+pub const AUTHENTICATION: Duration = Duration::from_secs(20);
+
 /// Time after which another IKE SA is asked for again where a new authentication is due (RFC 4478).
 pub const REAUTHENTICATE_AGAIN: Duration = Duration::from_secs(30);
 

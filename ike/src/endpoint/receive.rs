@@ -176,11 +176,11 @@ impl Endpoint {
         let Some(Slot::AuthSent(sent)) = self.table.take(spi) else { return Err(Refusal::Unexpected) };
         let (peer, spi_in) = (sent.peer.id, sent.spi_in);
         match reply {
-            AuthReply::Accepted(child) => {
-                if child.is_err() {
+            AuthReply::Accepted(answer) => {
+                let authenticated = sent.establish(answer, path, &mut self.means.cx(now));
+                if authenticated.child.is_err() {
                     self.means.esp_spis.release(spi_in);
                 }
-                let authenticated = sent.establish(child, path, &mut self.means.cx(now));
                 self.establish(now, authenticated, None);
             }
             AuthReply::Impostor(reason) => {

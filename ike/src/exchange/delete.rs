@@ -1,8 +1,7 @@
 //! INFORMATIONAL exchanges: Delete of the IKE SA and of child SAs (RFC 7296 §1.4, §1.4.1); one without a Delete asks
 //! whether we live.
 
-use core::time::Duration;
-
+use super::authentication_lifetime;
 use super::established::Outcome;
 use crate::codec::iana::{ExchangeType, NotifyType, ProtocolId};
 use crate::codec::payload::Payload;
@@ -64,12 +63,6 @@ pub(super) fn answer(sa: &mut IkeSa, id: u32, payloads: Select<'_, '_>, cx: &mut
         sa.note_childless(Failure::PeerDeleted { what: Sa::Child }, cx);
     }
     Outcome::Done
-}
-
-/// The time in which the peer wants to see an authentication again (RFC 4478 §3).
-pub(super) fn authentication_lifetime(payloads: Select<'_, '_>) -> Option<Duration> {
-    let notify = payloads.notifies().find(|notify| notify.kind == NotifyType::AUTH_LIFETIME)?;
-    <[u8; 4]>::try_from(notify.data).ok().map(|octets| Duration::from_secs(u32::from_be_bytes(octets).into()))
 }
 
 /// The IKE SA that the peer made while we ask for one ourselves.

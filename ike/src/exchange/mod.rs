@@ -13,9 +13,12 @@ mod liveness;
 mod rekey_child;
 mod rekey_ike;
 
+use core::time::Duration;
+
 use crate::codec::DecodeError;
 use crate::codec::iana::{Group, NotifyType};
 use crate::codec::payload::notify::Notify;
+use crate::codec::payload::select::Select;
 use crate::sa::compute::Pending;
 
 /// Why a step ends before it has changed anything.
@@ -56,6 +59,13 @@ fn refusal_of(error: DecodeError) -> (NotifyType, Vec<u8>) {
 /// The group that an INVALID_KE_PAYLOAD asks for (RFC 7296 §1.2, §1.3).
 fn wanted_group(notify: &Notify<'_>) -> Option<Group> {
     <[u8; 2]>::try_from(notify.data).ok().map(|octets| Group(u16::from_be_bytes(octets)))
+}
+
+/// The time in which the peer wants to see an authentication again (RFC 4478 §3). Its responder says so in IKE_AUTH, or
+/// later.
+fn authentication_lifetime(payloads: Select<'_, '_>) -> Option<Duration> {
+    let notify = payloads.notifies().find(|notify| notify.kind == NotifyType::AUTH_LIFETIME)?;
+    <[u8; 4]>::try_from(notify.data).ok().map(|octets| Duration::from_secs(u32::from_be_bytes(octets).into()))
 }
 
 /// Errors that end an IKE SA without a Delete (RFC 7296 §2.21.3).

@@ -481,9 +481,10 @@ impl IkeSa {
         }
     }
 
-    /// The peer wants to see an authentication again within `lifetime` (RFC 4478).
+    /// The peer wants to see an authentication again within `lifetime` (RFC 4478), if that is not too short to live with.
     pub(crate) fn limit_authentication(&mut self, lifetime: Duration, cx: &mut Cx<'_>) {
         let margin = Margin::of(&self.peer.config);
+        let lifetime = lifetime.max(limits::AUTHENTICATION);
         self.reauthenticate_at = Some(Lifetime::start(lifetime, margin, cx.now, cx.random).deadline());
     }
 

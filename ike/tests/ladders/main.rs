@@ -28,4 +28,5 @@ mod narrowing;
 mod natt;
 mod our_rekeys;
 mod peer_rekeys;
+mod reauthentication;
 mod reveal_keys;

@@ -13,6 +13,7 @@ use crate::codec::payload::id::Identification;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
 use crate::error::{Failure, Sa, Stage};
+use crate::exchange::authentication_lifetime;
 use crate::exchange::child::{self, Policy, Request};
 use crate::exchange::init::{Agreed, InitSent};
 use crate::sa::channel::{Channel, Opened};
@@ -42,12 +43,20 @@ pub(crate) struct AuthSent {
 
 /// What the peer's authentic answer says.
 pub(crate) enum AuthReply {
-    /// The peer is who it shall be; with a child, or with the reason for none.
-    Accepted(Result<Terms, Failure>),
+    /// The peer is who it shall be.
+    Accepted(Answer),
     /// The peer is not who it shall be. It believes otherwise, and is to be told (RFC 7296 §2.21.2).
     Impostor(Failure),
     /// The peer refuses us: there is no IKE SA.
     Refused(Failure),
+}
+
+/// What an authenticated peer answers.
+pub(crate) struct Answer {
+    /// The child, or the reason for none.
+    child: Result<Terms, Failure>,
+    /// The peer wants to see an authentication again within that time (RFC 4478).
+    lifetime: Option<Duration>,
 }
 
 impl InitSent {
@@ -103,18 +112,18 @@ impl AuthSent {
     }
 
     /// The peer is authenticated: makes the IKE SA.
-    pub(crate) fn establish(
-        self,
-        child: Result<Terms, Failure>,
-        path: Path,
-        cx: &mut Cx<'_>,
-    ) -> Authenticated {
+    pub(crate) fn establish(self, answer: Answer, path: Path, cx: &mut Cx<'_>) -> Authenticated {
+        let Answer { child, lifetime } = answer;
         let child = child.and_then(|terms| {
             let keys = first_child_keys(&self.agreed, &terms);
             let (outbound, inbound) = keys.ok_or(Failure::NoSuite { what: Sa::Child })?;
             Ok(Child { terms, keys: (inbound, outbound) })
         });
-        Authenticated { sa: Box::new(self.into_sa(path, cx)), child, initial_contact: false }
+        let mut sa = Box::new(self.into_sa(path, cx));
+        if let Some(lifetime) = lifetime {
+            sa.limit_authentication(lifetime, cx);
+        }
+        Authenticated { sa, child, initial_contact: false }
     }
 
     /// The IKE SA, to be deleted or to carry the tunnel.
@@ -168,7 +177,8 @@ impl AuthSent {
         if let Err(failure) = proved {
             return Ok(AuthReply::Impostor(failure));
         }
-        Ok(AuthReply::Accepted(self.read_child(payloads)?))
+        let (child, lifetime) = (self.read_child(payloads)?, authentication_lifetime(payloads));
+        Ok(AuthReply::Accepted(Answer { child, lifetime }))
     }
 
     fn read_child(&self, payloads: Select<'_, '_>) -> Result<Result<Terms, Failure>, DecodeError> {
