@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 fn the_object_is_as_the_contract_has_it() {
     let expected = json!({"schema_version":1,
         "dataplane":{"backend":"io_uring","workers":2,"offloads":["tso","uso","udp_segment","udp_gro"],"cbc":"vaes+sha-ni"},
+        "ike_refused":{"malformed":3,"unknown_spi":0},
         "connections":[{"name":"aws-prod","state":"degraded","tunnels":[
         {"name":"1","peer":"198.51.100.11","interface":"gth0","state":"up","active":true,"since_s":526_260,
          "ike":{"state":"established","suite":"aes256-sha256-modp2048","spi_i":"0102030405060708",
@@ -58,7 +59,8 @@ fn status() -> Status {
         state: ConnectionState::Degraded,
         tunnels: vec![up(), down()],
     };
-    Status::new(dataplane, vec![connection])
+    let ike_refused = BTreeMap::from([("malformed".to_owned(), 3), ("unknown_spi".to_owned(), 0)]);
+    Status { ike_refused, ..Status::new(dataplane, vec![connection]) }
 }
 
 fn up() -> TunnelStatus {

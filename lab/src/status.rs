@@ -166,6 +166,7 @@ impl Tunnel {
 fn check(value: &Value) -> Result<()> {
     ensure!(value["schema_version"] == 1, "schema_version is {}", value["schema_version"]);
     expect(value, "/dataplane", DATAPLANE)?;
+    expect(value, "/ike_refused", IKE_REFUSED)?;
     for offload in value["dataplane"]["offloads"].as_array().context("offloads")? {
         ensure!(offload.as_str().is_some_and(|name| OFFLOADS.contains(&name)), "{offload} is no offload");
     }
@@ -219,6 +220,13 @@ fn expect(object: &Value, at: &str, keys: &[(&str, &str)]) -> Result<()> {
 
 const DATAPLANE: &[(&str, &str)] =
     &[("backend", "io_uring|syscalls"), ("workers", "number"), ("offloads", "array"), ("cbc", "string")];
+
+const IKE_REFUSED: &[(&str, &str)] = &[
+    ("malformed", "number"),
+    ("unknown_spi", "number"),
+    ("unknown_peer", "number"),
+    ("integrity", "number"),
+];
 
 const OFFLOADS: &[&str] = &["tso", "uso", "udp_segment", "udp_gro"];
 

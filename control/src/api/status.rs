@@ -18,14 +18,17 @@ pub struct Status {
     pub schema_version: u32,
     /// How packets are moved.
     pub dataplane: DataplaneStatus,
+    /// IKE datagrams of which nothing came since the daemon started, by reason; every reason is there.
+    #[serde(default)]
+    pub ike_refused: BTreeMap<String, u64>,
     /// The connections, in the order of the configuration.
     pub connections: Vec<ConnectionStatus>,
 }
 
 impl Status {
-    /// The status of these connections.
+    /// The status of these connections, where no IKE datagram has been refused.
     pub fn new(dataplane: DataplaneStatus, connections: Vec<ConnectionStatus>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, dataplane, connections }
+        Self { schema_version: SCHEMA_VERSION, dataplane, ike_refused: BTreeMap::new(), connections }
     }
 }
 

@@ -17,7 +17,8 @@ impl Daemon {
         let response = match request {
             Request::Status { connection } => {
                 self.count().await;
-                match status::status(&self.gateway, self.driver.now(), connection.as_deref()) {
+                let counters = *self.driver.endpoint().counters();
+                match status::status(&self.gateway, &counters, self.driver.now(), connection.as_deref()) {
                     Some(status) => Response::Status(status),
                     None => unknown(&connection.unwrap_or_default()),
                 }

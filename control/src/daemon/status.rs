@@ -1,8 +1,8 @@
 //! The status object, from what the daemon knows.
 
-use gotthard_ike::Time;
 use gotthard_ike::config::Encapsulation;
 use gotthard_ike::event::Nat;
+use gotthard_ike::{Counters, Time};
 
 use super::gateway::Gateway;
 use super::record::{Device, Record, escaped};
@@ -14,15 +14,24 @@ use crate::config::model::{Connection, Routing};
 use crate::install::{self, Report};
 use crate::tunnels::Phase;
 
-/// The status of every connection, or of the named one; `None`: there is none of that name.
-pub(super) fn status(gateway: &Gateway, now: Time, wanted: Option<&str>) -> Option<Status> {
+/// The status of every connection, or of the named one, with what the endpoint has counted; `None`: there is none of that
+/// name.
+pub(super) fn status(
+    gateway: &Gateway,
+    counters: &Counters,
+    now: Time,
+    wanted: Option<&str>,
+) -> Option<Status> {
     let all = gateway.config.connections.iter();
     let connections: Vec<_> = all
         .filter(|connection| wanted.is_none_or(|name| name == connection.name))
         .map(|connection| connection_status(gateway, connection, now))
         .collect();
     let known = wanted.is_none() || !connections.is_empty();
-    known.then(|| Status::new(dataplane_status(gateway.data.report()), connections))
+    known.then(|| Status {
+        ike_refused: counters.iter().map(|(refusal, count)| (refusal.name().to_owned(), count)).collect(),
+        ..Status::new(dataplane_status(gateway.data.report()), connections)
+    })
 }
 
 fn dataplane_status(report: Report) -> DataplaneStatus {
