@@ -17,6 +17,7 @@ use crate::traffic::{Direction, Stream, ping};
 use crate::{Gotthard, Netns, Path, Run};
 
 pub mod ledger;
+mod queues;
 pub mod rekey;
 
 /// The two gateways. Their outer devices are [`OUTSIDE`].

@@ -171,6 +171,8 @@ fn strongswan_conf(dir: &Path, log: &Path) -> String {
       default = 1
       append = yes
       flush_line = yes
+      time_format = %T
+      time_add_ms = yes
     }}
   }}
 }}

@@ -48,8 +48,11 @@ fn lane(run: &Run, plan: &Plan, count: u32) -> Result<()> {
     let mut longest = Duration::ZERO;
     for (number, starter) in (0..count).zip(starters.into_iter().cycle()) {
         let start = Instant::now();
-        let ended = pair.rekey(Kind::Child, starter, DEADLINE);
-        ended.with_context(|| format!("{}: after {number} rekeys", pair.name))?;
+        if let Err(error) = pair.rekey(Kind::Child, starter, DEADLINE) {
+            let (name, ledger) = (pair.name.clone(), pair.ledger()?);
+            let weather = pair.end_relay()?;
+            return Err(error.context(format!("{name}: after {number} rekeys; {weather:?}\n{ledger}")));
+        }
         longest = longest.max(start.elapsed());
     }
     let (carried, collisions) = (pair.ping(100)?, pair.collisions()?);

@@ -31,21 +31,6 @@ impl Pair {
         }
         Ok(text)
     }
-
-    /// Lengthens the queues between kernel and gateways. A machine that all of them share makes packets wait longer
-    /// than 500 of them can, rekey or not.
-    pub(super) fn widen_queues(&self) -> Result<()> {
-        for host in &self.hosts {
-            let devices = host.output("ls", &["/sys/class/net"])?;
-            let tuns = devices
-                .split_whitespace()
-                .filter(|name| ["gth", "ipsec"].iter().any(|kind| name.starts_with(kind)));
-            for device in tuns {
-                host.ip(&format!("link set {device} txqueuelen {QUEUE}"))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Packets that a device received and sent, and those that it dropped or failed on.
@@ -79,5 +64,3 @@ fn sockets(host: &Netns, text: &mut String) -> Result<()> {
     }
     Ok(())
 }
-
-const QUEUE: u32 = 10_000;
