@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use gotthard_lab::flow::{Flow, Report};
-use gotthard_lab::pair::rekey::{Kind, Starter};
+use gotthard_lab::pair::rekey::{Agreed, Kind, Starter};
 use gotthard_lab::pair::{End, Pair, Plan};
 use gotthard_lab::relay::Weather;
 use gotthard_lab::run::{number, say};
@@ -59,6 +59,7 @@ fn rekeys_under_load(run: &Run, ends: [End; 2], count: u32) -> Result<()> {
 /// A pair with numbered flows both ways.
 struct Loaded {
     pair: Pair,
+    agreed: Agreed,
     flows: [Flow; 2],
     start: Instant,
     /// When a rekey was asked for, and when both ends agreed on what it made.
@@ -68,21 +69,21 @@ struct Loaded {
 impl Loaded {
     fn start(run: &Run, plan: &Plan) -> Result<Self> {
         let pair = plan.start(run)?;
+        let agreed = pair.await_agreed(SOON)?;
         let flows = pair.flows(number("GOTTHARD_REKEY_RATE", RATE)?)?;
-        Ok(Self { pair, flows, start: Instant::now(), rekeys: Vec::new() })
+        Ok(Self { pair, agreed, flows, start: Instant::now(), rekeys: Vec::new() })
     }
 
     fn rekey(&mut self, kind: Kind, starter: Starter) -> Result<()> {
         let asked = Instant::now();
-        self.pair
-            .rekey(kind, starter, SOON)
-            .with_context(|| format!("after {} rekeys", self.rekeys.len()))?;
+        let rekeyed = self.pair.rekey(self.agreed, kind, starter, SOON);
+        self.agreed = rekeyed.with_context(|| format!("after {} rekeys", self.rekeys.len()))?;
         self.rekeys.push((kind, starter, asked, Instant::now()));
         Ok(())
     }
 
     fn finish(self) -> Result<()> {
-        let Self { pair, flows, start, rekeys } = self;
+        let Self { pair, flows, start, rekeys, .. } = self;
         let ike = rekeys.iter().filter(|(kind, ..)| *kind == Kind::Ike).count();
         say(&format!(
             "lab: {}: {} rekeys of the child and {ike} of the IKE SA in {:.0} s",

@@ -45,14 +45,18 @@ fn rekeys_in_foul_weather(run: &Run, ends: [End; 2]) -> Result<()> {
 fn lane(run: &Run, plan: &Plan, count: u32) -> Result<()> {
     let mut pair = plan.start(run)?;
     let starters = [Starter::Side(0), Starter::Side(1), Starter::Both];
+    let mut agreed = pair.await_agreed(DEADLINE)?;
     let mut longest = Duration::ZERO;
     for (number, starter) in (0..count).zip(starters.into_iter().cycle()) {
         let start = Instant::now();
-        if let Err(error) = pair.rekey(Kind::Child, starter, DEADLINE) {
-            let (name, ledger) = (pair.name.clone(), pair.ledger()?);
-            let weather = pair.end_relay()?;
-            return Err(error.context(format!("{name}: after {number} rekeys; {weather:?}\n{ledger}")));
-        }
+        agreed = match pair.rekey(agreed, Kind::Child, starter, DEADLINE) {
+            Ok(agreed) => agreed,
+            Err(error) => {
+                let (name, ledger) = (pair.name.clone(), pair.ledger()?);
+                let weather = pair.end_relay()?;
+                return Err(error.context(format!("{name}: after {number} rekeys; {weather:?}\n{ledger}")));
+            }
+        };
         longest = longest.max(start.elapsed());
     }
     let (carried, collisions) = (pair.ping(100)?, pair.collisions()?);

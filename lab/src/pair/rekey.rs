@@ -49,9 +49,9 @@ struct Held {
 }
 
 impl Pair {
-    /// Has an end or both rekey, and waits until both agree on a new SA of that kind and on nothing else.
-    pub fn rekey(&self, kind: Kind, starter: Starter, deadline: Duration) -> Result<Agreed> {
-        let before = self.await_agreed(deadline)?;
+    /// Has an end or both rekey what both agree on, and waits until both agree on a new SA of that kind and on nothing
+    /// else.
+    pub fn rekey(&self, before: Agreed, kind: Kind, starter: Starter, deadline: Duration) -> Result<Agreed> {
         match starter {
             Starter::Side(side) => self.start_rekey(side, kind)?,
             Starter::Both => self.start_rekeys(kind)?,
