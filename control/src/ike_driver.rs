@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use gotthard_ike::crypto::Random;
 use gotthard_ike::{Done, Endpoint, Event, Install, Output, RevealedKeys, Time, Transmit};
@@ -86,7 +87,9 @@ impl IkeDriver {
     /// Hands the endpoint a datagram; [`Self::drain`] must follow.
     pub fn receive(&mut self, datagram: &Datagram) {
         let Datagram { local, remote, payload } = datagram;
-        self.endpoint.handle_datagram(self.clock.now(), *local, *remote, payload);
+        let now = self.clock.now();
+        self.endpoint.set_wall_clock(now, wall_clock());
+        self.endpoint.handle_datagram(now, *local, *remote, payload);
     }
 
     /// The next result of what takes long to compute, for [`Self::take`].
@@ -223,6 +226,11 @@ impl Clock {
     pub fn now(self) -> Time {
         Time::from_epoch(boot_time().saturating_sub(self.epoch))
     }
+}
+
+/// What the wall clock shows, since 1970: for the validity of certificates, and nothing else.
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn boot_time() -> Duration {

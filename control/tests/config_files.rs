@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use gotthard::config::lifetimes::Lifetimes;
-use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, Workers};
+use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, TunnelAuth, Workers};
 use gotthard::config::presets::Cloud;
 use gotthard::config::{ConfigErrors, Loaded, lint, load, load_to_run};
 use gotthard_ike::config::{Encapsulation, Mode};
@@ -90,9 +90,9 @@ fn the_line_break_at_the_end_of_a_secret_file_is_no_part_of_the_key() {
         [("key.one", "key.one"), ("key.one\n", "key.one"), ("key.one\r\n\n", "key.one"), (" k \n", " k ")]
     {
         let folder = folder(&[("gotthard.toml", TWO_TUNNELS), ("1.psk", text)]);
-        let psk = &loaded(&folder).config.connections[0].tunnels[0].psk;
-        assert_eq!(*psk, Psk(key.as_bytes().to_vec().into()), "{text:?}");
-        assert_eq!(format!("{psk:?}"), "Psk(..)");
+        let auth = &loaded(&folder).config.connections[0].tunnels[0].auth;
+        assert_eq!(*auth, TunnelAuth::Psk(Psk(key.as_bytes().to_vec().into())), "{text:?}");
+        assert_eq!(format!("{auth:?}"), "Psk(Psk(..))");
     }
 }
 

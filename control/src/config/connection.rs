@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use gotthard_ike::config::{Encapsulation, Mode};
 
+use super::certificates::{self, Certificates};
 use super::document::{Table, Value};
 use super::lifetimes::Lifetimes;
 use super::model::{Connection, Gateway, Routing};
@@ -54,7 +55,8 @@ pub(super) fn read<'a>(
     let replay_window = table.read("replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
     let peer_replay_window =
         table.read("peer_replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
-    let tunnels = tunnel::read_all(&table, cloud, routing, around);
+    let auth = auth(&table, around.secrets);
+    let tunnels = tunnel::read_all(&table, cloud, routing, &auth, around);
     table.finish();
     Some(Connection {
         name: name.to_owned(),
@@ -73,6 +75,23 @@ pub(super) fn read<'a>(
         peer_replay_window: peer_replay_window.unwrap_or(preset.peer_replay_window),
         tunnels: tunnels?,
     })
+}
+
+/// How the tunnels of a connection prove who they are, as far as the connection says it.
+pub(super) enum Auth {
+    /// By pre-shared keys, one each.
+    Psk,
+    /// By certificates; `None` where a file of them is refused.
+    Certificates(Option<Certificates>),
+}
+
+fn auth(table: &Table<'_>, secrets: &dyn SecretSource) -> Auth {
+    let by_certificate = table.read("auth", |value| values::choice(value, &AUTHS)).unwrap_or_default();
+    if by_certificate {
+        return Auth::Certificates(Certificates::read(table, secrets));
+    }
+    certificates::refuse_without(table);
+    Auth::Psk
 }
 
 /// `remote` is for static routing, and static routing needs it.
@@ -99,6 +118,8 @@ fn misplaced<T>(value: &Value<'_>) -> Option<T> {
     value.refuse("is for routing = \"static\" only", "remove it, or write routing = \"static\"")
 }
 
+/// Whether it is certificates.
+const AUTHS: [(&str, bool); 2] = [("psk", false), ("cert", true)];
 const ROUTING: [(&str, Routing); 3] =
     [("bgp", Routing::Bgp), ("static", Routing::Static), ("external", Routing::External)];
 const MODES: [(&str, Mode); 2] = [("initiator", Mode::Initiator), ("responder", Mode::Responder)];

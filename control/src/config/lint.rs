@@ -4,6 +4,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::net::IpAddr;
 use std::thread;
+use std::time::SystemTime;
 
 use gotthard_ike::config::Encapsulation;
 use ipnet::IpNet;
@@ -11,7 +12,7 @@ use ipnet::IpNet;
 use super::error::ConfigError;
 use super::lifetimes::Lifetimes;
 use super::load::Loaded;
-use super::model::{Connection, PacketPath, Tunnel, Workers};
+use super::model::{Connection, PacketPath, Tunnel, TunnelAuth, Workers};
 use super::presets::Cloud;
 
 /// All warnings, in the order of the file. They have the form of errors: place, key, what, and what to write instead.
@@ -48,6 +49,7 @@ impl Warnings<'_> {
         self.suites(connection);
         self.lifetimes(connection);
         self.peer_window(connection);
+        self.certificates(connection);
         if connection.mtu < IPV6_MINIMUM {
             self.warn(
                 key("mtu"),
@@ -61,6 +63,23 @@ impl Warnings<'_> {
                 "raw ESP has no segmentation offload and crosses no NAT",
                 "write encapsulation = \"udp\" (AWS takes it), or remove the key",
             );
+        }
+    }
+
+    /// What ends soon: a peer refuses our certificate after its end, and we refuse the peer's after the lists'.
+    fn certificates(&mut self, connection: &Connection) {
+        let Some(TunnelAuth::Certificates(certificates)) = connection.tunnels.first().map(|t| &t.auth) else {
+            return;
+        };
+        let key = |key: &str| format!("connection.{}.{key}", connection.name);
+        let Some(now) = unix_now() else { return };
+        if let Some(end) = certificates.end().filter(|end| *end < now + SOON) {
+            let problem = format!("the certificate {}", ends(end, now));
+            self.warn(key("cert"), problem, "let the authority issue a new one, and `gotthard reload`");
+        }
+        if let Some(end) = certificates.lists_end().iter().min().filter(|end| **end < now) {
+            let problem = format!("a revocation list {}", ends(*end, now));
+            self.warn(key("crl"), problem, "fetch the new list of the authority, and `gotthard reload`");
         }
     }
 
@@ -176,7 +195,10 @@ impl Warnings<'_> {
 
     fn tunnel(&mut self, connection: &Connection, index: usize, tunnel: &Tunnel) {
         let key = |key: &str| format!("connection.{}.tunnel[{}].{key}", connection.name, index + 1);
-        if connection.cloud == Cloud::Aws && !aws_psk(&tunnel.psk.0) {
+        if let TunnelAuth::Psk(psk) = &tunnel.auth
+            && connection.cloud == Cloud::Aws
+            && !aws_psk(&psk.0)
+        {
             self.warn(
                 key("psk"),
                 "AWS cannot have this pre-shared key: it takes 8 to 64 letters, digits, '.' and '_', not starting with 0",
@@ -244,6 +266,16 @@ impl Warnings<'_> {
     }
 }
 
+/// The wall clock, since 1970; `None` where it is before.
+fn unix_now() -> Option<Duration> {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()
+}
+
+fn ends(end: Duration, now: Duration) -> String {
+    let days = end.abs_diff(now).as_secs() / SECONDS_OF_DAY;
+    if end < now { format!("expired {days} days ago") } else { format!("ends in {days} days") }
+}
+
 /// Pre-shared keys that AWS allows.
 fn aws_psk(psk: &[u8]) -> bool {
     (8..=64).contains(&psk.len())
@@ -267,5 +299,8 @@ const FEW_PACKETS: u64 = 2_800_000;
 const AWS_WINDOWS: RangeInclusive<u32> = 64..=2048;
 /// The narrowest that a peer of the clouds or strongSwan's user-space ESP has; a quarter of it still is half a batch.
 const WINDOW_FOR_BATCHES: u32 = 128;
+/// Before its end a certificate is to be renewed.
+const SOON: Duration = Duration::from_hours(30 * 24);
+const SECONDS_OF_DAY: u64 = 86_400;
 /// Smallest link MTU of IPv6 (RFC 8200 §5).
 const IPV6_MINIMUM: u16 = 1280;

@@ -1,9 +1,10 @@
 //! The configuration: from TOML text to a checked [`Config`], or to errors that say what to write instead.
 //!
 //! [`load`] reads the file and `conf.d/*.toml` beside it; [`parse_str`] needs no file system. Below them `document`
-//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`lifetimes`] a group of keys, `values` one
+//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`lifetimes`] and [`certificates`] a group of keys, `values` one
 //! value each; [`presets`] holds what differs between clouds, and [`lint`] what is allowed but unwise.
 
+pub mod certificates;
 mod connection;
 mod document;
 pub mod error;
@@ -25,4 +26,4 @@ pub use error::{ConfigError, ConfigErrors};
 pub use load::{Loaded, Source, load, load_to_run, parse_sources, parse_str};
 pub use model::Config;
 pub use options::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, RunOptions};
-pub use secret::{FileSecrets, NoSecrets, SecretSource};
+pub use secret::{FileKind, FileSecrets, NoSecrets, SecretSource};

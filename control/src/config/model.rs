@@ -10,6 +10,7 @@ use gotthard_ike::suite::{EspSuite, IkeSuite};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+use super::certificates::Certificates;
 use super::lifetimes::Lifetimes;
 use super::presets::Cloud;
 
@@ -154,14 +155,23 @@ pub struct Tunnel {
     pub peer_inside: Option<IpAddr>,
     /// The peer's BGP AS number.
     pub peer_asn: Option<u32>,
-    /// Pre-shared key.
-    pub psk: Psk,
+    /// How both ends prove who they are.
+    pub auth: TunnelAuth,
     /// The identity that we show; default: our outer address.
     pub local_id: Option<Identity>,
     /// The identity that the peer shows; default: its outer address.
     pub peer_id: Identity,
     /// Name of the TUN device.
     pub interface: String,
+}
+
+/// How both ends of a tunnel prove who they are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TunnelAuth {
+    /// By a pre-shared key.
+    Psk(Psk),
+    /// By the certificates of the connection.
+    Certificates(Certificates),
 }
 
 /// A pre-shared key: never shown, wiped when dropped.

@@ -1,4 +1,4 @@
-//! Pre-shared keys from files: who may read them, and what of the file is the key.
+//! The files that a configuration names: keys and who may read them, certificates, and how large each may be.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -7,10 +7,50 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// Where the secret files of a configuration are read from.
+/// Where the files that a configuration names are read from.
 pub trait SecretSource {
-    /// The secret in `file`, as `config_file` names it.
-    fn read(&self, config_file: &Path, file: &str) -> Result<Zeroizing<Vec<u8>>, SecretError>;
+    /// What is in `file`, as `config_file` names it.
+    fn read(&self, config_file: &Path, file: &str, kind: FileKind)
+    -> Result<Zeroizing<Vec<u8>>, SecretError>;
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A pre-shared key: the whole file, without the line breaks at its end.
+    PresharedKey,
+    /// A private key in PEM.
+    PrivateKey,
+    /// Certificates.
+    Certificates,
+    /// Revocation lists.
+    RevocationLists,
+}
+
+impl FileKind {
+    /// What to write in the configuration.
+    pub(super) const fn remedy(self) -> &'static str {
+        match self {
+            Self::PresharedKey => "write the name of a file that holds the pre-shared key and nothing else",
+            Self::PrivateKey => "write the name of a file that holds a private key in PEM",
+            Self::Certificates => "write the name of a file that holds certificates in PEM",
+            Self::RevocationLists => "write the name of a file that holds revocation lists in PEM or DER",
+        }
+    }
+
+    const fn is_secret(self) -> bool {
+        matches!(self, Self::PresharedKey | Self::PrivateKey)
+    }
+
+    /// Octets at most. The clouds take pre-shared keys of 64 to 128; a CA with many revoked certificates has a long list.
+    const fn max_len(self) -> usize {
+        match self {
+            Self::PresharedKey => 1024,
+            Self::PrivateKey => 16 * 1024,
+            Self::Certificates => 256 * 1024,
+            Self::RevocationLists => 4 * 1024 * 1024,
+        }
+    }
 }
 
 /// Why a secret file is refused.
@@ -27,29 +67,40 @@ pub struct SecretError {
 pub struct FileSecrets;
 
 impl SecretSource for FileSecrets {
-    fn read(&self, config_file: &Path, file: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    fn read(
+        &self,
+        config_file: &Path,
+        file: &str,
+        kind: FileKind,
+    ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let path = config_file.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file));
-        let cannot_read = |error: std::io::Error| SecretError {
-            problem: format!("{}: {error}", path.display()),
-            remedy: FILE_REMEDY.to_owned(),
-        };
+        let refused = |problem: String| SecretError { problem, remedy: kind.remedy().to_owned() };
+        let cannot_read = |error: std::io::Error| refused(format!("{}: {error}", path.display()));
         // A pipe must be refused below, not waited for.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let open =
             OpenOptions::new().read(true).custom_flags(nonblocking).open(&path).map_err(cannot_read)?;
         // Of the open file, so that it cannot be exchanged between the check and the reading.
-        check(&path, &open.metadata().map_err(cannot_read)?, rustix::process::geteuid().as_raw())?;
-        let mut secret = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
-        open.take(MAX_SECRET as u64 + 1).read_to_end(&mut secret).map_err(cannot_read)?;
-        if secret.len() > MAX_SECRET {
-            return Err(SecretError {
-                problem: format!("{} is longer than {MAX_SECRET} octets", path.display()),
-                remedy: FILE_REMEDY.to_owned(),
-            });
+        let found = open.metadata().map_err(cannot_read)?;
+        if !found.is_file() {
+            return Err(refused(format!("{} is no regular file", path.display())));
         }
-        let end = length_of_key(&secret);
-        secret.truncate(end);
-        Ok(secret)
+        if kind.is_secret() {
+            check(&path, &found, rustix::process::geteuid().as_raw())?;
+        }
+        let max = kind.max_len();
+        // Room for the whole file, so that no copy of a secret is left behind by growth.
+        let room = usize::try_from(found.len()).unwrap_or(max).min(max) + 1;
+        let mut octets = Zeroizing::new(Vec::with_capacity(room));
+        open.take(max as u64 + 1).read_to_end(&mut octets).map_err(cannot_read)?;
+        if octets.len() > max {
+            return Err(refused(format!("{} is longer than {max} octets", path.display())));
+        }
+        if kind == FileKind::PresharedKey {
+            let end = length_of_key(&octets);
+            octets.truncate(end);
+        }
+        Ok(octets)
     }
 }
 
@@ -58,7 +109,7 @@ impl SecretSource for FileSecrets {
 pub struct NoSecrets;
 
 impl SecretSource for NoSecrets {
-    fn read(&self, _: &Path, _: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    fn read(&self, _: &Path, _: &str, _: FileKind) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         Err(SecretError {
             problem: "no file is read here".to_owned(),
             remedy: "write the key itself: psk = \"…\"".to_owned(),
@@ -66,15 +117,9 @@ impl SecretSource for NoSecrets {
     }
 }
 
-/// A secret is a regular file of root or of us, and nobody beyond its group can touch it.
+/// A secret belongs to root or to us, and nobody beyond its group can touch it.
 fn check(path: &Path, found: &std::fs::Metadata, us: u32) -> Result<(), SecretError> {
     let path = path.display();
-    if !found.is_file() {
-        return Err(SecretError {
-            problem: format!("{path} is no regular file"),
-            remedy: FILE_REMEDY.to_owned(),
-        });
-    }
     if found.uid() != 0 && found.uid() != us {
         return Err(SecretError {
             problem: format!("{path} belongs to user {}", found.uid()),
@@ -98,8 +143,5 @@ fn length_of_key(secret: &[u8]) -> usize {
     secret.iter().rposition(|octet| !b"\r\n".contains(octet)).map_or(0, |last| last + 1)
 }
 
-const FILE_REMEDY: &str = "write the name of a file that holds the pre-shared key and nothing else";
 /// The widest mode of a secret file.
 const ALLOWED_MODE: u32 = 0o640;
-/// Longest secret in octets; the clouds take 64 to 128.
-const MAX_SECRET: usize = 1024;

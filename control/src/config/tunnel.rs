@@ -6,10 +6,11 @@ use gotthard_ike::codec::payload::id::Identity;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
-use super::connection::Surroundings;
+use super::connection::{Auth, Surroundings};
 use super::document::{Table, Value};
-use super::model::{Psk, Routing, Tunnel};
+use super::model::{Psk, Routing, Tunnel, TunnelAuth};
 use super::presets::Cloud;
+use super::secret::FileKind;
 use super::values;
 
 /// Reads all tunnels of a connection; every mistake in them is reported.
@@ -17,6 +18,7 @@ pub(super) fn read_all<'a>(
     connection: &Table<'a>,
     cloud: Cloud,
     routing: Option<Routing>,
+    auth: &Auth,
     around: &mut Surroundings<'_, 'a>,
 ) -> Option<Vec<Tunnel>> {
     let remedy = format!(
@@ -34,7 +36,7 @@ pub(super) fn read_all<'a>(
     let mut tunnels: Vec<Tunnel> = Vec::new();
     let mut whole = true;
     for (index, element) in elements.iter().enumerate() {
-        let mut reading = Reading { cloud, routing, around, number: index };
+        let mut reading = Reading { cloud, routing, auth, around, number: index };
         match element.table(&remedy).and_then(|table| reading.tunnel(table, &tunnels)) {
             Some(tunnel) => tunnels.push(tunnel),
             None => whole = false,
@@ -47,6 +49,7 @@ pub(super) fn read_all<'a>(
 struct Reading<'r, 's, 'a> {
     cloud: Cloud,
     routing: Option<Routing>,
+    auth: &'r Auth,
     around: &'r mut Surroundings<'s, 'a>,
     /// Its place in the connection, from 0.
     number: usize,
@@ -63,8 +66,7 @@ impl<'a> Reading<'_, '_, 'a> {
         let inside = self.inside(&table);
         let peer_inside = peer_inside(&table, inside);
         let peer_asn = self.peer_asn(&table);
-        let psk = self.psk(&table);
-        let local_id = table.read("local_id", identity);
+        let (auth, local_id) = self.proof(&table);
         let peer_id = table.read("peer_id", identity);
         let interface = self.interface(&table);
         table.finish();
@@ -74,7 +76,7 @@ impl<'a> Reading<'_, '_, 'a> {
             inside,
             peer_inside,
             peer_asn,
-            psk: psk?,
+            auth: auth?,
             local_id,
             peer_id: peer_id.or_else(|| peer.map(Identity::from))?,
             interface: interface?,
@@ -132,6 +134,25 @@ impl<'a> Reading<'_, '_, 'a> {
         asn.filter(|_| value.is_some() || self.routing == Some(Routing::Bgp))
     }
 
+    /// What we prove ourselves with, and as whom.
+    fn proof(&self, table: &Table<'_>) -> (Option<TunnelAuth>, Option<Identity>) {
+        let local_id = table.value("local_id").and_then(|value| Some((identity(&value)?, value)));
+        match self.auth {
+            Auth::Psk => (self.psk(table).map(TunnelAuth::Psk), local_id.map(|(identity, _)| identity)),
+            Auth::Certificates(certificates) => {
+                for value in ["psk", "psk_file"].into_iter().filter_map(|key| table.value(key)) {
+                    value.refuse::<()>(
+                        "is there beside auth = \"cert\"",
+                        "remove it, or write auth = \"psk\" at the connection",
+                    );
+                }
+                let Some(certificates) = certificates else { return (None, None) };
+                let local_id = certificates.local_id(local_id, table);
+                (Some(TunnelAuth::Certificates(certificates.clone())), local_id)
+            }
+        }
+    }
+
     /// Exactly one of `psk` and `psk_file`.
     fn psk(&self, table: &Table<'_>) -> Option<Psk> {
         let (text, file) = (table.value("psk"), table.value("psk_file"));
@@ -143,7 +164,11 @@ impl<'a> Reading<'_, '_, 'a> {
             (Some(_), Some(file)) => return file.refuse("is there beside psk", "remove one of the two"),
             (Some(text), None) => (text, Zeroizing::new(text.string(PSK_REMEDY)?.as_bytes().to_vec())),
             (None, Some(file)) => {
-                match self.around.secrets.read(file.place().file(), file.string(PSK_REMEDY)?) {
+                match self.around.secrets.read(
+                    file.place().file(),
+                    file.string(PSK_REMEDY)?,
+                    FileKind::PresharedKey,
+                ) {
                     Ok(secret) => (file, secret),
                     Err(error) => return file.refuse(error.problem, error.remedy),
                 }

@@ -86,6 +86,11 @@ impl Gateway {
             self.route().await;
             history.extend(self.remove(id).await);
         }
+        for record in self.records.values_mut() {
+            if let Some(tunnel) = described.get(&record.names()).map(|(_, tunnel)| *tunnel) {
+                record.take_renewed_files(tunnel, driver);
+            }
+        }
         let history: HashMap<_, &Record> = history.iter().map(|record| (record.names(), record)).collect();
         let kept: HashSet<_> = self.records.values().map(Record::names).collect();
         difference.kept = kept.len();

@@ -7,7 +7,7 @@ use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, PeerConfig, Retransmit};
 use gotthard_ike::limits;
 
-use crate::config::model::{Connection, Tunnel};
+use crate::config::model::{Connection, Tunnel, TunnelAuth};
 
 /// The peer of a tunnel, with our outer address `local`.
 pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAddr) -> PeerConfig {
@@ -18,7 +18,7 @@ pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAdd
         remote: tunnel.peer,
         local_id: tunnel.local_id.clone().unwrap_or_else(|| local.into()),
         remote_id: tunnel.peer_id.clone(),
-        auth: Auth::Psk(tunnel.psk.0.clone()),
+        auth: auth(&tunnel.auth),
         ike_suites: connection.suites.clone(),
         esp_suites: connection.esp.clone(),
         ts_local: selectors.clone(),
@@ -32,6 +32,13 @@ pub(super) fn peer_config(connection: &Connection, tunnel: &Tunnel, local: IpAdd
         rekey_fuzz: connection.lifetimes.fuzz,
         fragment_size: limits::FRAGMENT_SIZE,
         start_on_4500: false,
+    }
+}
+
+fn auth(configured: &TunnelAuth) -> Auth {
+    match configured {
+        TunnelAuth::Psk(psk) => Auth::Psk(psk.0.clone()),
+        TunnelAuth::Certificates(certificates) => Auth::Certificate(certificates.credentials.clone()),
     }
 }
 

@@ -8,10 +8,12 @@ use gotthard_ike::config::PeerId;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tracing::{Span, info, info_span, warn};
 
+use super::peer::peer_config;
 use crate::api::messages::Target;
 use crate::config::lifetimes::Lifetimes;
-use crate::config::model::{Connection, Tunnel as TunnelConfig};
+use crate::config::model::{Connection, Tunnel as TunnelConfig, TunnelAuth};
 use crate::failover::Health;
+use crate::ike_driver::IkeDriver;
 use crate::install::{self, EspSettings, Traffic};
 use crate::tunnels::{Change, Phase, Tunnel};
 
@@ -76,6 +78,17 @@ impl Record {
             before: Traffic::default(),
             present: Traffic::default(),
             rx_at_child: (0, 0),
+        }
+    }
+
+    /// Takes certificates and lists that may have been renewed in the same files: the next IKE SA is made with them.
+    pub(super) fn take_renewed_files(&mut self, tunnel: &TunnelConfig, driver: &mut IkeDriver) {
+        if matches!(tunnel.auth, TunnelAuth::Psk(_)) {
+            return;
+        }
+        self.tunnel.auth = tunnel.auth.clone();
+        if let Some(local) = self.local {
+            driver.endpoint().add_peer(self.id, peer_config(&self.connection, &self.tunnel, local));
         }
     }
 

@@ -87,9 +87,9 @@ mod tests {
         };
         let (gateway, cloud) = (load(&gateway(&keys)), load(&cloud(&keys)));
         for ((_, ours), (_, theirs)) in gateway.tunnels().zip(cloud.tunnels()) {
-            assert_eq!((ours.peer_inside, &ours.psk), (theirs.inside.map(|net| net.addr()), &theirs.psk));
+            assert_eq!((ours.peer_inside, &ours.auth), (theirs.inside.map(|net| net.addr()), &theirs.auth));
             assert_eq!(theirs.peer_inside, ours.inside.map(|net| net.addr()));
         }
-        assert_ne!(gateway.connections[0].tunnels[0].psk, gateway.connections[0].tunnels[1].psk);
+        assert_ne!(gateway.connections[0].tunnels[0].auth, gateway.connections[0].tunnels[1].auth);
     }
 }

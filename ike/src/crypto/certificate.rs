@@ -2,6 +2,7 @@
 //!
 //! Chains are built by rustls-webpki from what is configured and what the peer sent; nothing is ever fetched.
 
+use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -12,9 +13,11 @@ use webpki::{
     KeyPurposeIdIter, KeyUsage, OwnedCertRevocationList, RequiredEkuNotFoundContext,
     RevocationOptionsBuilder, anchor_from_trusted_cert,
 };
+use x509_cert::certificate::Rfc5280;
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::time::Time;
 
 use super::signature::{Scheme, ecdsa_der};
 use crate::codec::iana::AuthMethod;
@@ -74,11 +77,29 @@ pub enum Flaw {
 #[error("{what} {number} cannot be used: {reason}")]
 pub struct UnusableTrust {
     /// Certificate or list.
-    pub what: &'static str,
+    pub what: Trusted,
     /// Which one, counted from 1.
     pub number: usize,
     /// Why.
     pub reason: String,
+}
+
+/// A part of [`Trust`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    /// The certificate of an authority.
+    Authority,
+    /// A revocation list.
+    List,
+}
+
+impl fmt::Display for Trusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authority => "certificate",
+            Self::List => "revocation list",
+        })
+    }
 }
 
 impl Trust {
@@ -88,7 +109,7 @@ impl Trust {
         let mut trust = Self { anchors: Vec::new(), key_hashes: Vec::new(), revocation: Vec::new() };
         for (index, der) in authorities.iter().enumerate() {
             let unusable = |error: Error| UnusableTrust {
-                what: "certificate",
+                what: Trusted::Authority,
                 number: index + 1,
                 reason: error.to_string(),
             };
@@ -100,7 +121,7 @@ impl Trust {
         }
         for (index, der) in lists.iter().enumerate() {
             let list = OwnedCertRevocationList::from_der(der).map_err(|error| UnusableTrust {
-                what: "revocation list",
+                what: Trusted::List,
                 number: index + 1,
                 reason: error.to_string(),
             })?;
@@ -121,15 +142,6 @@ impl Trust {
             return Err(Flaw::Identity(names_of(&certificate)));
         }
         verify_signature(&certificate, evidence)
-    }
-
-    /// Whether a certificate of ours would be believed by a peer with the same authorities.
-    pub fn verify_own(&self, chain: &[Vec<u8>], unix: Duration) -> Result<(), Flaw> {
-        let (own, others) = chain.split_first().ok_or(Flaw::Absent("there is no certificate"))?;
-        let own = CertificateDer::from_slice(own);
-        let others: Vec<_> = others.iter().map(|der| CertificateDer::from_slice(der)).collect();
-        let certificate = EndEntityCert::try_from(&own).map_err(|error| flaw_of(&error))?;
-        self.verify_chain(&certificate, &others, unix)
     }
 
     /// The Certification Authority field of a CERTREQ payload: the SHA-1 hashes of the authorities' keys
@@ -175,6 +187,12 @@ pub fn subject(der: &[u8]) -> Option<Identity> {
 pub fn not_after(der: &[u8]) -> Option<Duration> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     Some(certificate.tbs_certificate().validity().not_after.to_unix_duration())
+}
+
+/// When the next list of its authority is due, since 1970: the end of this one. `None`: it is unreadable, or has no end.
+pub fn next_update(der: &[u8]) -> Option<Duration> {
+    let list = x509_cert::crl::CertificateList::<Rfc5280>::from_der(der).ok()?;
+    list.tbs_cert_list.next_update.map(Time::to_unix_duration)
 }
 
 /// Whether `signature` is over `signed` and made with the certificate's key.
