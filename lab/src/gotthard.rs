@@ -117,7 +117,7 @@ pub struct Tunnel {
     pub peer: String,
     /// Our address inside, with its prefix length.
     pub inside: String,
-    /// Pre-shared key.
+    /// Pre-shared key; empty where the connection has certificates.
     pub psk: String,
     /// Further keys of the tunnel, as `key = value` in TOML.
     pub options: Vec<String>,
@@ -175,9 +175,12 @@ impl Config {
         for (index, Tunnel { peer, inside, psk, options }) in tunnels.iter().enumerate() {
             write!(
                 text,
-                "\n[[connection.{CONNECTION}.tunnel]]\nname = \"{}\"\npeer = \"{peer}\"\ninside = \"{inside}\"\npsk = \"{psk}\"\n",
+                "\n[[connection.{CONNECTION}.tunnel]]\nname = \"{}\"\npeer = \"{peer}\"\ninside = \"{inside}\"\n",
                 index + 1
             )?;
+            if !psk.is_empty() {
+                writeln!(text, "psk = \"{psk}\"")?;
+            }
             options.iter().try_for_each(|option| writeln!(text, "{option}"))?;
         }
         Ok(text)

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod capture;
 pub mod flow;
 pub mod gotthard;

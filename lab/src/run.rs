@@ -121,5 +121,16 @@ const SKIPPED_FILE: &str = "GOTTHARD_SKIPPED";
 const SHOWN_LINES: usize = 60;
 
 /// The programs of `packages.txt`.
-const PROGRAMS: [&str; 10] =
-    ["charon-systemd", "ethtool", "ip", "iperf3", "nft", "ping", "setpriv", "swanctl", "sysctl", "tcpdump"];
+const PROGRAMS: [&str; 11] = [
+    "charon-systemd",
+    "ethtool",
+    "ip",
+    "iperf3",
+    "nft",
+    "openssl",
+    "ping",
+    "setpriv",
+    "swanctl",
+    "sysctl",
+    "tcpdump",
+];

@@ -28,8 +28,24 @@ pub struct Charon {
 impl Charon {
     /// Starts charon in a host and loads a swanctl.conf; returns when it is loaded.
     pub fn start(run: &Run, host: &Netns, name: &str, swanctl_conf: &str) -> Result<Self> {
+        Self::start_with_files(run, host, name, swanctl_conf, &[])
+    }
+
+    /// The same with certificates, keys and lists, each in the folder of swanctl that is for it, as `x509/a.pem`.
+    pub fn start_with_files(
+        run: &Run,
+        host: &Netns,
+        name: &str,
+        swanctl_conf: &str,
+        files: &[(&str, String)],
+    ) -> Result<Self> {
         let dir = run.dir().join(name);
         std::fs::create_dir(&dir)?;
+        for (file, text) in files {
+            let path = dir.join(file);
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            std::fs::write(path, text)?;
+        }
         let log = run.dir().join(format!("{name}-charon.log"));
         std::fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir, &log))?;
         std::fs::write(dir.join("swanctl.conf"), swanctl_conf)?;
@@ -148,7 +164,7 @@ fn strongswan_conf(dir: &Path, log: &Path) -> String {
     let (dir, log) = (dir.display(), log.display());
     format!(
         "charon-systemd {{
-  load = aes aesni sha1 sha2 hmac gcm gmp kdf random nonce openssl pem x509 pubkey pkcs1 kernel-libipsec kernel-netlink socket-default vici updown
+  load = aes aesni sha1 sha2 hmac gcm gmp kdf random nonce openssl pem x509 revocation constraints pubkey pkcs1 kernel-libipsec kernel-netlink socket-default vici updown
   retransmit_timeout = 1.0
   retransmit_tries = 3
   plugins {{
