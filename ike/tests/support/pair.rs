@@ -1,14 +1,14 @@
 //! Two endpoints, a link between them and a virtual clock: both ends of every exchange are ours.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::error::Failure;
-use gotthard_ike::event::ChildSa;
+use gotthard_ike::event::{ChildSa, Job};
 use gotthard_ike::{Endpoint, Event, Install, Output, RevealedKeys, Time, limits};
 
 use super::clock::{Clock, Led, NonceLead};
@@ -97,6 +97,10 @@ pub(crate) struct Side {
     /// SPIs that it has had when its tunnel was down, as it told its operator, or when it restarted: the peer cannot
     /// know yet.
     pub(crate) ended: BTreeSet<u32>,
+    /// How long a key exchange takes to compute.
+    work: Duration,
+    /// What is being computed, and when it is done.
+    jobs: VecDeque<(Time, Job)>,
     timeout: Option<Time>,
 }
 
@@ -115,6 +119,8 @@ impl Side {
             keepalives: Vec::new(),
             nonces,
             ended: BTreeSet::new(),
+            work: Duration::ZERO,
+            jobs: VecDeque::new(),
             timeout: None,
         }
     }
@@ -153,13 +159,26 @@ impl Side {
                     self.keepalives.push(now);
                 }
                 Output::Keys(keys) => self.revealed.push(keys),
-                Output::Compute(job) => self.endpoint.handle_computed(now, job.run()),
+                Output::Compute(job) => self.jobs.push_back((now + self.work, job)),
                 Output::Timeout { at } => {
                     self.timeout = at;
                     return;
                 }
             }
         }
+    }
+
+    /// Hands key exchanges out, each of which takes that long.
+    pub(crate) const fn compute_in(&mut self, work: Duration) {
+        self.endpoint.hand_out_jobs(true);
+        self.work = work;
+    }
+
+    /// Hands back what is computed by now; false where nothing is.
+    fn finish_job(&mut self, now: Time) -> bool {
+        let Some((_, job)) = self.jobs.pop_front_if(|(at, _)| *at <= now) else { return false };
+        self.endpoint.handle_computed(now, job.run());
+        true
     }
 
     fn install(&mut self, install: Install) {
@@ -339,6 +358,10 @@ impl Pair {
         };
         let mut side = Side::new(seed, config.local);
         side.endpoint.add_peer(PEER, config);
+        let work = self.side(end).work;
+        if !work.is_zero() {
+            side.compute_in(work);
+        }
         let old = std::mem::replace(self.side_mut(end), side);
         let new = self.side_mut(end);
         new.ended = old.ended;
@@ -453,7 +476,9 @@ impl Pair {
     /// When something happens next.
     fn next(&self) -> Option<Time> {
         let traffic = self.traffic.map(|traffic| traffic.next);
-        self.link.next().into_iter().chain(self.a.timeout).chain(self.b.timeout).chain(traffic).min()
+        let jobs = [&self.a, &self.b].into_iter().filter_map(|side| side.jobs.front().map(|(at, _)| *at));
+        let timeouts = self.a.timeout.into_iter().chain(self.b.timeout);
+        self.link.next().into_iter().chain(timeouts).chain(traffic).chain(jobs).min()
     }
 
     fn send_traffic(&mut self) {
@@ -487,6 +512,9 @@ impl Pair {
         for side in [&mut self.a, &mut self.b] {
             if side.timeout.is_some_and(|at| at <= now) {
                 side.endpoint.handle_timeout(now);
+            }
+            while side.finish_job(now) {
+                side.drain(now, &mut self.link);
             }
         }
         self.drain();
