@@ -149,8 +149,8 @@ impl IkeSa {
         translated.then(|| self.packet_sent.max(self.channel.sent()) + limits::KEEPALIVE)
     }
 
-    /// Nothing is in flight and nothing waits.
+    /// Nothing is in flight, and nothing waits but for the secret of a key exchange.
     pub(super) fn is_quiet(&self) -> bool {
-        self.requests.in_flight().is_none() && self.tasks.is_empty()
+        self.requests.in_flight().is_none() && self.tasks.iter().all(|task| task.exchanges_keys())
     }
 }

@@ -134,6 +134,120 @@ fn results_for_what_is_gone_are_dropped() {
     assert!(b.sent.is_empty() && b.endpoint.is_idle());
 }
 
+/// A pair whose tunnel is up, with a key exchange for each child.
+fn established() -> (End, End) {
+    let (mut a, mut b) = (End::new(1, true), End::new(2, true));
+    for (end, local, remote) in [(&mut a, A, B), (&mut b, B, A)] {
+        let esp_suites = vec!["aes256gcm16-x25519".parse().unwrap()];
+        end.endpoint.add_peer(PEER, PeerConfig { esp_suites, ..config(local, remote) });
+    }
+    a.endpoint.initiate(at(0), PEER);
+    a.drain();
+    finish(at(0), &mut a, &mut b);
+    assert_eq!((a.up, b.up), (1, 1));
+    (a, b)
+}
+
+/// Computes and delivers until nothing is left to do.
+fn finish(now: Time, a: &mut End, b: &mut End) {
+    while !(a.jobs.is_empty() && b.jobs.is_empty() && a.sent.is_empty() && b.sent.is_empty()) {
+        a.compute(now);
+        b.compute(now);
+        b.take_from(now, a);
+        a.take_from(now, b);
+    }
+}
+
+#[test]
+fn both_ends_rekey_with_jobs_that_are_run_elsewhere() {
+    let (mut a, mut b) = established();
+    a.endpoint.rekey_child(at(1), PEER);
+    a.drain();
+    assert!(a.sent.is_empty(), "a has no public value yet");
+    a.compute(at(2)); //      a --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, KEi, TSi, TSr }
+    b.take_from(at(3), &mut a);
+    assert!(b.sent.is_empty(), "neither has b");
+    b.compute(at(4)); //      a <-- CREATE_CHILD_SA { SA, Nr, KEr, TSi, TSr }
+    a.take_from(at(5), &mut b);
+    assert_eq!(a.up, 1, "a has to compute the shared secret");
+    finish(at(6), &mut a, &mut b);
+    b.endpoint.rekey_ike(at(7), PEER);
+    b.drain();
+    finish(at(8), &mut a, &mut b);
+    b.endpoint.rekey_child(at(9), PEER);
+    b.drain();
+    finish(at(10), &mut a, &mut b);
+    assert_eq!((a.up, b.up), (3, 3));
+}
+
+#[test]
+fn rekeys_that_cross_while_both_are_computed_end_in_one_tunnel() {
+    let (mut a, mut b) = established();
+    for end in [&mut a, &mut b] {
+        end.endpoint.rekey_child(at(1), PEER);
+        end.drain();
+        end.compute(at(1));
+    }
+    b.take_from(at(2), &mut a); // each holds the other's request, and computes
+    a.take_from(at(2), &mut b);
+    finish(at(3), &mut a, &mut b);
+    assert_eq!((a.up, b.up), (2, 2), "of two successors one is told of, at both ends");
+    a.endpoint.rekey_child(at(4), PEER);
+    a.drain();
+    finish(at(5), &mut a, &mut b);
+    assert_eq!((a.up, b.up), (3, 3));
+}
+
+#[test]
+fn a_rekey_request_that_comes_again_while_it_is_computed_makes_no_second_job() {
+    let (mut a, mut b) = established();
+    a.endpoint.rekey_child(at(1), PEER);
+    a.drain();
+    a.compute(at(1));
+    let request = a.sent.pop().unwrap();
+    for _ in 0..3 {
+        let Transmit { local, remote, payload } = &request;
+        b.endpoint.handle_datagram(at(2), *remote, *local, payload);
+        b.drain();
+    }
+    assert_eq!(b.jobs.len(), 1);
+    assert_eq!(b.endpoint.counters().refused(Refusal::Duplicate), 2);
+    finish(at(3), &mut a, &mut b);
+    assert_eq!((a.up, b.up), (2, 2));
+}
+
+#[test]
+fn a_liveness_check_passes_a_rekey_that_is_computed() {
+    let (mut a, mut b) = established();
+    a.endpoint.rekey_ike(at(1), PEER);
+    a.drain();
+    assert_eq!((a.jobs.len(), a.sent.len()), (1, 0));
+    a.endpoint.handle_timeout(at(11_000));
+    a.drain();
+    assert_eq!(a.sent.len(), 1, "a liveness request");
+    b.take_from(at(11_001), &mut a);
+    assert_eq!(b.sent.len(), 1, "its answer");
+    a.take_from(at(11_002), &mut b);
+    a.compute(at(11_003));
+    assert_eq!(a.sent.len(), 1, "the rekey");
+}
+
+#[test]
+fn a_rekey_whose_sa_ends_while_it_is_computed_is_refused() {
+    let (mut a, mut b) = established();
+    a.endpoint.rekey_child(at(1), PEER);
+    a.drain();
+    a.compute(at(1));
+    b.take_from(at(2), &mut a);
+    assert_eq!(b.jobs.len(), 1, "the peer's request waits for it");
+    b.endpoint.terminate(at(3), PEER);
+    b.drain();
+    assert_eq!(b.sent.len(), 1, "a Delete");
+    b.compute(at(4));
+    finish(at(5), &mut a, &mut b);
+    assert_eq!((a.up, b.up), (1, 1), "nothing is made of the result");
+}
+
 #[test]
 fn liveness_of_a_thousand_tunnels_is_answered_while_no_job_is_run() {
     let mut b = End::new(2, true);
