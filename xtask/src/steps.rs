@@ -11,6 +11,9 @@ use crate::{fuzz, guard, packages};
 /// How long each fuzz target runs in CI.
 pub(crate) const FUZZ_SECONDS: u64 = 30;
 
+/// Runs of the model test in CI.
+const MODEL_SEEDS: &str = "100000";
+
 const CARGO_DENY: &str = "0.20.2";
 
 /// Where tests append a line for each thing that they could not run; read and shown at the end.
@@ -43,13 +46,14 @@ pub(crate) fn cores() -> usize {
 
 /// Runs every step and reports; success if none failed.
 pub(crate) fn test() -> ExitCode {
-    let steps: [(&'static str, Step); 10] = [
+    let steps: [(&'static str, Step); 11] = [
         ("packages", install_packages),
         ("fmt", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
         ("doc", doc),
         ("deny", deny),
         ("tests", || cargo(&["test", "--no-fail-fast", "--workspace", "--exclude", "gotthard-lab"])),
+        ("model", model),
         ("demo", || cargo(&["run", "--release", "--", "demo"])),
         ("scenarios", scenarios),
         ("guard", perf_guard),
@@ -124,6 +128,14 @@ fn deny() -> Result<Outcome> {
         }
     }
     cargo(&["deny", "check", "bans", "licenses", "sources"])
+}
+
+/// The model of two endpoints and the worst of links, optimised: with so many seeds it takes a minute or two.
+fn model() -> Result<Outcome> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--release", "--package", "gotthard-ike", "--test", "model", "--", "--nocapture"]);
+    command.env("GOTTHARD_MODEL_SEEDS", MODEL_SEEDS);
+    succeed(command)
 }
 
 /// The scenarios share two cores and measure: one at a time, with the optimised binary.
