@@ -13,6 +13,8 @@
 mod support;
 
 mod any_order;
+mod authority;
+mod certificates;
 mod computed;
 mod cookies;
 mod delete;
