@@ -2,13 +2,14 @@
 //! whatever a peer does is asserted here.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use gotthard_ike::codec::message::Message;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
 use gotthard_ike::crypto::Random;
+use gotthard_ike::crypto::job::Job;
 use gotthard_ike::{Endpoint, Install, Output, Time, limits};
 
 /// The endpoint and what surrounds it.
@@ -19,6 +20,8 @@ pub(super) struct World {
     due: Option<Time>,
     inbound: BTreeSet<u32>,
     outbound: Option<u32>,
+    /// Key exchanges that the endpoint has given out and whose result it awaits.
+    jobs: VecDeque<Job>,
     /// What the endpoint sent and nobody has read.
     sent: Vec<Vec<u8>>,
 }
@@ -28,8 +31,16 @@ impl World {
         let config = config();
         let mut endpoint = Endpoint::new(Box::new(Counting::new(1)));
         endpoint.add_peer(PEER, config.clone());
-        let (inbound, outbound) = (BTreeSet::new(), None);
-        Self { endpoint, config, now: Time::ZERO, due: None, inbound, outbound, sent: Vec::new() }
+        Self {
+            endpoint,
+            config,
+            now: Time::ZERO,
+            due: None,
+            inbound: BTreeSet::new(),
+            outbound: None,
+            jobs: VecDeque::new(),
+            sent: Vec::new(),
+        }
     }
 
     /// The peer sends a datagram from `port` of its address. Returns the octets that it caused to be sent.
@@ -43,13 +54,25 @@ impl World {
 
     /// The operator, or the data plane, asks for something.
     pub(super) fn command(&mut self, which: u8) {
-        match which % 4 {
+        match which % 8 {
             0 => self.endpoint.initiate(self.now, PEER),
             1 => self.endpoint.terminate(self.now, PEER),
             2 => self.endpoint.traffic_seen(self.now, PEER),
-            _ => self.endpoint.add_peer(PEER, self.config.clone()),
+            3 => self.endpoint.add_peer(PEER, self.config.clone()),
+            4 => self.endpoint.rekey_child(self.now, PEER),
+            5 => self.endpoint.rekey_ike(self.now, PEER),
+            6 => self.endpoint.hand_out_jobs(true),
+            _ => self.compute(),
         }
         self.drain();
+    }
+
+    /// The oldest job is done; the peer may have said and done anything since it was given out.
+    fn compute(&mut self) {
+        if let Some(job) = self.jobs.pop_front() {
+            self.endpoint.handle_computed(self.now, job.run());
+            self.drain();
+        }
     }
 
     /// Lets time pass; whatever is due is done in its time.
@@ -70,6 +93,9 @@ impl World {
     pub(super) fn end(mut self) {
         self.endpoint.remove_peer(self.now, PEER);
         self.drain();
+        while !self.jobs.is_empty() {
+            self.compute();
+        }
         self.wait(FORGOTTEN_AFTER);
         assert!(self.endpoint.is_idle(), "an IKE SA outlives its peer");
         assert!(self.inbound.is_empty(), "inbound SAs outlive their peer: {:x?}", self.inbound);
@@ -96,7 +122,7 @@ impl World {
                     self.sent.push(transmit.payload);
                 }
                 Output::Install(install) => self.install(install),
-                Output::Compute(job) => self.endpoint.handle_computed(self.now, job.run()),
+                Output::Compute(job) => self.jobs.push_back(job),
                 Output::Event(_) | Output::Keepalive { .. } => {}
                 Output::Keys(_) => panic!("keys leave, and nobody asked for them"),
                 Output::Timeout { at } => {
