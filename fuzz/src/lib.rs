@@ -5,6 +5,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is how every target says that it found something")]
 
+pub mod certificate;
 mod config;
 mod esp;
 mod ike;
@@ -27,6 +28,7 @@ targets! {
     stateful: ike_responder ike_initiator ike_fragments;
     payload: payload_sa payload_ke payload_id payload_cert payload_certreq payload_auth payload_nonce payload_notify
         payload_delete payload_vendor_id payload_ts payload_sk payload_skf payload_cp payload_eap payload_unknown;
+    certificate: certificate;
     esp: esp_decapsulate;
     inner: inner_packet;
     config: config;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gotthard_ike::crypto::certificate::Flaw;
+
 #[test]
 fn targets_hold_on_their_seeds() {
     for (name, target) in gotthard_fuzz::TARGETS {
@@ -26,6 +28,15 @@ fn targets_hold_on_seeds_that_are_cut_or_have_an_octet_changed() {
             }
         }
     }
+}
+
+#[test]
+fn certificates_of_the_seeds_are_believed_but_for_the_revoked_one() {
+    let verdicts: Vec<_> =
+        seeds("certificate").iter().filter_map(|seed| gotthard_fuzz::certificate::verdict(seed)).collect();
+    let (believed, refused): (Vec<_>, Vec<_>) = verdicts.into_iter().partition(Result::is_ok);
+    assert_eq!(refused, [Err(Flaw::Revoked)]);
+    assert_eq!(believed.len(), 6);
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

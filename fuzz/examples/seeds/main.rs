@@ -1,6 +1,9 @@
-//! Writes the seeds of the payload targets and of the stateful ones: what a regular peer says, from the codec itself.
+//! Writes the seeds of the payload targets, of the stateful ones and of certificates: what a regular peer says, from the
+//! codec itself.
 //!
 //! `cargo run --package gotthard-fuzz --example seeds`
+
+mod certificates;
 
 use std::fs;
 use std::path::Path;
@@ -29,6 +32,9 @@ fn main() -> std::io::Result<()> {
     }
     for (target, name, octets) in OCTETS.iter().chain(SCRIPTS) {
         write(target, name, octets)?;
+    }
+    for (name, octets) in certificates::all().expect("certificates") {
+        write("certificate", name, &octets)?;
     }
     Ok(())
 }
@@ -153,6 +159,9 @@ const SCRIPTS: &[Seed] = &[
     ("ike_responder", "moves", &[0, 0, 10, 0, 1, 0, 4, 0, 0, 0, 0, 0, 0, 10, 1, 4, 0, 0, 0, 0, 0, 0]),
     ("ike_responder", "reverses_and_doubles", &[0, 1, 0, 3, 0, 0, 1, 2, 0, 1, 0, 2, 0, 2, 0, 1]),
     ("ike_responder", "adds_a_child", &[0, 0, 1, 0, 2, 0x80, 0, 0, 2, 0x80, 1, 0, 4, 1, 0, 0, 0, 0, 0]),
+    ("ike_responder", "is_told_to_rekey", &[0, 0, 1, 0, 8, 4, 5, 0, 8, 5, 5, 0, 5, 0, 7, 2, 9]),
+    ("ike_responder", "collides", &[0, 0, 1, 0, 8, 4, 2, 0, 1, 0, 5, 0, 8, 5, 3, 0, 5, 0, 7, 2, 9]),
+    ("ike_responder", "computes_apart", &[8, 6, 0, 0, 8, 7, 1, 0, 3, 0, 8, 7, 2, 0, 1, 0, 8, 7]),
     ("ike_initiator", "handshake", &[5, 0, 5, 0]),
     ("ike_initiator", "asks_for_a_cookie", &[6, 0x40, 0x06, 4, 1, 2, 3, 4, 0, 7, 0, 9, 5, 0, 5, 0]),
     ("ike_initiator", "wants_another_group", &[6, 0, 17, 2, 0, 19, 0, 5, 0, 5, 0]),
@@ -168,6 +177,7 @@ const SCRIPTS: &[Seed] = &[
         &[5, 0, 5, 0, 7, 2, 40, 6, 0, 43, 0, 0, 7, 2, 2, 5, 0, 7, 2, 9],
     ),
     ("ike_initiator", "rekeys_first", &[5, 0, 5, 0, 2, 0, 0, 0, 3, 0, 4, 2, 1, 0, 0, 0, 0, 7, 2, 9]),
+    ("ike_initiator", "computes_apart", &[8, 6, 5, 0, 8, 7, 5, 0, 8, 4, 8, 7, 5, 0, 8, 7]),
     ("ike_fragments", "in_order", &[0, 0, 200, 0]),
     ("ike_fragments", "reversed_and_doubled", &[0, 0, 100, 6, 3, 0, 2, 0, 1, 0, 1, 0, 0, 0, 3, 0]),
     ("ike_fragments", "of_two_messages", &[20, 1, 0, 2, 0, 0, 1, 0, 90, 1, 44, 1, 0, 0]),
