@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -30,6 +30,11 @@ impl Capture {
         let listening = || Ok(tcpdump.log().contains("listening on"));
         wait::until_true(START, format!("tcpdump on {device} of {}", host.name()), listening)?;
         Ok(Self { tcpdump, file })
+    }
+
+    /// The pcap file; it is whole when the capture is finished.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// What was captured up to here.

@@ -20,6 +20,7 @@ pub struct Gotthard {
     /// The daemon itself.
     pub process: Process,
     host: String,
+    dir: PathBuf,
     socket: PathBuf,
 }
 
@@ -35,12 +36,17 @@ impl Gotthard {
         command.arg("run").arg("--config").arg(&file).env("GOTTHARD_LOG", config.log);
         command.env("GOTTHARD_SOCKET", &socket).env("GOTTHARD_STATE", dir.join("state"));
         let process = Process::spawn(&mut command, name, run.dir())?;
-        Ok(Self { process, host: host.name().to_owned(), socket })
+        Ok(Self { process, host: host.name().to_owned(), dir, socket })
     }
 
     /// Its status, held against the contract.
     pub fn status(&self) -> Result<Status> {
         Status::parse(&self.ask(&["status", "--output", "json"])?)
+    }
+
+    /// The files that take its keys, those of IKE SAs and those of ESP SAs, where [`Config::reveals_keys`] asks for them.
+    pub fn key_files(&self) -> [PathBuf; 2] {
+        [KEY_FILE.to_owned(), format!("{KEY_FILE}.esp")].map(|name| self.dir.join(name))
     }
 
     /// Runs a command of the command line and returns what it printed.
@@ -106,6 +112,10 @@ pub struct Config {
     pub tunnels: Vec<Tunnel>,
     /// The way that packets take through it; `None`: the one that `GOTTHARD_PATH` names, or the gateway's own choice.
     pub path: Option<Way>,
+    /// How ESP crosses the outside: `"udp"`, which is all that kernel-libipsec has, or `"esp"`.
+    pub encapsulation: &'static str,
+    /// The gateway writes the keys of its SAs to files.
+    pub reveals_keys: bool,
     /// The daemon's log level.
     pub log: &'static str,
 }
@@ -141,6 +151,8 @@ impl Config {
             options: vec![posture::USERSPACE_WINDOW.to_owned()],
             tunnels: vec![tunnel(0), tunnel(1)],
             path: None,
+            encapsulation: "udp",
+            reveals_keys: false,
             log: "debug",
         }
     }
@@ -161,14 +173,17 @@ impl Config {
 
     /// As TOML. The connection is called [`CONNECTION`], its tunnels `1`, `2`, …
     pub fn render(&self) -> Result<String> {
-        let Self { local, cloud, remote, suite, esp, options, tunnels, .. } = self;
+        let Self { local, cloud, remote, suite, esp, options, tunnels, encapsulation, .. } = self;
         let path = self.path.map_or_else(Way::wanted, |path| Ok(Some(path)))?;
-        let keys = path.map(Way::keys).unwrap_or_default();
+        let mut keys = path.map(Way::keys).unwrap_or_default();
+        if self.reveals_keys {
+            writeln!(keys, "debug_keys = \"{KEY_FILE}\"")?;
+        }
         let mut text = String::new();
         write!(
             text,
             "[gateway]\nlocal = \"{local}\"\n{keys}\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\nrouting = \"static\"\n\
-             remote = {remote:?}\nencapsulation = \"udp\"\nsuites = [\"{}\"]\nesp = {esp:?}\n",
+             remote = {remote:?}\nencapsulation = \"{encapsulation}\"\nsuites = [\"{}\"]\nesp = {esp:?}\n",
             suite.ike()
         )?;
         options.iter().try_for_each(|option| writeln!(text, "{option}"))?;
@@ -219,5 +234,7 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
+/// Beside the configuration.
+const KEY_FILE: &str = "keys";
 /// The name of the connection in every configuration.
 pub const CONNECTION: &str = "aws-prod";

@@ -10,6 +10,7 @@
 
 pub mod authority;
 pub mod capture;
+pub mod dissection;
 pub mod flow;
 pub mod gotthard;
 pub mod hostile;
@@ -22,6 +23,7 @@ pub mod pcap;
 pub mod process;
 pub mod relay;
 pub mod run;
+pub mod secrecy;
 pub mod site;
 pub mod status;
 pub mod strongswan;

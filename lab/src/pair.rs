@@ -167,6 +167,8 @@ impl Plan {
             options,
             tunnels: vec![tunnel],
             path,
+            encapsulation: "udp",
+            reveals_keys: false,
             log: "info",
         }
     }

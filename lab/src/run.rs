@@ -69,7 +69,8 @@ fn in_path(program: &str) -> bool {
     std::env::split_paths(&process::search_path()).any(|dir| dir.join(program).exists())
 }
 
-fn skip(why: &str) -> Result<()> {
+/// Says that something could not run here, and why; a caller that must not miss it names a file in `GOTTHARD_SKIPPED`.
+pub fn skip(why: &str) -> Result<()> {
     let line = format!("lab: skipped: {why}");
     say(&line);
     if let Some(file) = std::env::var_os(SKIPPED_FILE) {
@@ -121,7 +122,7 @@ const SKIPPED_FILE: &str = "GOTTHARD_SKIPPED";
 const SHOWN_LINES: usize = 60;
 
 /// The programs of `packages.txt`.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
     "charon-systemd",
     "ethtool",
     "ip",
@@ -133,4 +134,5 @@ const PROGRAMS: [&str; 11] = [
     "swanctl",
     "sysctl",
     "tcpdump",
+    "tshark",
 ];

@@ -114,8 +114,9 @@ impl Meeting {
                 FILES.to_owned(),
             ],
             tunnels: vec![tunnel],
-            path: None,
+            reveals_keys: true,
             log: "info",
+            ..Config::aws(run.suite)
         };
         Gotthard::start(run, &self.left, &self.gateway_name(), &config)
     }
