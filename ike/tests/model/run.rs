@@ -16,7 +16,7 @@ use crate::witness::Witness;
 pub(crate) fn run(seed: u64, aloud: bool) -> Tally {
     let mut run = Run::new(seed);
     run.pair.link.aloud = aloud;
-    run.initiate(End::A);
+    run.pair.initiate(End::A);
     run.pass(Duration::from_secs(2));
     for _ in 0..8 + run.dice.next() % 16 {
         run.act();
@@ -153,13 +153,9 @@ impl Run {
                 self.supervisor(end).again = Some(now + pause);
             }
             if self.supervisor(end).again.take_if(|at| *at <= now).is_some() && initiates {
-                self.initiate(end);
+                self.pair.initiate(end);
             }
         }
-    }
-
-    fn initiate(&mut self, end: End) {
-        self.pair.initiate(end);
     }
 
     /// Whether an event says that the tunnel is to be started again.
