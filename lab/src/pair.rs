@@ -38,6 +38,7 @@ pub struct Plan {
     ends: [End; 2],
     weather: Option<Weather>,
     lane: u64,
+    esp: Option<String>,
     ours: Vec<String>,
     theirs: [Vec<String>; 2],
 }
@@ -65,6 +66,7 @@ impl Plan {
             ends,
             weather: None,
             lane: 0,
+            esp: None,
             ours: Vec::new(),
             theirs: [const { Vec::new() }; 2],
         }
@@ -74,6 +76,13 @@ impl Plan {
     #[must_use]
     pub fn through(mut self, weather: Weather) -> Self {
         self.weather = Some(weather);
+        self
+    }
+
+    /// An ESP proposal in the place of the run's.
+    #[must_use]
+    pub fn esp(mut self, proposal: &str) -> Self {
+        self.esp = Some(proposal.to_owned());
         self
     }
 
@@ -163,7 +172,7 @@ impl Plan {
             cloud: "generic".to_owned(),
             remote: vec![["10.200.0.0/16", "10.10.0.0/16"][side].to_owned()],
             suite: run.suite,
-            esp: vec![run.suite.esp().to_owned()],
+            esp: vec![self.proposal(run)],
             options,
             tunnels: vec![tunnel],
             path,
@@ -171,6 +180,10 @@ impl Plan {
             reveals_keys: false,
             log: "info",
         }
+    }
+
+    fn proposal(&self, run: &Run) -> String {
+        self.esp.clone().unwrap_or_else(|| run.suite.esp().to_owned())
     }
 
     fn strongswan(&self, run: &Run, host: &Netns, name: &str, side: usize) -> Result<Charon> {
@@ -182,7 +195,7 @@ impl Plan {
             remote: OUTER[1 - side].to_string(),
             psk: PSK.to_owned(),
             ike: run.suite.ike().to_owned(),
-            esp: run.suite.esp().to_owned(),
+            esp: self.proposal(run),
             local_ts: "0.0.0.0/0".to_owned(),
             remote_ts: "0.0.0.0/0".to_owned(),
             options,

@@ -159,12 +159,13 @@ fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path) -> Result<Process> {
     Process::spawn(&mut command, &format!("{name}-stdout"), logs)
 }
 
-/// The fwmark keeps charon's own packets out of its tunnel route: with selectors of 0.0.0.0/0 they would match it.
+/// Its IKE fragments fit the narrowest path of the scenarios. The fwmark keeps charon's own packets out of its tunnel route: with selectors of 0.0.0.0/0 they would match it.
 fn strongswan_conf(dir: &Path, log: &Path) -> String {
     let (dir, log) = (dir.display(), log.display());
     format!(
         "charon-systemd {{
   load = aes aesni sha1 sha2 hmac gcm gmp kdf random nonce openssl pem x509 revocation constraints pubkey pkcs1 kernel-libipsec kernel-netlink socket-default vici updown
+  fragment_size = 576
   retransmit_timeout = 1.0
   retransmit_tries = 3
   plugins {{
