@@ -4,13 +4,19 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use gotthard_ike::codec::iana::AuthMethod;
+use gotthard_ike::codec::iana::{AuthMethod, CertEncoding, ExchangeType, NotifyType};
+use gotthard_ike::codec::payload::Payload;
+use gotthard_ike::codec::payload::auth::Authentication;
+use gotthard_ike::codec::payload::cert::Certificate;
+use gotthard_ike::codec::payload::id::Identification;
+use gotthard_ike::codec::payload::select::Select;
+use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Auth, Credentials, PeerConfig};
 use gotthard_ike::crypto::certificate::Evidence;
 use gotthard_ike::crypto::certificate::Trust;
 use gotthard_ike::crypto::signature::{PrivateKey, Scheme, Signer};
 use gotthard_ike::error::{Failure, Flaw};
-use gotthard_ike::limits;
+use gotthard_ike::{Time, limits};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     NameConstraints, SanType, date_time_ymd,
@@ -19,6 +25,7 @@ use rcgen::{
 use crate::authority::{Authority, Issued, Kind, SERIAL, TODAY};
 use crate::support::link::Weather;
 use crate::support::pair::{A, Pair};
+use crate::support::scripted::{Inner, SPI, Scripted, esp_sa};
 
 /// ```text
 /// a --> HDR, SAi1, KEi, Ni, N(SIGNATURE_HASH_ALGORITHMS)
@@ -304,6 +311,56 @@ fn a_signature_of_another_key_is_refused() {
     }
 }
 
+/// ```text
+/// script --> HDR, SK {IDi, CERT (hash and URL), AUTH, SAi2, TSi, TSr}
+/// script <-- HDR, SK {N(AUTHENTICATION_FAILED)}
+/// ```
+#[test]
+fn a_peer_that_names_a_url_is_not_visited() {
+    let root = Authority::root("Alps");
+    let url = [[0; 20].as_slice(), b"http://192.0.2.66/a.der"].concat();
+    for encoding in [CertEncoding::HASH_AND_URL, CertEncoding::HASH_AND_URL_BUNDLE] {
+        let mut script = responder(root.issue(NAME_B, Kind::EcdsaP256).auth(&root.trust()));
+        let auth = Authentication { method: AuthMethod::DIGITAL_SIGNATURE, data: &[1; 80] };
+        let answer = prove(&mut script, auth, Certificate { encoding, data: &url });
+        assert!(answer.notify(NotifyType::AUTHENTICATION_FAILED));
+        let Some(Failure::PeerCertificate { flaw: Flaw::Absent(why), .. }) = script.b.failed() else {
+            panic!("{:?}", script.b.failed())
+        };
+        assert!(why.contains("none is ever fetched"), "{why}");
+    }
+}
+
+/// It announces no hashes, and both ends sign as in RFC 4754.
+/// ```text
+/// script --> HDR, SK {IDi, CERT, AUTH (ECDSA with SHA-256 on P-256), SAi2, TSi, TSr}
+/// script <-- HDR, SK {IDr, CERT, AUTH (ECDSA with SHA-384 on P-384), SAr2, TSi, TSr}
+/// ```
+#[test]
+fn a_peer_of_before_rfc_7427_is_met_with_the_methods_of_its_time() {
+    let root = Authority::root("Alps");
+    let mut script = responder(root.issue(NAME_B, Kind::EcdsaP384).auth(&root.trust()));
+    let answer = authenticate_before_rfc_7427(&mut script, &root);
+    let payloads = answer.payloads();
+    let auth = Select(&payloads).single_auth().unwrap().unwrap();
+    assert_eq!((auth.method, auth.data.len()), (AuthMethod::ECDSA_P384, 96), "{:?}", script.b.failed());
+    assert_eq!(script.b.ike_up(), 1);
+}
+
+#[test]
+fn a_key_whose_hash_the_peer_lacks_is_told() {
+    let root = Authority::root("Alps");
+    for kind in [Kind::Rsa, Kind::Ed25519] {
+        let mut script = responder(root.issue(NAME_B, kind).auth(&root.trust()));
+        let answer = authenticate_before_rfc_7427(&mut script, &root);
+        assert!(answer.notify(NotifyType::AUTHENTICATION_FAILED));
+        let Some(failure @ Failure::SignatureHash { theirs, .. }) = script.b.failed() else {
+            panic!("{:?}", script.b.failed())
+        };
+        assert_eq!((failure.code(), theirs.as_str()), ("GTH-IKE-26", "none"));
+    }
+}
+
 #[test]
 fn ends_that_prove_themselves_differently_say_so() {
     let root = Authority::root("Alps");
@@ -339,6 +396,50 @@ fn met_with(change: impl FnOnce(&mut PeerConfig, &mut PeerConfig)) -> Pair {
 fn name_ends(a: &mut PeerConfig, b: &mut PeerConfig) {
     (a.local_id, a.remote_id) = (NAME_A.parse().unwrap(), NAME_B.parse().unwrap());
     (b.local_id, b.remote_id) = (NAME_B.parse().unwrap(), NAME_A.parse().unwrap());
+}
+
+/// A scripted initiator before a responder with this proof; IKE_SA_INIT is done.
+fn responder(auth: Auth) -> Scripted {
+    let mut script = Scripted::with(|b| {
+        b.auth = auth;
+        (b.local_id, b.remote_id) = (NAME_B.parse().unwrap(), NAME_A.parse().unwrap());
+    });
+    script.b.endpoint.set_wall_clock(Time::ZERO, TODAY);
+    script.init();
+    script
+}
+
+fn authenticate_before_rfc_7427(script: &mut Scripted, root: &Authority) -> Inner {
+    let ours = root.issue(NAME_A, Kind::EcdsaP256);
+    let der = ours.signer().sign(Scheme::EcdsaSha256, &script.signed_octets(&shown_a())).unwrap();
+    let signature = fixed_of_der(&der);
+    let auth = Authentication { method: AuthMethod::ECDSA_P256, data: &signature };
+    let encoding = CertEncoding::X509_SIGNATURE;
+    prove(script, auth, Certificate { encoding, data: &ours.chain[0] })
+}
+
+/// HDR, SK {IDi, CERT, AUTH, SAi2, TSi, TSr}; returns what came back inside.
+fn prove(script: &mut Scripted, auth: Authentication<'_>, certificate: Certificate<'_>) -> Inner {
+    let everything = || vec![TrafficSelector::any_v4()].into();
+    let payloads = [
+        Payload::IdI(shown_a()),
+        Payload::Cert(certificate),
+        Payload::Auth(auth),
+        Payload::Sa(esp_sa(SPI, None)),
+        Payload::TsI(everything()),
+        Payload::TsR(everything()),
+    ];
+    script.exchange(ExchangeType::IKE_AUTH, &payloads)
+}
+
+/// The numbers of an ECDSA signature on P-256 as RFC 4754 has them.
+fn fixed_of_der(der: &[u8]) -> Vec<u8> {
+    let (r, s) = der[4..].split_at(usize::from(der[3]));
+    [r, &s[2..]].iter().flat_map(|number| [&[0; 32], *number].concat()[number.len()..].to_vec()).collect()
+}
+
+fn shown_a() -> Identification<'static> {
+    Identification::new(NAME_A.parse().unwrap())
 }
 
 /// What came of an initiator that signs with `scheme`: those octets, or what another key makes.

@@ -228,6 +228,14 @@ impl Scripted {
         self.sa().open(&answers[0])
     }
 
+    /// What a signature of the script must be over to show `id`.
+    pub(crate) fn signed_octets(&self, id: &Identification<'_>) -> Vec<u8> {
+        let sa = self.sa.as_ref().expect("IKE_SA_INIT comes first");
+        let (sk_p, message) = (sa.keys.pi.as_bytes(), &sa.request);
+        Signed { sk_p, message, peer_nonce: &sa.nonce_r, id_body: &id.body }
+            .octets(Prf::new(sa.suite.prf).unwrap())
+    }
+
     pub(crate) fn auth_request(
         &mut self,
         id: Identification<'static>,
