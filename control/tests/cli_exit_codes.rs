@@ -90,7 +90,7 @@ fn without_a_daemon_it_exits_with_3_and_says_how_to_name_the_socket() {
 #[tokio::test]
 async fn answers_of_the_daemon_decide_the_exit_code() {
     let status = |state| Status::new(DataplaneStatus::default(), vec![connection(state)]);
-    let state = |state| Response::Status(status(state));
+    let state = |state| Response::Status(Box::new(status(state)));
     let refused = |kind| Response::refused(kind, "no \u{1b}[2J such thing");
     let done = Response::Done { message: "a/1: wanted up".to_owned() };
     let cases = [

@@ -60,7 +60,7 @@ impl fmt::Display for Sa {
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// To [`Request::Status`].
-    Status(Status),
+    Status(Box<Status>),
     /// The order is accepted; what it leads to shows in the status.
     Done {
         /// One line for the operator.

@@ -30,7 +30,7 @@ pub(super) async fn reload(socket: &Path) -> Exit {
 /// The status of all connections or of one; `Err` has been told to the operator.
 pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<Status, Exit> {
     match answer(socket, Request::Status { connection }).await? {
-        Response::Status(status) => Ok(status),
+        Response::Status(status) => Ok(*status),
         Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
     }
 }

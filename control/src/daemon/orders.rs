@@ -19,7 +19,7 @@ impl Daemon {
                 self.count().await;
                 let counters = *self.driver.endpoint().counters();
                 match status::status(&self.gateway, &counters, self.driver.now(), connection.as_deref()) {
-                    Some(status) => Response::Status(status),
+                    Some(status) => Response::Status(Box::new(status)),
                     None => unknown(&connection.unwrap_or_default()),
                 }
             }

@@ -89,7 +89,7 @@ impl Daemon {
     /// The status.
     pub(super) async fn status(&self) -> anyhow::Result<Status> {
         match ask(&self.socket, &Request::Status { connection: None }).await? {
-            Response::Status(status) => Ok(status),
+            Response::Status(status) => Ok(*status),
             Response::Done { message } => bail!("the {}'s daemon has no status: {message}", self.side),
             Response::Refused(refusal) => {
                 bail!("the {}'s daemon has no status: {}", self.side, refusal.message)
