@@ -29,6 +29,7 @@ pub mod status;
 pub mod strongswan;
 pub mod suite;
 pub mod traffic;
+pub mod uml;
 pub mod wait;
 
 pub use gotthard::Gotthard;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, kill_process};
@@ -38,6 +38,16 @@ impl Process {
         command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&log)?);
         let child = command.spawn().with_context(|| format!("{command:?}"))?;
         Ok((Self { name: name.to_owned(), child, log }, out))
+    }
+
+    /// The same as [`Self::spawn`] with standard input from us.
+    pub fn spawn_with_input(command: &mut Command, name: &str, dir: &Path) -> Result<(Self, ChildStdin)> {
+        let log = dir.join(format!("{name}.log"));
+        let file = File::create(&log)?;
+        command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
+        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let input = child.stdin.take().context("standard input")?;
+        Ok((Self { name: name.to_owned(), child, log }, input))
     }
 
     /// The process id.

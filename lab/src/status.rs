@@ -84,6 +84,8 @@ pub struct Esp {
     pub suite: Option<String>,
     /// `udp` or `esp`.
     pub encapsulation: Option<String>,
+    /// Extended sequence numbers.
+    pub esn: Option<bool>,
     /// The SPI that we receive with, in hexadecimal.
     pub spi_in: Option<String>,
     /// The SPI that the peer receives with, in hexadecimal.

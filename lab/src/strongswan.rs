@@ -9,6 +9,7 @@ use crate::process::command;
 use crate::{Netns, Process, Run, netns, wait};
 
 pub mod connection;
+pub mod kernel;
 pub mod posture;
 pub mod sas;
 
