@@ -1,4 +1,5 @@
-//! `gotthard-benches`: the side-by-side throughput bench, and the gateway with fixed keys that it measures.
+//! `gotthard-benches`: the side-by-side throughput bench with the gateway with fixed keys that it measures, and the benches
+//! of many tunnels.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -9,6 +10,7 @@
 #![allow(clippy::cast_precision_loss, reason = "counts of a second of traffic have far less than 52 bits")]
 
 mod gateway;
+mod ike;
 mod interrupt;
 mod peers;
 mod report;
@@ -28,6 +30,8 @@ enum Command {
     Peers(peers::Arguments),
     /// Measures how far workers share the work of one SA, in memory.
     Scaling(scaling::Arguments),
+    /// Keeps many tunnels up between two endpoints on a virtual clock.
+    Pairs(ike::pairs::Arguments),
     /// Draws the pictures of an earlier run again, from its JSON.
     Plot(report::PlotArguments),
 }
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Peers(arguments) => peers::run(&arguments),
         Command::Scaling(arguments) => scaling::run(&arguments),
+        Command::Pairs(arguments) => ike::pairs::run(&arguments),
         Command::Plot(arguments) => report::plot_again(&arguments),
     };
     match done {

@@ -1,14 +1,13 @@
 //! A whole handshake, IKE_SA_INIT and IKE_AUTH (RFC 7296 §1.2), both ends of it, between two endpoints without I/O.
 
-use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr};
 
-use gotthard_ike::codec::payload::ts::TrafficSelector;
-use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
-use gotthard_ike::{Endpoint, Event, Output, Time, Transmit, limits};
+use gotthard_ike::config::{Mode, PeerConfig, PeerId};
+use gotthard_ike::{Endpoint, Event, Output, Time, Transmit};
 
 use super::Kernel;
-use super::seeded::Seeded;
+use crate::seeded::Seeded;
+use crate::tunnel::config;
 
 pub(super) fn kernels() -> Vec<Kernel> {
     ["modp2048", "ecp256", "x25519"]
@@ -80,31 +79,6 @@ fn endpoint(seed: u64, config: PeerConfig) -> Endpoint {
     let mut endpoint = Endpoint::new(Box::new(Seeded(seed)));
     endpoint.add_peer(PEER, config);
     endpoint
-}
-
-fn config(mode: Mode, local: IpAddr, remote: IpAddr, group: &str) -> PeerConfig {
-    let ike_suite = format!("aes256gcm16-sha256-{group}");
-    PeerConfig {
-        mode,
-        local,
-        remote,
-        local_id: local.into(),
-        remote_id: remote.into(),
-        auth: Auth::psk(b"correct horse battery staple"),
-        ike_suites: vec![ike_suite.parse().expect("a suite")],
-        esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
-        ts_local: vec![TrafficSelector::any_v4()],
-        ts_remote: vec![TrafficSelector::any_v4()],
-        encapsulation: Encapsulation::Udp,
-        dpd_interval: Duration::from_secs(10),
-        retransmit: Retransmit::default(),
-        ike_lifetime: Duration::from_hours(8),
-        child_lifetime: Duration::from_hours(1),
-        rekey_margin: Duration::from_secs(270),
-        rekey_fuzz: 100,
-        fragment_size: limits::FRAGMENT_SIZE,
-        start_on_4500: false,
-    }
 }
 
 const PEER: PeerId = PeerId(1);

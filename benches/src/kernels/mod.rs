@@ -10,7 +10,6 @@ mod handshake;
 mod offload;
 mod replay;
 mod sad;
-mod seeded;
 
 use std::hint::black_box;
 

@@ -6,7 +6,7 @@ use gotthard_dataplane::drop_reason::DropReason;
 use gotthard_dataplane::replay::ReplayWindow;
 
 use super::Kernel;
-use super::seeded::Seeded;
+use crate::seeded::Seeded;
 
 const NUMBERS: u32 = 4096;
 

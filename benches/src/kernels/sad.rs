@@ -6,7 +6,7 @@ use std::rc::Rc;
 use gotthard_dataplane::sa::sad::Sad;
 
 use super::Kernel;
-use super::seeded::Seeded;
+use crate::seeded::Seeded;
 
 const LOOKUPS: usize = 1024;
 

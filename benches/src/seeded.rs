@@ -2,10 +2,12 @@
 
 use gotthard_ike::crypto::Random;
 
-pub(super) struct Seeded(pub(super) u64);
+/// Its state, at first the seed.
+pub struct Seeded(pub u64);
 
 impl Seeded {
-    pub(super) fn next(&mut self) -> u64 {
+    /// The next number.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -13,7 +15,7 @@ impl Seeded {
     }
 
     /// Puts `items` into another order.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             let other = self.next() % (end as u64 + 1);
             items.swap(end, usize::try_from(other).unwrap_or(end));
