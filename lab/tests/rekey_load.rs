@@ -83,7 +83,7 @@ impl Loaded {
     }
 
     fn finish(self) -> Result<()> {
-        let Self { pair, flows, start, rekeys, .. } = self;
+        let Self { mut pair, flows, start, rekeys, .. } = self;
         let ike = rekeys.iter().filter(|(kind, ..)| *kind == Kind::Ike).count();
         say(&format!(
             "lab: {}: {} rekeys of the child and {ike} of the IKE SA in {:.0} s",
@@ -99,9 +99,12 @@ impl Loaded {
                 report.lost.len(),
                 report.repeated.len()
             ));
-            let told =
-                |report: &Report| format!("{}\n{}", near(report, &rekeys), pair.ledger().unwrap_or_default());
-            report.expect_whole(direction).with_context(|| told(&report))?;
+            if let Err(error) = report.expect_whole(direction) {
+                // The relay takes the devices with it that the ledger reads.
+                let ledger = pair.ledger().unwrap_or_default();
+                let relay = pair.end_relay();
+                return Err(error.context(format!("{}\n{ledger}\n{relay:?}", near(&report, &rekeys))));
+            }
         }
         Ok(())
     }
