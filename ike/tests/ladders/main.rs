@@ -32,3 +32,4 @@ mod our_rekeys;
 mod peer_rekeys;
 mod reauthentication;
 mod reveal_keys;
+mod windows;
