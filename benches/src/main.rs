@@ -30,6 +30,10 @@ enum Command {
     Peers(peers::Arguments),
     /// Measures how far workers share the work of one SA, in memory.
     Scaling(scaling::Arguments),
+    /// Counts the IKE SAs that a responder makes in a second, ours and strongSwan's.
+    Handshakes(ike::handshakes::Arguments),
+    /// Our endpoint as the responder of that bench.
+    Respond(ike::respond::Arguments),
     /// Keeps many tunnels up between two endpoints on a virtual clock.
     Pairs(ike::pairs::Arguments),
     /// Draws the pictures of an earlier run again, from its JSON.
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Peers(arguments) => peers::run(&arguments),
         Command::Scaling(arguments) => scaling::run(&arguments),
+        Command::Handshakes(arguments) => ike::handshakes::run(&arguments),
+        Command::Respond(arguments) => ike::respond::run(&arguments),
         Command::Pairs(arguments) => ike::pairs::run(&arguments),
         Command::Plot(arguments) => report::plot_again(&arguments),
     };

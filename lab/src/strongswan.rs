@@ -48,7 +48,7 @@ impl Charon {
             std::fs::write(path, text)?;
         }
         let log = run.dir().join(format!("{name}-charon.log"));
-        std::fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir, &log))?;
+        std::fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir, &log, LogLevel::Control))?;
         std::fs::write(dir.join("swanctl.conf"), swanctl_conf)?;
         let process = spawn(host, name, &dir, run.dir())?;
         let charon = Self {
@@ -128,10 +128,20 @@ impl Charon {
         wait::until_true(deadline, format!("{} to have no SA", self.host), || Ok(self.sas()?.is_empty()))
     }
 
+    /// From here on it logs nothing: at a thousand handshakes a second its log would be most of its work.
+    pub fn log_nothing(&self) -> Result<()> {
+        let conf = strongswan_conf(&self.dir, &self.log_file(), LogLevel::Silent);
+        std::fs::write(self.dir.join("strongswan.conf"), conf)?;
+        self.swanctl(&["--reload-settings"]).map(drop)
+    }
+
     /// What charon has logged.
     pub fn log(&self) -> String {
-        let log = self.logs.join(format!("{}-charon.log", self.name));
-        String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.logs.join(format!("{}-charon.log", self.name))
     }
 
     fn load(&self) -> Result<()> {
@@ -154,6 +164,15 @@ impl Charon {
     }
 }
 
+/// What charon's log holds, by its own numbers.
+#[derive(Clone, Copy, Debug)]
+enum LogLevel {
+    /// Nothing.
+    Silent = -1,
+    /// The course of each exchange.
+    Control = 1,
+}
+
 fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path) -> Result<Process> {
     let mut command = host.command("charon-systemd");
     command.env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
@@ -161,8 +180,8 @@ fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path) -> Result<Process> {
 }
 
 /// Its IKE fragments fit the narrowest path of the scenarios. The fwmark keeps charon's own packets out of its tunnel route: with selectors of 0.0.0.0/0 they would match it.
-fn strongswan_conf(dir: &Path, log: &Path) -> String {
-    let (dir, log) = (dir.display(), log.display());
+fn strongswan_conf(dir: &Path, log: &Path, level: LogLevel) -> String {
+    let (dir, log, level) = (dir.display(), log.display(), level as i8);
     format!(
         "charon-systemd {{
   load = aes aesni sha1 sha2 hmac gcm gmp kdf random nonce openssl pem x509 revocation constraints pubkey pkcs1 kernel-libipsec kernel-netlink socket-default vici updown
@@ -186,7 +205,7 @@ fn strongswan_conf(dir: &Path, log: &Path) -> String {
   filelog {{
     file {{
       path = {log}
-      default = 1
+      default = {level}
       append = yes
       flush_line = yes
       time_format = %T

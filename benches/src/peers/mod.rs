@@ -13,7 +13,7 @@ mod programs;
 mod tcp;
 mod udp;
 mod up;
-mod usage;
+pub(crate) mod usage;
 
 use std::path::{Path, PathBuf};
 

@@ -8,18 +8,18 @@ use anyhow::{Context, Result};
 
 /// A process that is watched.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     pid: u32,
 }
 
 impl Watched {
-    pub(super) fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
         Self { pid }
     }
 
     /// Time that its threads have spent on a core, in user space and in the kernel (`task/*/schedstat`, which counts
     /// nanoseconds; utime and stime of `stat` are the same time in ticks of 10 ms).
-    pub(super) fn cpu(self) -> Result<Duration> {
+    pub(crate) fn cpu(self) -> Result<Duration> {
         let mut sum = Duration::ZERO;
         for task in self.tasks()? {
             // A thread may end while they are read.
