@@ -54,7 +54,7 @@ pub(super) fn answer(sa: &mut IkeSa, id: u32, payloads: Select<'_, '_>, cx: &mut
     if refuses {
         let (ours, theirs) = (sa.peer.config.local_id.to_string(), sa.peer.config.remote_id.to_string());
         sa.end(Failure::RefusedByPeer { ours, theirs }, cx);
-    } else if let (true, Some(candidate)) = (ends && sa.is_up(), candidate(sa)) {
+    } else if let (true, Some(candidate)) = (ends && (sa.is_up() || sa.is_redundant()), candidate(sa)) {
         // The peer has rekeyed it and does not know of our own rekey, which is forgotten (RFC 7296 §2.25.2).
         return Outcome::Deleted { candidate };
     } else if ends {

@@ -385,7 +385,8 @@ impl IkeSa {
         self.state = State::Gone;
     }
 
-    /// Moves the children and what waits to be done to the SA that takes this one's place (RFC 7296 §2.18). What becomes
+    /// Moves the children and what waits to be done to the SA that takes this one's place (RFC 7296 §2.18), be it the one
+    /// that carries the tunnel or one that gives way. What becomes
     /// of this one then is the caller's to say.
     pub(crate) fn hand_over_to(&mut self, successor: &mut Self, cx: &mut Cx<'_>) {
         successor.children = mem::take(&mut self.children);
@@ -395,7 +396,10 @@ impl IkeSa {
         let of_children =
             |task: &Task| matches!(task, Task::DeleteChild(_) | Task::RekeyChild(_) | Task::MakeChild);
         successor.tasks = self.tasks.iter().copied().filter(of_children).collect();
-        successor.state = State::Up;
+        successor.state = self.state;
+        if self.state != State::Up {
+            return;
+        }
         cx.event(Event::IkeRekeyed {
             peer: self.peer.id,
             suite: successor.suite,
@@ -496,6 +500,11 @@ impl IkeSa {
     /// When it was authenticated, or made by a rekey.
     pub(crate) const fn born(&self) -> Time {
         self.born
+    }
+
+    /// Another SA carries the tunnel, or is about to.
+    pub(crate) const fn is_redundant(&self) -> bool {
+        matches!(self.state, State::Redundant { .. })
     }
 
     /// It may be forgotten.

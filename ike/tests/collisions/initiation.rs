@@ -60,11 +60,11 @@ fn of_two_ike_sas_made_at_once_one_is_left_whatever_is_late_or_lost() {
 fn of_two_handshakes_at_once_one_ends_when_the_other_is_rekeyed() {
     for (loser, x) in End::BOTH.into_iter().flat_map(|loser| End::BOTH.map(|x| (loser, x))) {
         for rekeys in End::BOTH {
-            let mut pair = both_start_after(loser, |pair| pair.hold(x.requests(ExchangeType::IKE_AUTH)));
+            let mut pair = both_start_after(loser, |pair| pair.hold(x.requests(AUTH)));
             pair.run_for(SOON);
             pair.rekey_ike(rekeys);
             pair.run_for(SOON);
-            pair.release(x.requests(ExchangeType::IKE_AUTH));
+            pair.release(x.requests(AUTH));
             pair.assert_settled();
         }
     }
@@ -92,6 +92,39 @@ fn of_two_ike_sas_made_at_once_one_is_left_in_whatever_order_messages_arrive() {
         pair.assert_one_tunnel();
         let down = End::BOTH.iter().any(|end| pair.side(*end).down().is_some());
         assert!(!down, "{loser:?} {order:08b}");
+    }
+}
+
+/// Both ends rekey the IKE SA of y's, which gives way to x's before y knows which of its successors is left: that one
+/// carries the packets until x has seen its own.
+///
+/// ```text
+/// y --> CREATE_CHILD_SA { SA, Ni1, KEi1 }      lost
+/// x --> CREATE_CHILD_SA { SA, Ni2, KEi2 }
+/// x <-- CREATE_CHILD_SA { SA, Nr2, KEr2 }
+/// x --> IKE_AUTH { IDi, AUTH, SA, TSi, TSr }
+/// x <-- IKE_AUTH { IDr, AUTH, SA, TSi, TSr }   held
+/// x --> INFORMATIONAL { D(IKE) }               under the one that was rekeyed
+/// ```
+#[test]
+fn of_two_handshakes_at_once_one_ends_in_the_middle_of_a_collision() {
+    for (loser, x) in End::BOTH.into_iter().flat_map(|loser| End::BOTH.map(|x| (loser, x))) {
+        let y = x.other();
+        let mut pair = both_start_after(loser, |pair| pair.hold(x.requests(AUTH)));
+        pair.run_for(SOON);
+        pair.lose(y.requests(ExchangeType::CREATE_CHILD_SA));
+        pair.hold(x.requests(ExchangeType::INFORMATIONAL));
+        pair.hold(y.responses(AUTH));
+        pair.rekey_ike(y);
+        pair.rekey_ike(x);
+        pair.run_for(SOON);
+        pair.release(x.requests(AUTH));
+        pair.run_for(SOON);
+        pair.release(x.requests(ExchangeType::INFORMATIONAL));
+        pair.run_for(SOON);
+        pair.release(y.requests(ExchangeType::CREATE_CHILD_SA));
+        pair.release(y.responses(AUTH));
+        pair.assert_settled();
     }
 }
 
