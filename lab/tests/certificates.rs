@@ -7,6 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use gotthard_lab::authority::{Authority, Issued, Kind};
+use gotthard_lab::capture::Capture;
+use gotthard_lab::dissection::exchange::IKE_AUTH;
+use gotthard_lab::dissection::payload::{AUTH, CERT, SK, SKF};
+use gotthard_lab::dissection::{Dissection, Kind as Exchange};
 use gotthard_lab::gotthard::{Config, Tunnel};
 use gotthard_lab::pair::{INSIDE, OUTSIDE};
 use gotthard_lab::strongswan::{Charon, posture};
@@ -24,9 +28,13 @@ fn every_kind_of_certificate_brings_a_tunnel_up_when_we_initiate(run: &Run) -> R
     for kind in Kind::ALL {
         let meeting = Meeting::new(&format!("we-{kind}"), kind)?;
         let peer = meeting.peer(run, &[])?;
+        let capture = Capture::start(run, &meeting.left, OUTSIDE, &format!("outside-{kind}"))?;
         let gateway = meeting.gateway(run, "initiator", &[])?;
         gateway.await_up(SOON).with_context(|| peer.log())?;
         meeting.expect_traffic()?;
+        let file = capture.file().to_owned();
+        capture.expect_no_inner_packet()?;
+        expect_sound_certificates(&Dissection::new(run, &file, &gateway)?, kind)?;
     }
     Ok(())
 }
@@ -61,6 +69,14 @@ fn a_peer_that_has_revoked_us_refuses_us(run: &Run) -> Result<()> {
     let _peer = meeting.peer(run, &[&meeting.ours])?;
     let gateway = meeting.gateway(run, "initiator", &[])?;
     await_code(&gateway, "GTH-IKE-06")
+}
+
+/// Wireshark finds our certificates, in the fragments that those of RSA need.
+fn expect_sound_certificates(dissection: &Dissection, kind: Kind) -> Result<()> {
+    let us = LEFT.parse()?;
+    dissection.expect_sound(us)?;
+    let sealed = if matches!(kind, Kind::RsaPss | Kind::RsaPkcs1) { SKF } else { SK };
+    dissection.expect_message(us, Exchange::Request(IKE_AUTH), &[sealed, CERT, AUTH])
 }
 
 fn await_code(gateway: &Gotthard, code: &str) -> Result<()> {
