@@ -32,8 +32,8 @@ impl Witness {
         }
     }
 
-    /// Nothing is sent with an SPI that the other end cannot receive, except where it was down, and has said so to its
-    /// operator, or restarted; or where it is the first child, and its answer is under way.
+    /// Nothing is sent with an SPI that the other end cannot receive, except where one of the two was down, and has said
+    /// so to its operator, or restarted; or where it is the first child, and its answer is under way.
     fn check_receivable(&mut self, pair: &Pair, end: End) {
         let (sender, receiver) = (pair.side(end), pair.side(end.other()));
         let sending = match end {
@@ -47,7 +47,7 @@ impl Witness {
             sending.received.insert(spi);
             return;
         }
-        if receiver.ended.contains(&spi) {
+        if receiver.ended.contains(&spi) || sender.is_down() {
             return;
         }
         let good = |spi: &u32| receiver.inbound.contains_key(spi) && !receiver.ended.contains(spi);

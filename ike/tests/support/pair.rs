@@ -240,6 +240,12 @@ impl Side {
             .find_map(|event| if let Event::Failed { reason, .. } = event { Some(reason) } else { None })
     }
 
+    /// It has told its operator that the tunnel is down, and not yet that it is up again.
+    pub(crate) fn is_down(&self) -> bool {
+        let turn = |event: &&Event| matches!(event, Event::IkeUp { .. } | Event::IkeDown { .. });
+        matches!(self.events.iter().rfind(turn), Some(Event::IkeDown { .. }))
+    }
+
     /// Why the IKE SA ended last.
     pub(crate) fn down(&self) -> Option<&Failure> {
         self.events
