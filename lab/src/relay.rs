@@ -296,8 +296,9 @@ fn connect(host: &Netns, device: &str, face: &Netns, stands_for: Ipv4Addr) -> Re
     face.output("nft", &["add", "chain", "ip", "mute", "input", hook]).map(drop)
 }
 
-/// Packets that may wait at a time, both directions together: 100 ms of 100,000 packets a second.
-const MOST_WAITING: usize = 10_000;
+/// Packets that may wait at a time, both directions together: seconds of 10,000 packets a second each way, which a busy
+/// machine lets wait.
+const MOST_WAITING: usize = 100_000;
 /// A face's device. `ip` would read some other words as keywords of its own.
 const FACE: &str = "face";
 const LARGEST: usize = 1 << 16;
