@@ -14,32 +14,22 @@ use std::time::SystemTime;
 
 use gotthard_ike::crypto::Random;
 use gotthard_ike::{Done, Endpoint, Event, Install, Output, RevealedKeys, Time, Transmit};
+use rustix::net::sockopt;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
 use tracing::{debug, error};
 
 use self::computers::Computers;
+use crate::intake::{Datagram, Inbox};
 
 /// The endpoint with its sockets and its clock.
 pub struct IkeDriver {
     endpoint: Endpoint,
     clock: Clock,
     sockets: BTreeMap<IpAddr, Listener>,
-    inbox: mpsc::Sender<Datagram>,
+    inbox: Inbox,
     deadline: Option<Time>,
     computers: Computers,
-}
-
-/// A datagram from UDP 500.
-#[derive(Debug)]
-pub struct Datagram {
-    /// Our address and port.
-    pub local: SocketAddr,
-    /// The sender's.
-    pub remote: SocketAddr,
-    /// The IKE message.
-    pub payload: Vec<u8>,
 }
 
 /// What the driver cannot do itself. Called in the order of the endpoint's outputs, each awaited before the next.
@@ -61,8 +51,8 @@ pub trait Outlet {
 }
 
 impl IkeDriver {
-    /// An endpoint without peers. What arrives on UDP 500 goes into `inbox`, and is dropped while that is full.
-    pub fn new(inbox: mpsc::Sender<Datagram>, clock: Clock) -> io::Result<Self> {
+    /// An endpoint without peers. What arrives on UDP 500 goes into `inbox`.
+    pub fn new(inbox: Inbox, clock: Clock) -> io::Result<Self> {
         let mut endpoint = Endpoint::new(Box::new(SystemRandom));
         endpoint.hand_out_jobs(true);
         let computers = Computers::start()?;
@@ -84,12 +74,13 @@ impl IkeDriver {
         &mut self.endpoint
     }
 
-    /// Hands the endpoint a datagram; [`Self::drain`] must follow.
-    pub fn receive(&mut self, datagram: &Datagram) {
-        let Datagram { local, remote, payload } = datagram;
+    /// Hands the endpoint datagrams; [`Self::drain`] must follow.
+    pub fn receive(&mut self, datagrams: &[Datagram]) {
         let now = self.clock.now();
         self.endpoint.set_wall_clock(now, wall_clock());
-        self.endpoint.handle_datagram(now, *local, *remote, payload);
+        for Datagram { local, remote, payload } in datagrams {
+            self.endpoint.handle_datagram(now, *local, *remote, payload);
+        }
     }
 
     /// The next result of what takes long to compute, for [`Self::take`].
@@ -170,9 +161,13 @@ struct Listener {
 }
 
 impl Listener {
-    fn open(local: SocketAddr, inbox: mpsc::Sender<Datagram>) -> io::Result<Self> {
+    fn open(local: SocketAddr, inbox: Inbox) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
+        // Without the privilege the default remains: a flood then loses more of what is not part of it.
+        if let Err(error) = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER) {
+            debug!(%local, %error, "the receive buffer stays small");
+        }
         socket.bind(&local.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let reader = tokio::spawn(read(Arc::clone(&socket), local, inbox));
@@ -186,16 +181,12 @@ impl Drop for Listener {
     }
 }
 
-async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender<Datagram>) {
+async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inbox: Inbox) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         match socket.recv_from(&mut buffer).await {
             Ok((len, remote)) => {
-                let payload = buffer.get(..len).unwrap_or_default().to_vec();
-                // A full inbox is a flood or a machine that is behind; peers send again.
-                if let Err(mpsc::error::TrySendError::Closed(_)) =
-                    inbox.try_send(Datagram { local, remote, payload })
-                {
+                if !inbox.offer(local, remote, buffer.get(..len).unwrap_or_default()) {
                     return;
                 }
             }
@@ -265,5 +256,8 @@ impl Random for SystemRandom {
 pub const IKE_PORT: u16 = 500;
 /// The largest UDP payload.
 const MAX_DATAGRAM: usize = 65_535;
+/// Octets of datagrams, with what the kernel keeps beside each, that wait while the loop does something else: some
+/// thousands of first requests.
+const RECEIVE_BUFFER: usize = 4 << 20;
 /// Rest after a failed receive, so that a lasting error does not become a busy loop.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(100);

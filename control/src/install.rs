@@ -25,6 +25,7 @@ use gotthard_ike::{Install, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::model::{Backend, PacketPath, Workers};
+use crate::intake::Inbox;
 
 pub use gotthard_dataplane::handle::Report;
 
@@ -37,15 +38,6 @@ pub struct DataPlane {
 /// What the packet path reports.
 #[derive(Debug)]
 pub enum Notice {
-    /// An IKE message from UDP 4500, without its non-ESP marker.
-    Ike {
-        /// Our outer address and port.
-        local: SocketAddr,
-        /// The sender's.
-        remote: SocketAddr,
-        /// The message.
-        payload: Vec<u8>,
-    },
     /// An outbound SA must be replaced soon.
     SoftLimit {
         /// Whose.
@@ -131,10 +123,18 @@ pub struct EspSettings {
 pub struct Refused(String);
 
 impl DataPlane {
-    /// Opens UDP 4500 and protocol 50 and starts the workers. Notices that find the queue full are dropped, as datagrams
-    /// on any full link are.
-    pub fn start(settings: PacketPath, notices: mpsc::Sender<Notice>) -> io::Result<Self> {
-        let sink = move |notice| drop(notices.try_send(ours(notice)));
+    /// Opens UDP 4500 and protocol 50 and starts the workers. IKE messages go into `inbox`, notices into a queue of their
+    /// own that nobody outside can fill.
+    pub fn start(settings: PacketPath, inbox: Inbox, notices: mpsc::Sender<Notice>) -> io::Result<Self> {
+        let tell = move |notice| drop(notices.try_send(notice));
+        let sink = move |raw| match raw {
+            Raw::Ike { local, remote, payload } => drop(inbox.offer(local, remote, &payload)),
+            Raw::SoftLimit { tunnel, spi } => tell(Notice::SoftLimit { peer: PeerId(tunnel.0), spi }),
+            Raw::HardLimit { tunnel, spi } => tell(Notice::HardLimit { peer: PeerId(tunnel.0), spi }),
+            Raw::Broken { tunnel, why } => {
+                tell(Notice::Broken { peer: tunnel.map(|id| PeerId(id.0)), why });
+            }
+        };
         Ok(Self { handle: Handle::start(&options(settings), sink)?, settings })
     }
 
@@ -321,15 +321,6 @@ const fn wire(encapsulation: Encapsulation) -> Option<Wire> {
 
 fn unknown(suite: &EspSuite) -> Refused {
     Refused(format!("the packet path has no {suite}"))
-}
-
-fn ours(notice: Raw) -> Notice {
-    match notice {
-        Raw::Ike { local, remote, payload } => Notice::Ike { local, remote, payload },
-        Raw::SoftLimit { tunnel, spi } => Notice::SoftLimit { peer: PeerId(tunnel.0), spi },
-        Raw::HardLimit { tunnel, spi } => Notice::HardLimit { peer: PeerId(tunnel.0), spi },
-        Raw::Broken { tunnel, why } => Notice::Broken { peer: tunnel.map(|id| PeerId(id.0)), why },
-    }
 }
 
 fn traffic(stats: &gotthard_dataplane::stats::TunnelStats) -> Traffic {

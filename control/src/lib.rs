@@ -18,6 +18,7 @@ pub mod demo;
 pub mod failover;
 pub mod ike_driver;
 pub mod install;
+pub mod intake;
 pub mod log;
 pub mod privileges;
 pub mod routes;

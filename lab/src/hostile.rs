@@ -1,6 +1,6 @@
 //! Hostile datagrams and how they are sent: from a stranger's own address, or with a peer's address forged.
 //!
-//! The kinds are rows of the list of hostile input: lengths (H4), next payloads (H5), state (H10), ESP (H20), replay
+//! The kinds are rows of the list of hostile input: a flood (H1), lengths (H4), next payloads (H5), state (H10), ESP (H20), replay
 //! (H21). Every datagram is drawn from a seed that the scenario prints.
 
 use core::net::SocketAddrV4;
@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::Netns;
 
 pub mod esp;
+pub mod flood;
 pub mod ike;
 
 /// A raw socket in a host; the IP header is ours, so the source address is what we say.
@@ -26,22 +27,33 @@ impl Forger {
         Ok(Self { socket: host.enter(open)? })
     }
 
-    /// Sends a UDP datagram. Without a checksum, as RFC 3948 §2.1 has it for ESP; the rest of the header is right.
+    /// Sends a UDP datagram.
     pub fn send(&self, from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Result<()> {
-        let length = u16::try_from(payload.len() + 8)?;
-        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0]; // the kernel fills length, id and checksum
-        packet.extend(from.ip().octets());
-        packet.extend(to.ip().octets());
-        packet.extend(from.port().to_be_bytes());
-        packet.extend(to.port().to_be_bytes());
-        packet.extend(length.to_be_bytes());
-        packet.extend([0, 0]);
-        packet.extend(payload);
+        self.send_packet(&datagram(from, to, payload)?, to)
+    }
+
+    /// Sends a packet that [`datagram`] has made.
+    fn send_packet(&self, packet: &[u8], to: SocketAddrV4) -> Result<()> {
         self.socket
-            .send_to(&packet, &to.into())
+            .send_to(packet, &to.into())
             .with_context(|| format!("{} octets to {to}", packet.len()))?;
         Ok(())
     }
+}
+
+/// A UDP datagram with its IP header. Without a checksum, as RFC 3948 §2.1 has it for ESP; the rest of the header is
+/// right.
+fn datagram(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Result<Vec<u8>> {
+    let length = u16::try_from(payload.len() + 8)?;
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0]; // the kernel fills length, id and checksum
+    packet.extend(from.ip().octets());
+    packet.extend(to.ip().octets());
+    packet.extend(from.port().to_be_bytes());
+    packet.extend(to.port().to_be_bytes());
+    packet.extend(length.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(payload);
+    Ok(packet)
 }
 
 /// A small generator (SplitMix64): the same seed, the same datagrams.
@@ -87,3 +99,6 @@ impl Dice {
 }
 
 const IPPROTO_RAW: i32 = 255;
+/// Offsets in a packet of [`datagram`].
+const SOURCE_AT: usize = 12;
+const UDP_PAYLOAD_AT: usize = 28;

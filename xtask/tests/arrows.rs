@@ -9,7 +9,7 @@ const CRATES: [(&str, &[&str]); 3] =
     [("ike", &[]), ("dataplane", &[]), ("control", &["gotthard-ike", "gotthard-dataplane"])];
 
 /// `(crate, module, the modules of the same crate that it must not name)`.
-const FORBIDDEN: [(&str, &str, &[&str]); 18] = [
+const FORBIDDEN: [(&str, &str, &[&str]); 19] = [
     ("ike", "codec", &["crypto", "sa", "exchange", "endpoint", "event", "config", "error", "suite", "timer"]),
     ("ike", "crypto", &["sa", "exchange", "endpoint", "event", "config", "error", "timer"]),
     ("ike", "sa", &["exchange", "endpoint"]),
@@ -27,6 +27,11 @@ const FORBIDDEN: [(&str, &str, &[&str]); 18] = [
     ("control", "cli", &["install", "ike_driver", "tunnels", "routes", "failover"]),
     ("control", "api", &["cli", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"]),
     ("control", "config", &["cli", "api", "install", "ike_driver", "tunnels", "routes", "daemon"]),
+    (
+        "control",
+        "intake",
+        &["cli", "api", "config", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"],
+    ),
     ("control", "failover", &["cli", "api", "install", "ike_driver", "routes", "daemon"]),
 ];
 

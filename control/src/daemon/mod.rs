@@ -31,8 +31,9 @@ use self::gateway::Gateway;
 use self::key_file::KeyFile;
 use crate::api::server::{self, Call};
 use crate::config::{Config, RunOptions, load_to_run};
-use crate::ike_driver::{Clock, Datagram, IkeDriver};
+use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::{DataPlane, Notice};
+use crate::intake::{self, Intake};
 use crate::privileges;
 use crate::routes::netlink::Netlink;
 
@@ -65,7 +66,7 @@ struct Daemon {
     options: RunOptions,
     driver: IkeDriver,
     gateway: Gateway,
-    datagrams: mpsc::Receiver<Datagram>,
+    intake: Intake,
     notices: mpsc::Receiver<Notice>,
     calls: mpsc::Receiver<Call>,
     housekeeping: Interval,
@@ -74,17 +75,17 @@ struct Daemon {
 
 impl Daemon {
     fn start(options: RunOptions, config: &Config) -> anyhow::Result<(Self, mpsc::Sender<Call>)> {
-        let (inbox, datagrams) = mpsc::channel(INBOX);
-        let (notice, notices) = mpsc::channel(INBOX);
+        let (inbox, intake) = intake::queue();
+        let (notice, notices) = mpsc::channel(NOTICES);
         let (call, calls) = mpsc::channel(CALLS);
         let clock = Clock::start();
-        let driver = IkeDriver::new(inbox, clock).context("starting threads for key exchanges")?;
-        let data = DataPlane::start(config.gateway.packet_path, notice)
+        let driver = IkeDriver::new(inbox.clone(), clock).context("starting threads for key exchanges")?;
+        let data = DataPlane::start(config.gateway.packet_path, inbox, notice)
             .context("starting the packet path (it needs CAP_NET_ADMIN, UDP port 4500 and /dev/net/tun)")?;
         let gateway = Gateway::new(data, Netlink::open()?, clock);
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok((Self { options, driver, gateway, datagrams, notices, calls, housekeeping, houses_kept: 0 }, call))
+        Ok((Self { options, driver, gateway, intake, notices, calls, housekeeping, houses_kept: 0 }, call))
     }
 
     /// The loop. Ends on a signal, or when the packet path is lost.
@@ -96,7 +97,7 @@ impl Daemon {
                     Asked::End => return Ok(()),
                     Asked::Reload => drop(self.reload().await),
                 },
-                Some(datagram) = self.datagrams.recv() => self.receive(&datagram),
+                datagrams = self.intake.take() => self.driver.receive(&datagrams),
                 Some(notice) = self.notices.recv() => self.notice(notice).await?,
                 Some(done) = self.driver.computed() => self.driver.take(done),
                 Some(call) = self.calls.recv() => self.answer(call).await,
@@ -120,10 +121,7 @@ impl Daemon {
                 }
                 let due = wait(self.driver.deadline(), self.driver.now());
                 tokio::select! {
-                    Some(datagram) = self.datagrams.recv() => self.driver.receive(&datagram),
-                    Some(notice) = self.notices.recv() => if let Notice::Ike { local, remote, payload } = notice {
-                        self.driver.receive(&Datagram { local, remote, payload });
-                    },
+                    datagrams = self.intake.take() => self.driver.receive(&datagrams),
                     () = sleep(due) => {}
                 }
             }
@@ -137,7 +135,6 @@ impl Daemon {
     async fn notice(&mut self, notice: Notice) -> anyhow::Result<()> {
         let now = self.driver.now();
         match notice {
-            Notice::Ike { local, remote, payload } => self.receive(&Datagram { local, remote, payload }),
             Notice::SoftLimit { peer, spi } => self.gateway.outbound_nears_end(peer, spi, now),
             Notice::HardLimit { peer, spi } => self.gateway.outbound_ends(peer, spi, now),
             Notice::Broken { peer: Some(id), why } => {
@@ -147,10 +144,6 @@ impl Daemon {
             Notice::Broken { peer: None, why } => anyhow::bail!("the packet path failed: {why}"),
         }
         Ok(())
-    }
-
-    fn receive(&mut self, datagram: &Datagram) {
-        self.driver.receive(datagram);
     }
 
     async fn keep_house(&mut self) {
@@ -243,8 +236,8 @@ impl Signals {
     }
 }
 
-/// IKE datagrams and notices that wait for the loop.
-const INBOX: usize = 1024;
+/// Notices that wait for the loop.
+const NOTICES: usize = 1024;
 /// Requests that wait for the loop; the server bounds its clients.
 const CALLS: usize = 64;
 /// Counters, missing devices and unknown peers are looked at this often; no timer sleeps longer.

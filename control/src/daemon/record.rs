@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
+use gotthard_ike::error::Failure;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tracing::{Span, info, info_span, warn};
 
@@ -202,7 +203,10 @@ impl Record {
                 let esp = self.state.child().map(|sa| sa.suite.to_string());
                 info!(peer = %self.tunnel.peer, ike, esp, mtu = self.negotiated_mtu(), "tunnel up");
             }
-            Change::Replaced => info!(ike = self.ike_text(), "IKE SA replaced by another"),
+            Change::Replaced => {
+                let code = Failure::Replaced.code();
+                info!(code, ike = self.ike_text(), "IKE SA replaced by another");
+            }
             Change::IkeRekeyed => info!(ike = self.ike_text(), "IKE SA rekeyed"),
             Change::ChildRekeyed => info!(esp = self.child_text(), "child SA rekeyed"),
             Change::Down(reason) => info!(code = reason.code(), reason = escaped(reason), "tunnel down"),

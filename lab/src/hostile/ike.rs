@@ -84,6 +84,12 @@ pub fn out_of_state(dice: &mut Dice, known: Option<Spis>) -> Vec<u8> {
     }
 }
 
+/// H1: the first request of an initiator that offers one suite of ours, or none.
+pub fn first_request(dice: &mut Dice) -> Vec<u8> {
+    let payloads = init_payloads(dice.clone());
+    init_request(dice, &payloads)
+}
+
 /// A well-formed IKE_SA_INIT request of other SPIs each time.
 fn init_request(dice: &mut Dice, payloads: &[(u8, Vec<u8>)]) -> Vec<u8> {
     message(Spis { i: dice.word() | 1, r: 0 }, IKE_SA_INIT, INITIATOR, 0, payloads)
