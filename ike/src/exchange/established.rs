@@ -87,13 +87,19 @@ pub(crate) fn handle(
 }
 
 /// Takes a message again that ended with [`Outcome::Pending`].
+///
+/// The peer may have deleted the SA meanwhile. An answer that tells of a new IKE SA is read all the same: the peer has
+/// made that one, and waits for us to delete it.
 pub(crate) fn resume(
     sa: &mut IkeSa,
     header: &Header,
     opened: Opened,
     cx: &mut Cx<'_>,
 ) -> Result<Outcome, Refusal> {
-    admit(sa, header)?;
+    let tells_of_ike = answers(sa, header) && sa.ike_request().is_some();
+    if !tells_of_ike {
+        admit(sa, header)?;
+    }
     take(sa, header, opened, cx)
 }
 
@@ -137,14 +143,19 @@ fn is_last_request(sa: &IkeSa, header: &Header) -> bool {
 fn admit(sa: &IkeSa, header: &Header) -> Result<(), Refusal> {
     let Header { message_id, exchange, flags, .. } = *header;
     if flags.response {
-        let ours = sa.asked().map(Asked::exchange) == Some(exchange) && sa.requests.awaits(message_id);
-        return if ours && !sa.is_ended() { Ok(()) } else { Err(Refusal::MessageId) };
+        return if answers(sa, header) && !sa.is_ended() { Ok(()) } else { Err(Refusal::MessageId) };
     }
     if sa.responses.place(message_id) != Place::Next {
         return Err(Refusal::MessageId);
     }
     let known = matches!(exchange, ExchangeType::INFORMATIONAL | ExchangeType::CREATE_CHILD_SA);
     if known && !sa.is_ended() { Ok(()) } else { Err(Refusal::Unexpected) }
+}
+
+/// It is the answer to our request in flight.
+fn answers(sa: &IkeSa, header: &Header) -> bool {
+    let Header { message_id, exchange, flags, .. } = *header;
+    flags.response && sa.asked().map(Asked::exchange) == Some(exchange) && sa.requests.awaits(message_id)
 }
 
 fn take(sa: &mut IkeSa, header: &Header, opened: Opened, cx: &mut Cx<'_>) -> Result<Outcome, Refusal> {

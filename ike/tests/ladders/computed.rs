@@ -248,6 +248,54 @@ fn a_rekey_whose_sa_ends_while_it_is_computed_is_refused() {
     assert_eq!((a.up, b.up), (1, 1), "nothing is made of the result");
 }
 
+/// y has an answer for x, and deletes the old SA before x has computed what the answer says: where x's own rekey loses,
+/// y waits for x to delete what it made (RFC 7296 §2.8.1).
+///
+/// ```text
+/// x --> CREATE_CHILD_SA { SA, Ni1, KEi1 }
+/// y --> CREATE_CHILD_SA { SA, Ni2, KEi2 }
+/// x <-- CREATE_CHILD_SA { SA, Nr1, KEr1 }                   x computes
+/// y <-- CREATE_CHILD_SA { SA, Nr2, KEr2 }
+/// y --> INFORMATIONAL { D(IKE) }
+/// y <-- INFORMATIONAL { }
+/// x --> INFORMATIONAL { D(IKE) }                            under the IKE SA that x asked for
+/// ```
+#[test]
+fn a_rekey_of_the_ike_sa_that_loses_is_deleted_although_its_answer_was_computed_too_late() {
+    for a_is_x in [true, false] {
+        let (a, b) = established();
+        let (mut x, mut y) = if a_is_x { (a, b) } else { (b, a) };
+        for end in [&mut x, &mut y] {
+            end.endpoint.rekey_ike(at(1), PEER);
+            end.drain();
+            end.compute(at(2));
+        }
+        let mut from_y = End::new(0, true);
+        from_y.sent.append(&mut y.sent);
+        y.take_from(at(3), &mut x);
+        y.compute(at(4));
+        x.take_from(at(5), &mut y);
+        let answer = x.jobs.pop().unwrap();
+        x.take_from(at(6), &mut from_y);
+        x.compute(at(7));
+        finish(at(8), &mut x, &mut y);
+        x.jobs.push(answer);
+        finish(at(9), &mut x, &mut y);
+        for now in [at(10_500), at(21_000)] {
+            for end in [&mut x, &mut y] {
+                end.endpoint.handle_timeout(now);
+                end.drain();
+            }
+            finish(now, &mut x, &mut y);
+        }
+        assert_eq!((x.endpoint.ike_sas(), y.endpoint.ike_sas()), (1, 1), "a is x: {a_is_x}");
+        x.endpoint.rekey_child(at(22_000), PEER);
+        x.drain();
+        finish(at(22_001), &mut x, &mut y);
+        assert_eq!((x.up, y.up), (2, 2));
+    }
+}
+
 #[test]
 fn liveness_of_a_thousand_tunnels_is_answered_while_no_job_is_run() {
     let mut b = End::new(2, true);
