@@ -20,6 +20,7 @@ use gotthard_lab::{Gotthard, Netns, Run, scenarios};
 scenarios!(
     every_kind_of_certificate_brings_a_tunnel_up_when_we_initiate,
     every_kind_of_certificate_brings_a_tunnel_up_when_strongswan_initiates,
+    certificates_come_in_ip_fragments_where_the_peer_knows_no_others,
     a_revoked_peer_is_refused_until_a_new_list_is_loaded,
     a_peer_that_has_revoked_us_refuses_us,
 );
@@ -52,6 +53,19 @@ fn every_kind_of_certificate_brings_a_tunnel_up_when_strongswan_initiates(run: &
     Ok(())
 }
 
+fn certificates_come_in_ip_fragments_where_the_peer_knows_no_others(run: &Run) -> Result<()> {
+    let options = "fragmentation = no";
+    let meeting = Meeting { options, ..Meeting::new("whole", Kind::RsaPss)? };
+    let peer = meeting.peer(run, &[])?;
+    let gateway = meeting.gateway(run, "initiator", &[])?;
+    gateway.await_up(SOON).with_context(|| peer.log())?;
+    meeting.expect_traffic()?;
+    for host in [&meeting.left, &meeting.right] {
+        ensure!(reassembled(host)? > 0, "no datagram came in IP fragments");
+    }
+    Ok(())
+}
+
 fn a_revoked_peer_is_refused_until_a_new_list_is_loaded(run: &Run) -> Result<()> {
     let meeting = Meeting::new("revoked", Kind::EcdsaP256)?;
     let peer = meeting.peer(run, &[])?;
@@ -79,6 +93,16 @@ fn expect_sound_certificates(dissection: &Dissection, kind: Kind) -> Result<()> 
     dissection.expect_message(us, Exchange::Request(IKE_AUTH), &[sealed, CERT, AUTH])
 }
 
+/// How many datagrams the host's kernel has put together from IP fragments.
+fn reassembled(host: &Netns) -> Result<u64> {
+    let counters = host.output("cat", &["/proc/net/snmp"])?;
+    let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Ip: "));
+    let (names, values) = lines.next().zip(lines.next()).context("no counters of IP")?;
+    let mut counters = names.split(' ').zip(values.split(' '));
+    let (_, value) = counters.find(|(name, _)| *name == "ReasmOKs").context("no counter of fragments")?;
+    Ok(value.parse()?)
+}
+
 fn await_code(gateway: &Gotthard, code: &str) -> Result<()> {
     let has_it = |broken: &gotthard_lab::status::Broken| broken.code == code;
     gateway
@@ -95,6 +119,8 @@ struct Meeting {
     authority: Authority,
     ours: Issued,
     theirs: Issued,
+    /// Further keys of strongSwan's connection, as `key = value`.
+    options: &'static str,
 }
 
 impl Meeting {
@@ -106,7 +132,7 @@ impl Meeting {
         right.address(&format!("{}/32", INSIDE[1]), "lo")?;
         let authority = Authority::new()?;
         let (ours, theirs) = (authority.issue(OUR_NAME, 1, kind)?, authority.issue(THEIR_NAME, 2, kind)?);
-        Ok(Self { name: name.to_owned(), kind, left, right, authority, ours, theirs })
+        Ok(Self { name: name.to_owned(), kind, left, right, authority, ours, theirs, options: "" })
     }
 
     /// Ours, with a list of these.
@@ -169,9 +195,10 @@ impl Meeting {
 
     fn swanctl_conf(&self, run: &Run) -> String {
         let (ike, esp, auth) = (run.suite.ike(), run.suite.esp(), self.kind.strongswan_auth());
+        let options = self.options;
         format!(
             "connections {{\n  pair {{\n    version = 2\n    local_addrs = {RIGHT}\n    remote_addrs = {LEFT}\n    \
-             mobike = no\n    encap = yes\n    proposals = {ike}\n    send_cert = always\n    \
+             mobike = no\n    encap = yes\n    {options}\n    proposals = {ike}\n    send_cert = always\n    \
              local {{\n      auth = {auth}\n      certs = peer.pem\n      id = {THEIR_NAME}\n    }}\n    \
              remote {{\n      auth = pubkey\n      id = \"CN={OUR_NAME}\"\n      revocation = strict\n    }}\n    \
              children {{\n      pair-c {{\n        local_ts = 0.0.0.0/0\n        remote_ts = 0.0.0.0/0\n        \
