@@ -34,6 +34,8 @@ enum Command {
     Handshakes(ike::handshakes::Arguments),
     /// Our endpoint as the responder of that bench.
     Respond(ike::respond::Arguments),
+    /// Times the liveness checks of a tunnel while the daemon answers a storm of handshakes.
+    Storm(ike::storm::Arguments),
     /// Keeps many tunnels up between two endpoints on a virtual clock.
     Pairs(ike::pairs::Arguments),
     /// Draws the pictures of an earlier run again, from its JSON.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Scaling(arguments) => scaling::run(&arguments),
         Command::Handshakes(arguments) => ike::handshakes::run(&arguments),
         Command::Respond(arguments) => ike::respond::run(&arguments),
+        Command::Storm(arguments) => ike::storm::run(&arguments),
         Command::Pairs(arguments) => ike::pairs::run(&arguments),
         Command::Plot(arguments) => report::plot_again(&arguments),
     };

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use gotthard_benches::seeded::Seeded;
 use gotthard_benches::tunnel;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
@@ -56,6 +56,69 @@ impl Clients {
     }
 }
 
+/// A client that makes one IKE SA and keeps it: it asks whether the responder lives, and times the answers.
+pub(super) struct Steady {
+    client: Client,
+    start: Instant,
+}
+
+impl Steady {
+    /// It asks after `interval` without a message.
+    pub(super) fn new(
+        number: u8,
+        host: &Netns,
+        responder: IpAddr,
+        group: &str,
+        interval: Duration,
+    ) -> Result<Self> {
+        let mut client = Client::new(number, host, responder, group)?;
+        client.config.dpd_interval = interval;
+        Ok(Self { client, start: Instant::now() })
+    }
+
+    /// Makes the IKE SA.
+    pub(super) fn come_up(&mut self, deadline: Duration) -> Result<()> {
+        let end = Instant::now() + deadline;
+        self.client.begin(self.now());
+        self.client.drain();
+        while self.client.made == 0 {
+            ensure!(Instant::now() < end, "the tunnel does not come up within {deadline:?}");
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// The times from each request, the first transmission of it, to what came next.
+    pub(super) fn ask_for(&mut self, duration: Duration) -> Result<Vec<Duration>> {
+        let end = Instant::now() + duration;
+        let (mut asked, mut delays) = (None, Vec::new());
+        while Instant::now() < end {
+            let (sent, received) = (self.client.sent, self.client.received);
+            self.turn()?;
+            if self.client.received > received {
+                delays.extend(asked.take().map(|asked: Instant| asked.elapsed()));
+            }
+            if self.client.sent > sent {
+                asked.get_or_insert_with(Instant::now);
+            }
+        }
+        ensure!(self.client.made == 1, "the tunnel did not stay up");
+        Ok(delays.into_iter().chain(asked.map(|asked| asked.elapsed())).collect())
+    }
+
+    fn now(&self) -> Time {
+        Time::from_epoch(self.start.elapsed())
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        let patience = self.client.timeout.map_or(TURN, |at| (at - self.now()).min(TURN));
+        let mut ports = [PollFd::new(&self.client.port, PollFlags::IN)];
+        poll(&mut ports, Some(&Timespec::try_from(patience)?))?;
+        let ready = ports.iter().any(|port| !port.revents().is_empty());
+        self.client.go_on(self.now(), ready)
+    }
+}
+
 struct Client {
     endpoint: Endpoint,
     config: PeerConfig,
@@ -64,6 +127,9 @@ struct Client {
     /// Whether an attempt is under way.
     trying: bool,
     made: u64,
+    /// Messages.
+    sent: u64,
+    received: u64,
     seed: u64,
 }
 
@@ -82,23 +148,32 @@ impl Client {
             timeout: None,
             trying: false,
             made: 0,
+            sent: 0,
+            received: 0,
             seed: u64::from(number) << 32,
         })
     }
 
-    /// Does what can be done now.
+    /// Does what can be done now, and starts anew when the tunnel is up.
     fn turn(&mut self, now: Time, ready: bool) -> Result<()> {
+        self.go_on(now, ready)?;
+        if !self.trying {
+            self.begin(now);
+            self.drain();
+        }
+        Ok(())
+    }
+
+    /// Does what can be done now.
+    fn go_on(&mut self, now: Time, ready: bool) -> Result<()> {
         while ready && let Some((local, remote, payload)) = self.port.receive()? {
+            self.received += 1;
             self.endpoint.handle_datagram(now, local, remote, payload);
         }
         if self.timeout.is_some_and(|at| at <= now) {
             self.endpoint.handle_timeout(now);
         }
         self.drain();
-        if !self.trying {
-            self.begin(now);
-            self.drain();
-        }
         Ok(())
     }
 
@@ -114,7 +189,10 @@ impl Client {
     fn drain(&mut self) {
         loop {
             match self.endpoint.poll_output() {
-                Output::Transmit(transmit) => self.port.send(&transmit),
+                Output::Transmit(transmit) => {
+                    self.sent += 1;
+                    self.port.send(&transmit);
+                }
                 Output::Event(Event::ChildUp { .. }) => {
                     self.made += 1;
                     self.trying = false;

@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn measure(who: Who, group: &str, arguments: &Arguments, core: usize) -> Result<Figure> {
     let dir = tempfile::Builder::new().prefix("gotthard-handshakes-").tempdir()?;
-    let (left, right) = bed()?;
+    let (left, right) = bed(RESPONDER)?;
     let responder = Responder::start(who, group, arguments.clients, &right, dir.path())?;
     pin(responder.pid(), core)?;
     let mut clients = Clients::new(arguments.clients, &left, RESPONDER, group)?;
@@ -109,11 +109,11 @@ fn measure(who: Who, group: &str, arguments: &Arguments, core: usize) -> Result<
 }
 
 /// Two hosts; the left one has every address of the clients.
-fn bed() -> Result<(Netns, Netns)> {
+pub(super) fn bed(responder: IpAddr) -> Result<(Netns, Netns)> {
     let (left, right) = (Netns::new("clients")?, Netns::new("responder")?);
     left.link("outer", &right, "outer")?;
     left.address("192.0.2.1/24", "outer")?;
-    right.address(&format!("{RESPONDER}/24"), "outer")?;
+    right.address(&format!("{responder}/24"), "outer")?;
     left.route("local 10.64.0.0/16 dev lo")?;
     right.route("10.64.0.0/16 via 192.0.2.1")?;
     Ok((left, right))
@@ -170,7 +170,7 @@ fn strongswan(group: &str) -> Connection {
 }
 
 /// Keeps every thread of a process on one core.
-fn pin(pid: u32, core: usize) -> Result<()> {
+pub(super) fn pin(pid: u32, core: usize) -> Result<()> {
     let done =
         std::process::Command::new("taskset").args(["-acp", &core.to_string(), &pid.to_string()]).output()?;
     ensure!(done.status.success(), "taskset: {}", String::from_utf8_lossy(&done.stderr));

@@ -6,3 +6,4 @@ pub(crate) mod pairs;
 mod port;
 mod processor;
 pub(crate) mod respond;
+pub(crate) mod storm;
