@@ -43,6 +43,11 @@ impl<'c> Policy<'c> {
         Self { ts_local: &config.ts_local, ts_remote: &config.ts_remote }
     }
 
+    /// What another child carries.
+    pub(super) fn of_terms(terms: &'c Terms) -> Self {
+        Self { ts_local: &terms.ts_local, ts_remote: &terms.ts_remote }
+    }
+
     /// Whether these selectors miss nothing of it.
     pub(super) fn is_covered_by(self, ts_local: &[TrafficSelector], ts_remote: &[TrafficSelector]) -> bool {
         is_subset(self.ts_local, ts_local) && is_subset(self.ts_remote, ts_remote)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::child::{self, Choice, Policy, Request};
 use super::established::Outcome;
-use super::{Stop, rekey_child, rekey_ike};
+use super::{Stop, invalid, rekey_child, rekey_ike};
 use crate::codec::iana::{ExchangeType, Group, NotifyType, ProtocolId};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -15,7 +15,7 @@ use crate::crypto::dh::DhSecret;
 use crate::crypto::job::Exchanged;
 use crate::crypto::keymat::child_keymat;
 use crate::crypto::prf::Prf;
-use crate::error::{Failure, Stage};
+use crate::error::Stage;
 use crate::sa::Cx;
 use crate::sa::compute::Pending;
 use crate::sa::ike_sa::IkeSa;
@@ -169,7 +169,7 @@ fn refuse(sa: &mut IkeSa, id: u32, refused: &Refused, cx: &mut Cx<'_>) {
     sa.send_response(id, ExchangeType::CREATE_CHILD_SA, &[Payload::Notify(notify)], cx);
     if refused.notify == NotifyType::INVALID_SYNTAX {
         // It ends the SA, without a Delete (RFC 7296 §2.21.3).
-        let detail = "a payload is missing, or the key exchange value is invalid".to_owned();
-        sa.end(Failure::InvalidSyntax { exchange: Stage::CreateChild, detail }, cx);
+        let detail = "a payload is missing, or the key exchange value is invalid";
+        sa.end(invalid(Stage::CreateChild, detail), cx);
     }
 }

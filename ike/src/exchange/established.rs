@@ -1,6 +1,6 @@
 //! Messages of an established IKE SA: the windows, then the exchange that a message belongs to.
 
-use super::{Stop, create_child, delete, ends_sa, liveness, refusal_of, rekey_child, rekey_ike};
+use super::{Stop, create_child, delete, ends_sa, invalid, liveness, refusal_of, rekey_child, rekey_ike};
 use crate::codec::DecodeError;
 use crate::codec::header::Header;
 use crate::codec::iana::{ExchangeType, NotifyType};
@@ -230,8 +230,4 @@ fn refuse(sa: &mut IkeSa, id: u32, exchange: ExchangeType, error: DecodeError, c
         let stage = if create { Stage::CreateChild } else { Stage::Informational };
         sa.end(invalid(stage, error), cx);
     }
-}
-
-fn invalid(exchange: Stage, error: DecodeError) -> Failure {
-    Failure::InvalidSyntax { exchange, detail: error.to_string() }
 }

@@ -10,15 +10,18 @@ mod delete;
 pub(crate) mod established;
 pub(crate) mod init;
 mod liveness;
+mod refusal;
 mod rekey_child;
 mod rekey_ike;
 
+use core::fmt::Display;
 use core::time::Duration;
 
 use crate::codec::DecodeError;
 use crate::codec::iana::{Group, NotifyType};
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
+use crate::error::{Failure, Stage};
 use crate::sa::compute::Pending;
 
 /// Why a step ends before it has changed anything.
@@ -54,6 +57,11 @@ fn refusal_of(error: DecodeError) -> (NotifyType, Vec<u8>) {
         | DecodeError::Repeated(_)
         | DecodeError::Malformed { .. } => (NotifyType::INVALID_SYNTAX, Vec::new()),
     }
+}
+
+/// A message that is not what it must be, in an operator's words.
+fn invalid(exchange: Stage, detail: impl Display) -> Failure {
+    Failure::InvalidSyntax { exchange, detail: detail.to_string() }
 }
 
 /// The group that an INVALID_KE_PAYLOAD asks for (RFC 7296 §1.2, §1.3).

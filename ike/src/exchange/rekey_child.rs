@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::child::{self, Policy, Request};
 use super::create_child::{self, Refused};
-use super::{Stop, ends_sa, wanted_group};
+use super::refusal::Refusal;
+use super::{Stop, ends_sa, invalid};
 use crate::codec::iana::{ExchangeType, NotifyType, ProtocolId};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -24,7 +25,6 @@ use crate::crypto::keymat::child_keymat;
 use crate::crypto::prf::Prf;
 use crate::error::{Failure, Sa, Stage};
 use crate::event::{EspKeys, Event};
-use crate::limits;
 use crate::sa::Cx;
 use crate::sa::child_sa::{ChildSa, Terms};
 use crate::sa::compute::Pending;
@@ -57,10 +57,7 @@ fn ask(
     cx: &mut Cx<'_>,
 ) {
     let child = old.and_then(|spi_in| sa.children.get(spi_in)).map(|child| &child.terms);
-    let policy = child.map_or(Policy::of(&sa.peer.config), |terms| Policy {
-        ts_local: &terms.ts_local,
-        ts_remote: &terms.ts_remote,
-    });
+    let policy = child.map_or(Policy::of(&sa.peer.config), Policy::of_terms);
     let (ts_local, ts_remote) = (policy.ts_local.to_vec(), policy.ts_remote.to_vec());
     let suites = preferred(sa);
     let spi_in = cx.esp_spi();
@@ -88,7 +85,7 @@ fn ask(
 /// Takes the answer to our request.
 pub(super) fn take_answer(sa: &mut IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<(), Stop> {
     let agreed = match payloads.error() {
-        Some(notify) => Err(Refusal::Notify(notify, other_secret(sa, notify, cx)?)),
+        Some(notify) => Err(Refusal::of(sa, notify, cx)?),
         None => agree(sa, payloads, cx)?.map_err(Refusal::Useless),
     };
     let Some(Asked::Child(request)) = sa.requests.take().map(|in_flight| in_flight.task) else {
@@ -132,8 +129,7 @@ pub(super) fn answer(
         return Ok(Err(Refused::new(NotifyType::TEMPORARY_FAILURE)));
     }
     let terms = old.terms.clone();
-    let policy = Policy { ts_local: &terms.ts_local, ts_remote: &terms.ts_remote };
-    let made = create_child::make(sa, id, policy, Some(terms.spi_in), payloads, cx)?;
+    let made = create_child::make(sa, id, Policy::of_terms(&terms), Some(terms.spi_in), payloads, cx)?;
     Ok(made.map(|rival| {
         let group = payloads.single_ke().is_ok_and(|ke| ke.is_some());
         sa.peer_has_pfs = Some(group);
@@ -146,14 +142,6 @@ pub(super) fn contend(sa: &mut IkeSa, rival: Rival<u32>) {
     if let Some(request) = sa.child_request() {
         request.rival = Some(rival);
     }
-}
-
-/// Why there is no child.
-enum Refusal<'n, 'p> {
-    /// The peer says so; with a secret of the group that it wants instead.
-    Notify(&'n Notify<'p>, Option<Arc<DhSecret>>),
-    /// Its answer is none to our request.
-    Useless(Failure),
 }
 
 /// What both ends have agreed on.
@@ -169,15 +157,14 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result
     let (Some(answer), Some(nonce), ke) =
         (Request::find(payloads)?, payloads.single_nonce()?, payloads.single_ke()?)
     else {
-        return Ok(Err(invalid("SA, Nr, TSi or TSr is missing")));
+        return Ok(Err(invalid(Stage::CreateChild, "SA, Nr, TSi or TSr is missing")));
     };
-    let Some(Asked::Child(request)) = sa.asked() else { return Ok(Err(invalid("nothing was asked"))) };
+    let Some(Asked::Child(request)) = sa.asked() else {
+        return Ok(Err(invalid(Stage::CreateChild, "nothing was asked")));
+    };
     let config = &sa.peer.config;
     let old = request.old.and_then(|old| sa.children.get(old)).map(|child| &child.terms);
-    let policy = old.map_or(Policy::of(config), |terms| Policy {
-        ts_local: &terms.ts_local,
-        ts_remote: &terms.ts_remote,
-    });
+    let policy = old.map_or(Policy::of(config), Policy::of_terms);
     let terms = match child::accept(config, policy, &request.offer, request.spi_in, &answer) {
         Ok(terms) => terms,
         Err(failure) => return Ok(Err(failure)),
@@ -195,7 +182,7 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result
             }
             Some(exchanged)
         }
-        _ => return Ok(Err(invalid("KEr is not of the group that was asked for"))),
+        _ => return Ok(Err(invalid(Stage::CreateChild, "KEr is not of the group that was asked for"))),
     };
     let Some(prf) = Prf::new(sa.suite.prf) else { return Ok(Err(Failure::NoSuite { what: Sa::Child })) };
     let shared = exchanged.as_ref().and_then(|exchanged| exchanged.shared.as_ref().ok());
@@ -222,14 +209,6 @@ fn conclude(sa: &mut IkeSa, request: ChildRequest, agreed: Agreed, cx: &mut Cx<'
     if let Some(old) = old {
         sa.close_child(old, cx);
     }
-}
-
-/// A secret of the group that the peer wants instead of ours, if we offered it and have not been sent round too often.
-fn other_secret(sa: &IkeSa, notify: &Notify<'_>, cx: &mut Cx<'_>) -> Result<Option<Arc<DhSecret>>, Pending> {
-    let Some(Asked::Child(request)) = sa.asked() else { return Ok(None) };
-    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
-    let again = notify.kind == NotifyType::INVALID_KE_PAYLOAD && request.rounds < limits::INIT_ROUNDS;
-    wanted.filter(|_| again).map_or(Ok(None), |group| cx.generate(group))
 }
 
 /// The peer refuses (RFC 7296 §2.25).
@@ -304,8 +283,4 @@ fn preferred(sa: &IkeSa) -> Vec<EspSuite> {
     }
     let (without, with): (Vec<_>, Vec<_>) = suites.iter().partition(|suite| suite.group.is_none());
     without.into_iter().chain(with).collect()
-}
-
-fn invalid(detail: &str) -> Failure {
-    Failure::InvalidSyntax { exchange: Stage::CreateChild, detail: detail.to_owned() }
 }

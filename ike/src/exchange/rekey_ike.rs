@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::create_child::{Refused, exchange_keys};
 use super::established::Outcome;
-use super::{Stop, ends_sa, wanted_group};
+use super::refusal::Refusal;
+use super::{Stop, ends_sa, invalid};
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -62,7 +63,7 @@ pub(super) fn take_answer(
     cx: &mut Cx<'_>,
 ) -> Result<Outcome, Stop> {
     let agreed = match payloads.error() {
-        Some(notify) => Err(Refusal::Notify(notify, other_secret(sa, notify, cx)?)),
+        Some(notify) => Err(Refusal::of(sa, notify, cx)?),
         None => agree(sa, payloads, cx)?.map_err(Refusal::Useless),
     };
     let Some(Asked::Ike(request)) = sa.requests.take().map(|in_flight| in_flight.task) else {
@@ -121,14 +122,6 @@ pub(super) fn answer(
     Ok(Ok(Outcome::Kept(successor)))
 }
 
-/// Why there is no new IKE SA.
-enum Refusal<'n, 'p> {
-    /// The peer says so; with a secret of the group that it wants instead.
-    Notify(&'n Notify<'p>, Option<Arc<DhSecret>>),
-    /// Its answer is none to our request.
-    Useless(Failure),
-}
-
 /// What both ends have agreed on.
 struct Made {
     suite: IkeSuite,
@@ -167,15 +160,17 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result
     let (Some(answer), Some(nonce), Some(ke)) =
         (payloads.single_sa()?, payloads.single_nonce()?, payloads.single_ke()?)
     else {
-        return Ok(Err(invalid("SA, Nr or KEr is missing")));
+        return Ok(Err(invalid(Stage::CreateChild, "SA, Nr or KEr is missing")));
     };
-    let Some(Asked::Ike(request)) = sa.asked() else { return Ok(Err(invalid("nothing was asked"))) };
+    let Some(Asked::Ike(request)) = sa.asked() else {
+        return Ok(Err(invalid(Stage::CreateChild, "nothing was asked")));
+    };
     let group = request.dh.group();
     let Some(chosen) = request.offer.accept(answer).filter(|c| c.suite.group == group) else {
         return Ok(Err(no_proposal(sa, Side::Ours, Some(answer))));
     };
     let Some(spi_r) = chosen.spi.first_chunk().filter(|_| ke.group == group) else {
-        return Ok(Err(invalid("KEr is not of the group that was asked for")));
+        return Ok(Err(invalid(Stage::CreateChild, "KEr is not of the group that was asked for")));
     };
     let exchanged = cx.agree(&request.dh, ke.public)?;
     if exchanged.shared.is_err() {
@@ -200,14 +195,6 @@ fn conclude(sa: &mut IkeSa, request: IkeRequest, made: Made, cx: &mut Cx<'_>) ->
     sa.hand_over_to(&mut successor, cx);
     sa.delete(None);
     Outcome::Kept(successor)
-}
-
-/// A secret of the group that the peer wants instead of ours, if we offered it and have not been sent round too often.
-fn other_secret(sa: &IkeSa, notify: &Notify<'_>, cx: &mut Cx<'_>) -> Result<Option<Arc<DhSecret>>, Pending> {
-    let Some(Asked::Ike(request)) = sa.asked() else { return Ok(None) };
-    let wanted = wanted_group(notify).filter(|group| request.offer.has_group(*group));
-    let again = notify.kind == NotifyType::INVALID_KE_PAYLOAD && request.rounds < limits::INIT_ROUNDS;
-    wanted.filter(|_| again).map_or(Ok(None), |group| cx.generate(group))
 }
 
 /// The peer refuses (RFC 7296 §2.25).
@@ -260,10 +247,6 @@ fn fail(sa: &mut IkeSa, rival: Option<Rival<u64>>, reason: Failure, cx: &mut Cx<
 fn no_proposal(sa: &IkeSa, by: Side, theirs: Option<&SecurityAssociation>) -> Failure {
     let ours = negotiate::ours(&sa.peer.config.ike_suites);
     Failure::IkeProposal { by, ours, theirs: theirs.map(negotiate::describe) }
-}
-
-fn invalid(detail: &str) -> Failure {
-    Failure::InvalidSyntax { exchange: Stage::CreateChild, detail: detail.to_owned() }
 }
 
 const IKE_SPI_LEN: usize = 8;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::codec::iana::{ExchangeType, Group, NotifyType};
 use crate::crypto::dh::DhSecret;
 use crate::error::Stage;
+use crate::limits;
 use crate::sa::negotiate::Offer;
 use crate::suite::{EspSuite, IkeSuite};
 
@@ -114,6 +115,17 @@ impl Asked {
             Self::Child(_) | Self::Ike(_) => ExchangeType::CREATE_CHILD_SA,
             Self::Liveness | Self::DeleteChild(_) | Self::DeleteIke => ExchangeType::INFORMATIONAL,
         }
+    }
+
+    /// Whether the same may be asked with this group, as an INVALID_KE_PAYLOAD wants it (RFC 7296 §1.3): we have offered
+    /// it, and were not sent round too often.
+    pub(crate) fn may_try(&self, group: Group) -> bool {
+        let (rounds, offered) = match self {
+            Self::Child(request) => (request.rounds, request.offer.has_group(group)),
+            Self::Ike(request) => (request.rounds, request.offer.has_group(group)),
+            Self::Liveness | Self::DeleteChild(_) | Self::DeleteIke => return false,
+        };
+        offered && rounds < limits::INIT_ROUNDS
     }
 
     /// The same in an operator's words.

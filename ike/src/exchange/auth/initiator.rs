@@ -13,9 +13,9 @@ use crate::codec::payload::id::Identification;
 use crate::codec::payload::notify::Notify;
 use crate::codec::payload::select::Select;
 use crate::error::{Failure, Sa, Stage};
-use crate::exchange::authentication_lifetime;
 use crate::exchange::child::{self, Policy, Request};
 use crate::exchange::init::{Agreed, InitSent};
+use crate::exchange::{authentication_lifetime, invalid};
 use crate::sa::channel::{Channel, Opened};
 use crate::sa::child_sa::Terms;
 use crate::sa::handshake::Handshake;
@@ -108,7 +108,7 @@ impl AuthSent {
     /// `unix` is the time since 1970, for certificates.
     pub(crate) fn check(&self, opened: &Opened, unix: Duration) -> AuthReply {
         let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads), unix));
-        read.unwrap_or_else(|error| AuthReply::Impostor(invalid(&error.to_string())))
+        read.unwrap_or_else(|error| AuthReply::Impostor(invalid(Stage::Auth, error)))
     }
 
     /// The peer is authenticated: makes the IKE SA.
@@ -163,7 +163,7 @@ impl AuthSent {
         let (Some(id_r), Some(auth)) = (payloads.single_id_r()?, payloads.single_auth()?) else {
             return Ok(match payloads.error() {
                 Some(notify) => AuthReply::Refused(self.refused(notify.kind)),
-                None => AuthReply::Impostor(invalid("IDr or AUTH is missing")),
+                None => AuthReply::Impostor(invalid(Stage::Auth, "IDr or AUTH is missing")),
             });
         };
         let proved = proof::check(&self.agreed, config, Role::Responder, (id_r, auth), payloads, unix);
@@ -188,7 +188,7 @@ impl AuthSent {
         }
         Ok(match Request::find(payloads)? {
             Some(answer) => child::accept(config, Policy::of(config), &self.offer, self.spi_in, &answer),
-            None => Err(invalid("SA, TSi or TSr is missing")),
+            None => Err(invalid(Stage::Auth, "SA, TSi or TSr is missing")),
         })
     }
 
@@ -200,10 +200,6 @@ impl AuthSent {
         }
         child::refused_by_peer(config, notify).unwrap_or(Failure::Refused { exchange: Stage::Auth, notify })
     }
-}
-
-fn invalid(detail: &str) -> Failure {
-    Failure::InvalidSyntax { exchange: Stage::Auth, detail: detail.to_owned() }
 }
 
 /// Of the only IKE_AUTH exchange that a pre-shared key needs.

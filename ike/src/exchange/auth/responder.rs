@@ -14,7 +14,7 @@ use crate::codec::payload::select::Select;
 use crate::error::{Failure, Sa, Stage};
 use crate::exchange::child::{self, Choice, Policy, Request};
 use crate::exchange::init::{Agreed, HalfOpen};
-use crate::exchange::refusal_of;
+use crate::exchange::{invalid, refusal_of};
 use crate::sa::channel::Opened;
 use crate::sa::handshake::Handshake;
 use crate::sa::ike_sa::{IkeSa, Seed};
@@ -45,7 +45,7 @@ impl HalfOpen {
         let read = opened.payloads().and_then(|payloads| self.read(Select(&payloads), unix));
         read.unwrap_or_else(|error| {
             let (notify, data) = refusal_of(error);
-            self.refuse(notify, data, invalid(&error.to_string()))
+            self.refuse(notify, data, invalid(Stage::Auth, error))
         })
     }
 
@@ -105,7 +105,7 @@ impl HalfOpen {
     fn read(&self, payloads: Select<'_, '_>, unix: Duration) -> Result<Verdict, DecodeError> {
         let (Some(id_i), Some(auth)) = (payloads.single_id_i()?, payloads.single_auth()?) else {
             // An initiator that leaves AUTH out wants EAP (RFC 7296 §2.16), which is not here.
-            let failure = invalid("IDi or AUTH is missing");
+            let failure = invalid(Stage::Auth, "IDi or AUTH is missing");
             return Ok(self.refuse(NotifyType::AUTHENTICATION_FAILED, Vec::new(), failure));
         };
         let id_r = payloads.single_id_r()?;
@@ -129,7 +129,7 @@ impl HalfOpen {
             }
         };
         let Some(request) = Request::find(payloads)? else {
-            let failure = invalid("SA, TSi or TSr is missing");
+            let failure = invalid(Stage::Auth, "SA, TSi or TSr is missing");
             return Ok(self.refuse(NotifyType::INVALID_SYNTAX, Vec::new(), failure));
         };
         Ok(Verdict::Accepted(AuthRequest {
@@ -152,8 +152,4 @@ impl HalfOpen {
     fn refuse(&self, notify: NotifyType, data: Vec<u8>, failure: Failure) -> Verdict {
         Verdict::Refused { notify, data, peer: self.candidates.first().cloned(), failure }
     }
-}
-
-fn invalid(detail: &str) -> Failure {
-    Failure::InvalidSyntax { exchange: Stage::Auth, detail: detail.to_owned() }
 }
