@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 
 use gotthard_ike::codec::header::Header;
-use gotthard_ike::codec::iana::{NotifyType, PayloadType};
+use gotthard_ike::codec::iana::NotifyType;
+use gotthard_ike::codec::message::leading_notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// A datagram from UDP 500, or from 4500 without its non-ESP marker.
@@ -89,11 +90,9 @@ impl Lane {
     fn of(payload: &[u8]) -> Self {
         match Header::parse(payload) {
             Ok(header) if header.spi_r == 0 && !header.flags.response => {
-                if header.next_payload == PayloadType::NOTIFY && begins_with_cookie(payload) {
-                    Self::Returning
-                } else {
-                    Self::First
-                }
+                // A cookie comes first (RFC 7296 §2.6).
+                let returns = leading_notify(payload) == Some(NotifyType::COOKIE);
+                if returns { Self::Returning } else { Self::First }
             }
             Ok(_) => Self::Ongoing,
             // Noise waits where it harms least.
@@ -102,19 +101,11 @@ impl Lane {
     }
 }
 
-/// Whether the notify behind the header is a cookie, which comes first (RFC 7296 §2.6).
-fn begins_with_cookie(payload: &[u8]) -> bool {
-    let kind = payload.get(Header::LEN + NOTIFY_TYPE..).and_then(|rest| rest.first_chunk());
-    kind.is_some_and(|kind| NotifyType(u16::from_be_bytes(*kind)) == NotifyType::COOKIE)
-}
-
 const LANES: usize = 3;
 /// Datagrams that wait in one lane.
 const LANE: usize = 1024;
 /// Datagrams of one lane that are taken at once.
 const TURN: usize = 32;
-/// Offset of the type in a notify payload: behind the generic header, the protocol and the size of an SPI.
-const NOTIFY_TYPE: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use super::error::DecodeError;
 use super::header::Header;
-use super::iana::PayloadType;
+use super::iana::{NotifyType, PayloadType};
 use super::payload::{self, Payload, select::Select};
 use super::reader::Reader;
 use super::writer::Writer;
@@ -42,6 +42,18 @@ impl<'a> Message<'a> {
     pub fn select(&self) -> Select<'_, 'a> {
         Select(&self.payloads)
     }
+}
+
+/// The type of the notify with which a datagram begins, read without the rest of it: what it says of itself before
+/// anything is checked. `None`: no message, or it begins with something else.
+pub fn leading_notify(datagram: &[u8]) -> Option<NotifyType> {
+    let mut r = Reader::new(datagram);
+    if Header::read(&mut r).ok()?.next_payload != PayloadType::NOTIFY {
+        return None;
+    }
+    r.take(payload::GENERIC_HEADER_LEN).ok()?;
+    let [_protocol, _spi_len] = r.array().ok()?;
+    r.u16().ok().map(NotifyType)
 }
 
 /// Writes a message in the clear; the header's next payload and length are set.

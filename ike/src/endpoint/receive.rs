@@ -13,7 +13,7 @@ use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::message::Message;
 use crate::error::{Failure, Refusal};
 use crate::event::Event;
-use crate::exchange::auth::{AuthReply, Verdict};
+use crate::exchange::auth::{self, AuthReply, Verdict};
 use crate::exchange::established;
 use crate::exchange::init::InitReply;
 use crate::limits;
@@ -164,7 +164,7 @@ impl Endpoint {
         if !is_reply {
             return Err(Refusal::Unexpected);
         }
-        if header.message_id != AUTH_MESSAGE_ID {
+        if header.message_id != auth::MESSAGE_ID {
             return Err(Refusal::MessageId);
         }
         if let (false, Some(notify)) = (message.is_protected(), message.select().error()) {
@@ -217,7 +217,7 @@ impl Endpoint {
         if !is_request {
             return Err(Refusal::Unexpected);
         }
-        if header.message_id != AUTH_MESSAGE_ID {
+        if header.message_id != auth::MESSAGE_ID {
             return Err(Refusal::MessageId);
         }
         let part = half_open.channel.open(message, datagram)?;
@@ -269,6 +269,3 @@ impl Endpoint {
 
 const MAJOR_VERSION: u8 = 2;
 const IKE_V1: u8 = 1;
-
-/// Of the only IKE_AUTH exchange that a pre-shared key needs.
-const AUTH_MESSAGE_ID: u32 = 1;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::proof::{self, Proof, Role};
-use super::{Authenticated, Child, first_child_keys, shown};
+use super::{Authenticated, Child, MESSAGE_ID, first_child_keys, shown};
 use crate::Time;
 use crate::codec::DecodeError;
 use crate::codec::iana::{ExchangeType, NotifyType};
@@ -201,6 +201,3 @@ impl AuthSent {
         child::refused_by_peer(config, notify).unwrap_or(Failure::Refused { exchange: Stage::Auth, notify })
     }
 }
-
-/// Of the only IKE_AUTH exchange that a pre-shared key needs.
-const MESSAGE_ID: u32 = 1;

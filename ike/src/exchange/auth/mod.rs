@@ -46,4 +46,7 @@ fn shown(id: &Identification<'_>) -> String {
     text.chars().take(MAX_SHOWN).chain("...".chars()).collect()
 }
 
+/// Message ID of IKE_AUTH: pre-shared keys and signatures need no second exchange.
+pub(crate) const MESSAGE_ID: u32 = 1;
+
 const MAX_SHOWN: usize = 128;
