@@ -11,6 +11,7 @@ use crate::codec::payload::id::Identity;
 use crate::codec::payload::ts::TrafficSelector;
 use crate::crypto::certificate::{self, Trust};
 use crate::crypto::signature::Signer;
+use crate::limits;
 use crate::suite::{EspSuite, IkeSuite};
 
 /// Names one configured peer, that is one tunnel. Chosen by the caller, unique in an endpoint.
@@ -155,6 +156,34 @@ pub struct PeerConfig {
     pub fragment_size: u16,
     /// Our handshakes start on UDP 4500, for a path on which 500 is blocked (RFC 7296 §2.23).
     pub start_on_4500: bool,
+}
+
+impl PeerConfig {
+    /// An initiator whose ends are known by their outer addresses, with no suites yet and all of IPv4 inside. Lifetimes and
+    /// margin are those of AWS by default.
+    pub fn new(local: IpAddr, remote: IpAddr, auth: Auth) -> Self {
+        Self {
+            mode: Mode::Initiator,
+            local,
+            remote,
+            local_id: local.into(),
+            remote_id: remote.into(),
+            auth,
+            ike_suites: Vec::new(),
+            esp_suites: Vec::new(),
+            ts_local: vec![TrafficSelector::any_v4()],
+            ts_remote: vec![TrafficSelector::any_v4()],
+            encapsulation: Encapsulation::Auto,
+            dpd_interval: Duration::from_secs(10),
+            retransmit: Retransmit::default(),
+            ike_lifetime: Duration::from_hours(8),
+            child_lifetime: Duration::from_hours(1),
+            rekey_margin: Duration::from_secs(270),
+            rekey_fuzz: 100,
+            fragment_size: limits::FRAGMENT_SIZE,
+            start_on_4500: false,
+        }
+    }
 }
 
 /// Back-off of a request's retransmissions (RFC 7296 §2.1, §2.4).

@@ -73,13 +73,11 @@ const NICE: i32 = 6;
 
 #[cfg(test)]
 mod tests {
-    use core::time::Duration;
     use std::collections::BTreeSet;
     use std::net::{IpAddr, Ipv4Addr};
 
-    use gotthard_ike::codec::payload::ts::TrafficSelector;
-    use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
-    use gotthard_ike::{Endpoint, Output, Time, limits};
+    use gotthard_ike::config::{Auth, PeerConfig, PeerId};
+    use gotthard_ike::{Endpoint, Output, Time};
 
     use super::super::SystemRandom;
     use super::*;
@@ -88,25 +86,9 @@ mod tests {
         let local = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         let remote = IpAddr::V4(Ipv4Addr::new(198, 51, 100, number));
         PeerConfig {
-            mode: Mode::Initiator,
-            local,
-            remote,
-            local_id: local.into(),
-            remote_id: remote.into(),
-            auth: Auth::psk(b"correct horse battery staple"),
             ike_suites: vec!["aes256gcm16-sha256-ecp256".parse().expect("a suite")],
             esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
-            ts_local: vec![TrafficSelector::any_v4()],
-            ts_remote: vec![TrafficSelector::any_v4()],
-            encapsulation: Encapsulation::Auto,
-            dpd_interval: Duration::from_secs(10),
-            retransmit: Retransmit::default(),
-            ike_lifetime: Duration::from_hours(8),
-            child_lifetime: Duration::from_hours(1),
-            rekey_margin: Duration::from_secs(270),
-            rekey_fuzz: 100,
-            fragment_size: limits::FRAGMENT_SIZE,
-            start_on_4500: false,
+            ..PeerConfig::new(local, remote, Auth::psk(b"correct horse battery staple"))
         }
     }
 

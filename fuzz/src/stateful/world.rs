@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use gotthard_ike::codec::message::Message;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
-use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
+use gotthard_ike::config::{Auth, Mode, PeerConfig, PeerId};
 use gotthard_ike::crypto::Random;
 use gotthard_ike::crypto::job::Job;
 use gotthard_ike::{Endpoint, Install, Output, Time, limits};
@@ -157,24 +157,14 @@ impl World {
 fn config() -> PeerConfig {
     PeerConfig {
         mode: Mode::Responder,
-        local: OURS,
-        remote: THEIRS,
-        local_id: OURS.into(),
-        remote_id: THEIRS.into(),
-        auth: Auth::psk(PSK),
         ike_suites: vec![IKE_SUITE.parse().expect("a suite")],
         esp_suites: ESP_SUITES.map(|suite| suite.parse().expect("a suite")).to_vec(),
         ts_local: vec![TrafficSelector::any_v4(), TrafficSelector::any_v6()],
         ts_remote: vec![TrafficSelector::any_v4(), TrafficSelector::any_v6()],
-        encapsulation: Encapsulation::Auto,
-        dpd_interval: Duration::from_secs(10),
-        retransmit: Retransmit::default(),
         ike_lifetime: Duration::from_mins(10),
         child_lifetime: Duration::from_mins(4),
         rekey_margin: Duration::from_secs(30),
-        rekey_fuzz: 100,
-        fragment_size: limits::FRAGMENT_SIZE,
-        start_on_4500: false,
+        ..PeerConfig::new(OURS, THEIRS, Auth::psk(PSK))
     }
 }
 

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use gotthard_ike::codec::iana::ExchangeType;
-use gotthard_ike::codec::payload::ts::TrafficSelector;
-use gotthard_ike::config::{Auth, Encapsulation, Mode, PeerConfig, PeerId, Retransmit};
+use gotthard_ike::config::{Auth, Mode, PeerConfig, PeerId};
 use gotthard_ike::error::Failure;
 use gotthard_ike::event::{ChildSa, Job};
-use gotthard_ike::{Endpoint, Event, Install, Output, RevealedKeys, Time, limits};
+use gotthard_ike::{Endpoint, Event, Install, Output, RevealedKeys, Time};
 
 use super::clock::{Clock, Led, NonceLead};
 use super::link::{Cargo, Link, Weather, Which};
@@ -58,25 +57,9 @@ impl End {
 /// What `local` is told of `remote`.
 pub(crate) fn config(local: IpAddr, remote: IpAddr) -> PeerConfig {
     PeerConfig {
-        mode: Mode::Initiator,
-        local,
-        remote,
-        local_id: local.into(),
-        remote_id: remote.into(),
-        auth: Auth::psk(b"correct horse battery staple"),
         ike_suites: vec!["aes256gcm16-sha256-x25519".parse().unwrap()],
         esp_suites: vec!["aes256gcm16".parse().unwrap()],
-        ts_local: vec![TrafficSelector::any_v4()],
-        ts_remote: vec![TrafficSelector::any_v4()],
-        encapsulation: Encapsulation::Auto,
-        dpd_interval: Duration::from_secs(10),
-        retransmit: Retransmit::default(),
-        ike_lifetime: Duration::from_hours(8),
-        child_lifetime: Duration::from_hours(1),
-        rekey_margin: Duration::from_secs(270),
-        rekey_fuzz: 100,
-        fragment_size: limits::FRAGMENT_SIZE,
-        start_on_4500: false,
+        ..PeerConfig::new(local, remote, Auth::psk(b"correct horse battery staple"))
     }
 }
 
