@@ -12,6 +12,7 @@
 mod gateway;
 mod ike;
 mod interrupt;
+mod machine;
 mod peers;
 mod report;
 mod scaling;

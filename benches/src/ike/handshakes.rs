@@ -15,13 +15,12 @@ use clap::Args;
 use gotthard_benches::tunnel;
 use gotthard_dataplane::sys::affinity;
 use gotthard_lab::process::Process;
-use gotthard_lab::run::turn;
 use gotthard_lab::strongswan::{Charon, Connection};
-use gotthard_lab::{Netns, Run, Suite, netns, wait};
+use gotthard_lab::{Netns, Run, Suite, wait};
 
 use super::clients::Clients;
-use crate::interrupt;
 use crate::peers::usage::Watched;
+use crate::{interrupt, machine};
 
 /// What is measured, and where the table goes.
 #[derive(Args, Debug)]
@@ -61,12 +60,8 @@ struct Figure {
 
 /// Runs the bench.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "network namespaces need root");
     ensure!(arguments.rounds > 0 && arguments.seconds > 0, "there is nothing to measure");
-    eprintln!("waiting for the machine to be free of other measurements …");
-    let _turn = turn()?;
-    let _signalled = interrupt::catch()?;
-    netns::remove_leftovers()?;
+    let _turn = machine::take()?;
     let cores = affinity::cores();
     let (load, responder) = (*cores.first().context("a core")?, *cores.last().context("a core")?);
     affinity::pin(load)?;

@@ -15,12 +15,11 @@ use clap::Args;
 use gotthard_benches::tunnel;
 use gotthard_dataplane::sys::affinity;
 use gotthard_lab::gotthard::{Config, Tunnel};
-use gotthard_lab::run::turn;
-use gotthard_lab::{Gotthard, Netns, Run, Suite, netns};
+use gotthard_lab::{Gotthard, Netns, Run, Suite};
 
 use super::clients::{Clients, Steady, client};
 use super::handshakes::{bed, pin};
-use crate::interrupt;
+use crate::machine;
 
 /// How large the storm is.
 #[derive(Args, Debug)]
@@ -35,16 +34,12 @@ pub(crate) struct Arguments {
 
 /// Runs the bench.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "network namespaces need root");
     ensure!(
         std::env::var_os("GOTTHARD_BIN").is_some(),
         "GOTTHARD_BIN names the daemon: target/release/gotthard"
     );
     ensure!(arguments.clients < u8::MAX, "one client stays");
-    eprintln!("waiting for the machine to be free of other measurements …");
-    let _turn = turn()?;
-    let _signalled = interrupt::catch()?;
-    netns::remove_leftovers()?;
+    let _turn = machine::take()?;
     let cores = affinity::cores();
     let (load, daemon) = (*cores.first().context("a core")?, *cores.last().context("a core")?);
     let dir = tempfile::Builder::new().prefix("gotthard-storm-").tempdir()?;

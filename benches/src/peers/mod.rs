@@ -19,14 +19,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use gotthard_lab::{netns, run::turn};
 
 pub(crate) use self::bed::{INNER_MTU, OUTER_MTU};
 use self::candidate::{Candidate, Named};
 use self::programs::Programs;
 use self::up::Up;
-use crate::interrupt;
 use crate::report::{self, Report, Row, Sample, Settings};
+use crate::{interrupt, machine};
 
 /// What is measured, and where the report goes.
 #[derive(Args, Debug)]
@@ -57,13 +56,8 @@ struct Contender {
 
 /// Measures and reports.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "network namespaces and TUN devices need root");
     ensure!(arguments.rounds > 0 && arguments.seconds > 0, "there is nothing to measure");
-    eprintln!("waiting for the machine to be free of other measurements …");
-    let _turn = turn()?;
-    // From here on there is something to take down.
-    let _signalled = interrupt::catch()?;
-    netns::remove_leftovers()?;
+    let _turn = machine::take()?;
     command::remove_sockets();
     let dir = tempfile::Builder::new().prefix("gotthard-benches-").tempdir()?;
     let rows = measure_all(arguments, dir.path());
