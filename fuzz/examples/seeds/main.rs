@@ -15,7 +15,7 @@ use gotthard_ike::codec::iana::{NotifyType, PrfAlgorithm, ProtocolId, TransformT
 use gotthard_ike::codec::payload::auth::Authentication;
 use gotthard_ike::codec::payload::cert::{Certificate, CertificateRequest};
 use gotthard_ike::codec::payload::delete::Delete;
-use gotthard_ike::codec::payload::id::Identification;
+use gotthard_ike::codec::payload::id::{Identification, Identity};
 use gotthard_ike::codec::payload::ke::KeyExchange;
 use gotthard_ike::codec::payload::nonce::Nonce;
 use gotthard_ike::codec::payload::notify::Notify;
@@ -58,6 +58,12 @@ fn payloads() -> Vec<(&'static str, &'static str, Payload<'static>)> {
         ("payload_id", "fqdn", id("gateway.example.com")),
         ("payload_id", "mail", id("gateway@example.com")),
         ("payload_id", "key_id", id("keyid:0x00ff")),
+        ("payload_id", "name", id("C=CH, O=Alps, CN=gateway")),
+        (
+            "payload_id",
+            "name_without_attributes",
+            Payload::IdI(Identification::new(Identity::Dn(vec![0x30, 2, 0x31, 0]))),
+        ),
         (
             "payload_cert",
             "x509",

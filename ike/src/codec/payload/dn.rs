@@ -22,11 +22,12 @@ pub(super) fn parse(text: &str) -> Option<Vec<u8>> {
     Name::from_str(&reversed.join(",")).ok()?.to_der().ok()
 }
 
-/// A name in the form that [`parse`] reads. `None`: its DER is broken.
+/// A name in the form that [`parse`] reads. `None`: its DER is broken, or a part of it has no attribute.
 pub(super) fn text(der: &[u8]) -> Option<String> {
     let name = Name::from_der(der.get(..).filter(|der| der.len() <= MAX_LEN)?).ok()?;
     let parts: Vec<String> = name.iter_rdn().map(ToString::to_string).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let named = !parts.is_empty() && parts.iter().all(|part| !part.is_empty());
+    named.then(|| parts.join(", "))
 }
 
 /// Whether two names are the same: attribute by attribute, without regard to case, to outer blanks and to which of
@@ -98,6 +99,13 @@ mod tests {
     fn what_is_no_name_is_refused() {
         for name in ["", "=", "a", "CN", "CN=", "=x", "CN=a,", "user@host=x", "NOSUCH=x", "CN=\\"] {
             assert_eq!(parse(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_attributes_has_no_text() {
+        for der in [&[0x30, 0][..], &[0x30, 2, 0x31, 0], &[0x30, 4, 0x31, 0, 0x31, 0]] {
+            assert_eq!(text(der), None, "{der:02x?}");
         }
     }
 
