@@ -11,6 +11,7 @@ compile_error!(
 );
 
 pub mod api;
+pub mod bgp;
 pub mod cli;
 pub mod config;
 pub mod daemon;
