@@ -22,5 +22,6 @@ pub mod install;
 pub mod intake;
 pub mod log;
 pub mod privileges;
+pub mod probe;
 pub mod routes;
 pub mod tunnels;

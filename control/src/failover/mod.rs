@@ -1,4 +1,10 @@
 //! Which tunnel of a connection carries the traffic. Pure: health in, decision out.
+//!
+//! [`decision`] decides with a memory, from every link of the chain; [`decide`] is its simplest case, without one.
+
+pub mod damping;
+pub mod decision;
+pub mod facts;
 
 /// What is known of one tunnel of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
