@@ -3,4 +3,5 @@
 //! [`route`] is what the rest of the daemon sees. Nothing here has a socket or a clock: octets and time come in, octets
 //! and routes go out. Which path is best and what policy lets through is decided elsewhere.
 
+pub mod codec;
 pub mod route;
