@@ -9,7 +9,7 @@ const CRATES: [(&str, &[&str]); 3] =
     [("ike", &[]), ("dataplane", &[]), ("control", &["gotthard-ike", "gotthard-dataplane"])];
 
 /// `(crate, module, the modules of the same crate that it must not name)`.
-const FORBIDDEN: [(&str, &str, &[&str]); 19] = [
+const FORBIDDEN: [(&str, &str, &[&str]); 21] = [
     ("ike", "codec", &["crypto", "sa", "exchange", "endpoint", "event", "config", "error", "suite", "timer"]),
     ("ike", "crypto", &["sa", "exchange", "endpoint", "event", "config", "error", "timer"]),
     ("ike", "sa", &["exchange", "endpoint"]),
@@ -24,15 +24,17 @@ const FORBIDDEN: [(&str, &str, &[&str]); 19] = [
     ("dataplane", "io", &["esp", "sa", "worker", "handle"]),
     ("dataplane", "sys", &["esp", "sa", "io", "worker", "handle"]),
     ("dataplane", "worker", &["handle"]),
-    ("control", "cli", &["install", "ike_driver", "tunnels", "routes", "failover"]),
-    ("control", "api", &["cli", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"]),
-    ("control", "config", &["cli", "api", "install", "ike_driver", "tunnels", "routes", "daemon"]),
+    ("control", "cli", &["install", "ike_driver", "tunnels", "bgp", "probe", "routes", "failover"]),
+    ("control", "api", &["cli", "install", "ike_driver", "tunnels", "bgp", "probe", "routes", "failover", "daemon"]),
+    ("control", "config", &["cli", "api", "install", "ike_driver", "tunnels", "probe", "routes", "daemon"]),
     (
         "control",
         "intake",
         &["cli", "api", "config", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"],
     ),
-    ("control", "failover", &["cli", "api", "install", "ike_driver", "routes", "daemon"]),
+    ("control", "failover", &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "daemon"]),
+    ("control", "probe", &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "daemon"]),
+    ("control", "bgp", &["cli", "api", "config", "install", "ike_driver", "tunnels", "probe", "routes", "daemon"]),
 ];
 
 #[test]
