@@ -89,6 +89,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is known from TCP alone.
+    pub(super) const fn is_wordless(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Closed)
+    }
+
     /// Stable code.
     pub const fn code(&self) -> &'static str {
         match self {

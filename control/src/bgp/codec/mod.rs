@@ -19,6 +19,8 @@ pub mod notification;
 pub mod open;
 mod reader;
 pub mod refresh;
+#[cfg(test)]
+mod tests;
 pub mod update;
 mod writer;
 

@@ -59,12 +59,17 @@ impl Peer {
         self.timers.set(Timer::Restart, time.filter(|_| !kept.is_empty()).map(|time| now + time));
     }
 
-    /// An attempt came to nothing; beside an established session that is none's concern.
+    /// An attempt came to nothing; beside an established session that is nobody's concern.
+    ///
+    /// A peer that has said why goes on to refuse connections without a word: what it said stays the reason.
     pub(super) fn fail(&mut self, failure: &Failure) {
         if self.established().is_some() {
             return;
         }
-        self.failure = Some(failure.clone());
+        let was_told = self.failure.as_ref().is_some_and(|earlier| !earlier.is_wordless());
+        if !(was_told && failure.is_wordless()) {
+            self.failure = Some(failure.clone());
+        }
         self.outputs.push_back(Output::Failed(failure.clone()));
     }
 

@@ -97,6 +97,7 @@ impl Peer {
     /// Wants the session: ManualStart.
     pub fn start(&mut self, now: Time) {
         if self.mode == Mode::Stopped {
+            self.failure = None;
             self.run(now);
         }
     }
