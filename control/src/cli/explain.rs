@@ -63,6 +63,9 @@ const PAGES: &[(&str, &str)] = pages! {
     "GTH-IKE-17" "GTH-IKE-18" "GTH-IKE-19" "GTH-IKE-20" "GTH-IKE-21" "GTH-IKE-22" "GTH-IKE-23" "GTH-IKE-24"
     "GTH-IKE-25" "GTH-IKE-26" "GTH-IKE-27"
     "GTH-ESP-01" "GTH-ESP-02"
+    "GTH-BGP-01" "GTH-BGP-02" "GTH-BGP-03" "GTH-BGP-04" "GTH-BGP-05" "GTH-BGP-06" "GTH-BGP-07"
+    "GTH-BGP-08" "GTH-BGP-09" "GTH-BGP-10" "GTH-BGP-11" "GTH-BGP-12" "GTH-BGP-13" "GTH-BGP-14"
+    "GTH-BGP-15" "GTH-BGP-16" "GTH-BGP-17"
     "GTH-ROUTE-01" "GTH-ROUTE-02" "GTH-ROUTE-03" "GTH-ROUTE-04" "GTH-ROUTE-05" "GTH-ROUTE-06" "GTH-ROUTE-07"
     "GTH-ROUTE-08" "GTH-ROUTE-09" "GTH-ROUTE-10" "GTH-ROUTE-11" "GTH-ROUTE-12" "GTH-ROUTE-13" "GTH-ROUTE-14"
     "GTH-ROUTE-15" "GTH-ROUTE-16"
@@ -81,8 +84,8 @@ mod tests {
     #[test]
     fn every_code_in_the_sources_has_its_page_and_every_page_its_code() {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let bgp = ["control/src/bgp/refusal.rs", "control/src/bgp/overlap.rs"];
-        let sources = ["ike/src/error.rs", "control/src/daemon"].into_iter().chain(bgp);
+        let bgp = ["failure.rs", "overlap.rs", "refusal.rs"].map(|file| format!("control/src/bgp/{file}"));
+        let sources = ["ike/src/error.rs", "control/src/daemon"].map(str::to_owned).into_iter().chain(bgp);
         let sources: Vec<PathBuf> = sources.map(|path| workspace.join(path)).collect();
         let used: BTreeSet<String> =
             sources.iter().flat_map(|path| files(path)).flat_map(|file| codes_in(&file)).collect();

@@ -172,7 +172,9 @@ impl<'a> Attributes<'a> {
             AttributeType::ORIGIN => self.origin = Some(origin(value)?),
             AttributeType::AS_PATH => self.as_path = Some(as_path::parse(width, value).ok_or(What::Value)?),
             AttributeType::AS4_PATH => {
-                self.as4_path = Some(as_path::parse(Width::Four, value).ok_or(What::Value)?);
+                // Of the two only AS_PATH may be empty (RFC 7606 §4).
+                let as4_path = as_path::parse(Width::Four, value).filter(|path| !path.0.is_empty());
+                self.as4_path = Some(as4_path.ok_or(What::Value)?);
             }
             AttributeType::NEXT_HOP => {
                 let address = Ipv4Addr::from(fixed::<4>(value)?);
