@@ -91,7 +91,8 @@ fn guards_refuse_paths_that_cannot_be_the_peers() {
 
 #[test]
 fn the_first_rule_of_a_prefix_list_that_matches_decides() {
-    let rules = ["deny 10.200.9.0/24 le 32", "10.200.0.0/16 le 24", "10.0.0.0/8 ge 16 le 16", "fd00:200::/32 ge 48"];
+    let rules =
+        ["deny 10.200.9.0/24 le 32", "10.200.0.0/16 le 24", "10.0.0.0/8 ge 16 le 16", "fd00:200::/32 ge 48"];
     let list = PrefixList(rules.map(|rule| rule.parse().unwrap()).to_vec());
     let import = Import { filter: Filter::Listed(list), ..guarded() };
     let table = [
@@ -153,7 +154,10 @@ fn communities_are_read_and_give_the_preference() {
     };
     assert_eq!(admitted(&[], &[]), Ok(LOCAL_PREF));
     assert_eq!(admitted(&["12076:51004"], &[]), Ok(LOCAL_PREF_PRIVATE_LINE));
-    assert_eq!(admitted(&["12076:5010", "12076:51004"], &[]), Err(Refusal::Community("12076:5010".to_owned())));
+    assert_eq!(
+        admitted(&["12076:5010", "12076:51004"], &[]),
+        Err(Refusal::Community("12076:5010".to_owned()))
+    );
     assert_eq!(admitted(&["12077:51004"], &["12076:1:1"]), Ok(LOCAL_PREF_PRIVATE_LINE));
     assert_eq!(admitted(&[], &["64512:1:7"]), Ok(50));
     assert_eq!(admitted(&["64512:1"], &["64512:2:7"]), Ok(LOCAL_PREF));
@@ -184,7 +188,8 @@ fn no_more_is_offered_than_the_cloud_takes() {
 
 #[test]
 fn what_is_offered_is_alike_on_both_tunnels_but_for_one_that_is_drained() {
-    let (live, drained) = (Export::path(65010, ip("169.254.10.2"), false), Export::path(65010, ip("169.254.10.2"), true));
+    let (live, drained) =
+        (Export::path(65010, ip("169.254.10.2"), false), Export::path(65010, ip("169.254.10.2"), true));
     assert_eq!((live.as_path.hops(), drained.as_path.hops()), (1, 1), "never prepended");
     assert_eq!((live.med, drained.med), (Some(MED), Some(DRAINING_MED)));
     assert_eq!((live.communities, drained.communities), (vec![], vec![Community::GRACEFUL_SHUTDOWN]));

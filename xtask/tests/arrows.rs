@@ -25,16 +25,32 @@ const FORBIDDEN: [(&str, &str, &[&str]); 21] = [
     ("dataplane", "sys", &["esp", "sa", "io", "worker", "handle"]),
     ("dataplane", "worker", &["handle"]),
     ("control", "cli", &["install", "ike_driver", "tunnels", "bgp", "probe", "routes", "failover"]),
-    ("control", "api", &["cli", "install", "ike_driver", "tunnels", "bgp", "probe", "routes", "failover", "daemon"]),
+    (
+        "control",
+        "api",
+        &["cli", "install", "ike_driver", "tunnels", "bgp", "probe", "routes", "failover", "daemon"],
+    ),
     ("control", "config", &["cli", "api", "install", "ike_driver", "tunnels", "probe", "routes", "daemon"]),
     (
         "control",
         "intake",
         &["cli", "api", "config", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"],
     ),
-    ("control", "failover", &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "daemon"]),
-    ("control", "probe", &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "daemon"]),
-    ("control", "bgp", &["cli", "api", "config", "install", "ike_driver", "tunnels", "probe", "routes", "daemon"]),
+    (
+        "control",
+        "failover",
+        &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "daemon"],
+    ),
+    (
+        "control",
+        "probe",
+        &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "daemon"],
+    ),
+    (
+        "control",
+        "bgp",
+        &["cli", "api", "config", "install", "ike_driver", "tunnels", "probe", "routes", "daemon"],
+    ),
 ];
 
 #[test]

@@ -15,14 +15,23 @@ use crate::failover::decision::{Spread, Standing};
 pub struct Candidate<'r, K> {
     /// The tunnel.
     pub tunnel: K,
-    /// The place of its connection in the configuration.
-    pub connection: usize,
-    /// How far the tunnel may be used.
-    pub standing: Standing,
+    /// What is known of the tunnel.
+    pub through: Through,
     /// What the import policy gave the path.
     pub local_pref: u32,
     /// The path.
     pub path: &'r Path,
+}
+
+/// What is known of a tunnel, whatever the prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Through {
+    /// The place of its connection in the configuration.
+    pub connection: usize,
+    /// How many tunnels of the connection carry at once.
+    pub spread: Spread,
+    /// How far it may be used.
+    pub standing: Standing,
 }
 
 /// The tunnels to use, and why not the others.
@@ -53,15 +62,11 @@ pub enum Step {
     Spread,
 }
 
-/// Chooses among the paths to one prefix. `before`: the tunnels in use, which stay among equals where `spread` is one.
-pub fn choose<K: Copy + PartialEq>(
-    candidates: &[Candidate<'_, K>],
-    spread: Spread,
-    before: &[K],
-) -> Choice<K> {
+/// Chooses among the paths to one prefix. `before`: the tunnels in use; among equals they stay where one is to carry.
+pub fn choose<K: Copy + PartialEq>(candidates: &[Candidate<'_, K>], before: &[K]) -> Choice<K> {
     let mut lost = Vec::new();
     let (mut left, dead): (Vec<_>, Vec<_>) =
-        candidates.iter().copied().partition(|candidate| candidate.standing > Standing::Dead);
+        candidates.iter().copied().partition(|candidate| candidate.through.standing > Standing::Dead);
     lost.extend(dead.iter().map(|candidate| (candidate.tunnel, Step::Standing)));
     for step in STEPS {
         let worse = |candidate: &Candidate<'_, K>| left.iter().any(|other| step.prefers(other, candidate));
@@ -70,7 +75,7 @@ pub fn choose<K: Copy + PartialEq>(
         left = stays;
     }
     let mut used: Vec<K> = left.iter().map(|candidate| candidate.tunnel).collect();
-    if spread == Spread::One {
+    if left.first().is_some_and(|candidate| candidate.through.spread == Spread::One) {
         let stays = used.iter().find(|tunnel| before.contains(tunnel)).or(used.first()).copied();
         let others = used.iter().filter(|tunnel| Some(**tunnel) != stays);
         lost.extend(others.map(|tunnel| (*tunnel, Step::Spread)));
@@ -83,12 +88,12 @@ impl Step {
     /// Whether `one` takes the packets from `other` at this step.
     fn prefers<K>(self, one: &Candidate<'_, K>, other: &Candidate<'_, K>) -> bool {
         match self {
-            Self::Standing => one.standing > other.standing,
+            Self::Standing => one.through.standing > other.through.standing,
             Self::LocalPref => one.local_pref > other.local_pref,
             Self::AsPath => one.path.as_path.hops() < other.path.as_path.hops(),
             Self::Origin => one.path.origin < other.path.origin,
-            Self::Med => one.connection == other.connection && med(one) < med(other),
-            Self::Connection => one.connection < other.connection,
+            Self::Med => one.through.connection == other.through.connection && med(one) < med(other),
+            Self::Connection => one.through.connection < other.through.connection,
             Self::Spread => false,
         }
     }
@@ -141,10 +146,10 @@ mod tests {
         let paths: Vec<Path> = rows.iter().map(|row| path(row.3, row.4)).collect();
         let candidate = |(tunnel, (row, path)): (usize, (&Row, _))| {
             let &(connection, standing, local_pref, ..) = row;
-            Candidate { tunnel, connection, standing, local_pref, path }
+            Candidate { tunnel, through: Through { connection, spread, standing }, local_pref, path }
         };
         let candidates: Vec<_> = rows.iter().zip(&paths).enumerate().map(candidate).collect();
-        choose(&candidates, spread, before)
+        choose(&candidates, before)
     }
 
     #[test]
@@ -154,14 +159,30 @@ mod tests {
             (&[(0, Standing::Dead, 100, AWS, None), (0, READY, 100, AWS, None)], &[1], Some(Step::Standing)),
             (&[(0, Standing::Dead, 100, AWS, None)], &[], Some(Step::Standing)),
             (&[(0, Standing::Held, 200, AWS, None), (1, READY, 100, AWS, None)], &[1], Some(Step::Standing)),
-            (&[(0, Standing::Held, 100, AWS, None), (0, Standing::Draining, 200, AWS, None)], &[0], Some(Step::Standing)),
-            (&[(0, READY, 100, AWS, None), (1, READY, 200, &[12076, 65515], None)], &[1], Some(Step::LocalPref)),
-            (&[(0, READY, 100, PREPENDED, Some(0)), (0, READY, 100, AWS, Some(100))], &[1], Some(Step::AsPath)),
+            (
+                &[(0, Standing::Held, 100, AWS, None), (0, Standing::Draining, 200, AWS, None)],
+                &[0],
+                Some(Step::Standing),
+            ),
+            (
+                &[(0, READY, 100, AWS, None), (1, READY, 200, &[12076, 65515], None)],
+                &[1],
+                Some(Step::LocalPref),
+            ),
+            (
+                &[(0, READY, 100, PREPENDED, Some(0)), (0, READY, 100, AWS, Some(100))],
+                &[1],
+                Some(Step::AsPath),
+            ),
             (&[(0, READY, 100, AWS, Some(100)), (0, READY, 100, AWS, Some(50))], &[1], Some(Step::Med)),
             (&[(0, READY, 100, AWS, Some(9)), (0, READY, 100, OLD_AWS, Some(8))], &[1], Some(Step::Med)),
             (&[(0, READY, 100, AWS, Some(1)), (0, READY, 100, AWS, None)], &[1], Some(Step::Med)),
             (&[(1, READY, 100, AWS, Some(0)), (0, READY, 100, AWS, Some(100))], &[1], Some(Step::Connection)),
-            (&[(1, READY, 100, AWS, None), (0, READY, 100, AWS, None), (0, READY, 100, AWS, None)], &[1, 2], Some(Step::Connection)),
+            (
+                &[(1, READY, 100, AWS, None), (0, READY, 100, AWS, None), (0, READY, 100, AWS, None)],
+                &[1, 2],
+                Some(Step::Connection),
+            ),
         ];
         for (rows, used, fell) in table {
             let choice = chosen(rows, Spread::All, &[]);
@@ -173,8 +194,9 @@ mod tests {
     #[test]
     fn the_lower_origin_wins() {
         let (igp, incomplete) = (path(AWS, Some(9)), Path { origin: Origin::Incomplete, ..path(AWS, None) });
-        let through = |tunnel, path| Candidate { tunnel, connection: 0, standing: READY, local_pref: 100, path };
-        let choice = choose(&[through(0, &incomplete), through(1, &igp)], Spread::All, &[]);
+        let through = Through { connection: 0, spread: Spread::All, standing: READY };
+        let candidate = |tunnel, path| Candidate { tunnel, through, local_pref: 100, path };
+        let choice = choose(&[candidate(0, &incomplete), candidate(1, &igp)], &[]);
         assert_eq!((choice.used, choice.lost), (vec![1], vec![(0, Step::Origin)]));
     }
 

@@ -13,4 +13,5 @@ pub mod overlap;
 pub mod policy;
 pub mod quota;
 pub mod refusal;
+pub mod rib;
 pub mod route;

@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn our_own_network_in_a_clouds_is_named() {
-        let claims = [claim("10.0.0.0/8", "aws", 200), claim("10.10.0.0/16", "", 0), claim("fd00::/16", "aws", 200)];
+        let claims =
+            [claim("10.0.0.0/8", "aws", 200), claim("10.10.0.0/16", "", 0), claim("fd00::/16", "aws", 200)];
         let expected = "10.10.0.0/16 (ours) lies in 10.0.0.0/8 (of aws)".to_owned();
         assert_eq!(told(&claims), [("GTH-ROUTE-16", expected)]);
     }

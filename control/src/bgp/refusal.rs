@@ -70,8 +70,12 @@ impl Refusal {
             Self::DefaultRoute => "allow the default route in the connection if it is wanted",
             Self::OwnNetwork(_) => "see who announces our own network to the cloud, or renumber one side",
             Self::OuterAddress(_) => "have the cloud's side not announce the addresses of the tunnels' ends",
-            Self::Inside(_) => "nothing, if the cloud announces its own end of the tunnel; else renumber `inside`",
-            Self::Loop(_) => "nothing, if the route is ours and came back; else give each site an AS of its own",
+            Self::Inside(_) => {
+                "nothing, if the cloud announces its own end of the tunnel; else renumber `inside`"
+            }
+            Self::Loop(_) => {
+                "nothing, if the route is ours and came back; else give each site an AS of its own"
+            }
             Self::FirstAs { .. } => "write the AS of the cloud's side as peer_asn",
             Self::NextHop(_) => "see which router on the cloud's side sets our address as the next hop",
             Self::TooMany(_) => "announce aggregates, or raise the limit if so many prefixes are meant",

@@ -99,7 +99,7 @@ mod tests {
         marker[15] = 0xfe;
         assert_eq!(refused(&marker), (ErrorCode::HEADER, header_error::NOT_SYNCHRONIZED, vec![]));
         for (length, kind) in
-            [(0, 4), (18, 4), (20, 4), (4097, 2), (65535, 2), (28, 1), (22, 2), (20, 3), (22, 5), (24, 5)]
+            [(0_u16, 4), (18, 4), (20, 4), (4097, 2), (65535, 2), (28, 1), (22, 2), (20, 3), (22, 5), (24, 5)]
         {
             let told = (ErrorCode::HEADER, header_error::BAD_LENGTH, length.to_be_bytes().to_vec());
             assert_eq!(refused(&header(length, kind)), told, "type {kind}, length {length}");

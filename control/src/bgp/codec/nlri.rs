@@ -31,7 +31,7 @@ pub(super) fn write(out: &mut Vec<u8>, prefix: IpNet) {
 }
 
 /// Octets that `prefix` takes.
-pub(super) const fn size(prefix: IpNet) -> usize {
+pub(super) fn size(prefix: IpNet) -> usize {
     octets(prefix.prefix_len()).saturating_add(1)
 }
 

@@ -222,7 +222,7 @@ fn apply(peer: &mut Peer, id: ConnectionId, event: Event) {
         Event::Stop => return peer.stop(now, &Stop::Shutdown("maintenance".to_owned())),
         Event::Reset => return peer.reset(now, "new filters"),
         Event::Connected => return peer.connected(now, id),
-        Event::Accepted => return _ = peer.accepted(now),
+        Event::Accepted => return drop(peer.accepted(now)),
         Event::Closed => return peer.closed(now, id),
         Event::Timer => return peer.next().into_iter().for_each(|at| peer.poll(at)),
         Event::Silence => return peer.poll(at(60)),
