@@ -226,7 +226,7 @@ proptest! {
             now += wait;
             let facts: Vec<(usize, Facts)> = facts.into_iter().enumerate().collect();
             let decision = failover.decide(millis(now), &facts);
-            let next = failover.next(millis(now)).unwrap_or(millis(now) + Duration::from_secs(3600));
+            let next = failover.next(millis(now)).unwrap_or(millis(now) + Duration::from_hours(1));
             let between = millis(now) + (next - millis(now)) / 100 * part;
             prop_assert_eq!(failover.clone().decide(between, &facts), decision);
         }

@@ -77,9 +77,9 @@ fn hold(falls: u32) -> Duration {
 /// After the first fall: more than a rekey or a session that comes up in steps, less than the 15 s in which both tunnels
 /// are to carry again after a cloud's maintenance.
 pub const FIRST_HOLD: Duration = Duration::from_secs(2);
-/// However often it fell. 2 + 4 + … + 128 s are seven returns in 254 s; with two of 240 s more there are at most nine in
+/// However often it fell. 2 + 4 + … + 128 s are seven returns in 254 s; with those of four minutes there are at most nine in
 /// ten minutes, and a return and a fall move traffic twice: within the 20 moves that are promised.
-pub const LONGEST_HOLD: Duration = Duration::from_secs(240);
+pub const LONGEST_HOLD: Duration = Duration::from_mins(4);
 /// Unbroken life that makes one fall forgotten.
 pub const FORGET: Duration = Duration::from_mins(5);
 /// Falls beyond which nothing gets worse.
