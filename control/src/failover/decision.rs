@@ -4,8 +4,9 @@
 //! rules, the first before the second before the third:
 //!
 //! 1. No traffic stays on a dead tunnel while another lives, held down or not.
-//! 2. Traffic goes back to a tunnel that fell when its hold-down is over ([`super::damping`]), so that flaps move it
-//!    seldom. It moves while both live, and the tunnel it leaves still delivers what is under way: nothing is lost.
+//! 2. Traffic goes back to a tunnel that fell when its hold-down is over ([`super::damping`]), so that a tunnel that flaps
+//!    moves it at most twenty times in ten minutes. It moves while both live, and the tunnel it leaves still delivers what
+//!    is under way: nothing is lost.
 //! 3. Of equal tunnels the one that carries goes on carrying: every move may put packets out of order.
 
 use core::time::Duration;
