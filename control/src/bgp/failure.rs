@@ -81,7 +81,9 @@ impl Failure {
         match (reason.code, reason.subcode) {
             (ErrorCode::OPEN, open_error::BAD_PEER_AS) => Self::OurAs { ours: our_asn },
             (ErrorCode::OPEN, _) => Self::OurOpen(reason),
-            (ErrorCode::CEASE, cease::SHUTDOWN | cease::RESET | cease::DECONFIGURED) => Self::PeerShutdown(reason),
+            (ErrorCode::CEASE, cease::SHUTDOWN | cease::RESET | cease::DECONFIGURED) => {
+                Self::PeerShutdown(reason)
+            }
             (ErrorCode::CEASE, cease::MAX_PREFIXES) => Self::PeerLimit(reason),
             (ErrorCode::CEASE, _) => Self::PeerCease(reason),
             (ErrorCode::HOLD_TIMER, _) => Self::Unheard,
@@ -120,18 +122,28 @@ impl Failure {
     /// What to do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::Unreachable => "check the inside addresses of both ends, and that the peer's BGP is enabled for this tunnel",
-            Self::Closed => "see the peer's log; a peer that knows no neighbour of our inside address closes at once",
+            Self::Unreachable => {
+                "check the inside addresses of both ends, and that the peer's BGP is enabled for this tunnel"
+            }
+            Self::Closed => {
+                "see the peer's log; a peer that knows no neighbour of our inside address closes at once"
+            }
             Self::HoldTimer(_) | Self::Unheard => "see whether the tunnel carries packets in both directions",
-            Self::PeerAs { .. } => "set peer_asn of the tunnel to the peer's AS, or correct the AS at the peer",
+            Self::PeerAs { .. } => {
+                "set peer_asn of the tunnel to the peer's AS, or correct the AS at the peer"
+            }
             Self::PeerOpen(_) => "correct hold time, BGP identifier or AS number at the peer",
             Self::NoFamily { .. } => "enable IPv4 or IPv6 unicast for this neighbour at the peer",
             Self::OurAs { .. } => "set this AS on the customer gateway",
             Self::OurOpen(_) => "compare hold time and BGP identifier with what the peer expects",
             Self::PeerShutdown(_) => "wait, or ask the peer's operator",
-            Self::PeerLimit(_) => "advertise fewer prefixes: AWS takes 100 on a virtual private gateway, Azure 4,000",
+            Self::PeerLimit(_) => {
+                "advertise fewer prefixes: AWS takes 100 on a virtual private gateway, Azure 4,000"
+            }
             Self::PeerCease(_) => "see the peer's log",
-            Self::Malformed(_) | Self::Refused(_) => "report it with the log and a capture of the tunnel's device",
+            Self::Malformed(_) | Self::Refused(_) => {
+                "report it with the log and a capture of the tunnel's device"
+            }
             Self::TunnelDown => "see why the tunnel is down: the links before BGP say it",
             Self::Administrative => "gotthard up brings it back",
             Self::Limit => "raise the maximum of prefixes, or have the peer tell fewer",

@@ -183,8 +183,7 @@ impl Community {
 /// `12076:51004`.
 impl fmt::Display for Community {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d] = self.0.to_be_bytes();
-        write!(f, "{}:{}", u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+        write!(f, "{}:{}", self.0 >> 16, self.0 & 0xffff)
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Unsayable {
 }
 
 /// The messages that announce `prefixes` over `path`, IPv4 first.
-pub fn announce(path: &Path, prefixes: &[IpNet], session: &Session) -> Result<Vec<Vec<u8>>, Unsayable> {
+pub fn announce(path: &Path, prefixes: &[IpNet], session: Session) -> Result<Vec<Vec<u8>>, Unsayable> {
     let mut messages = Vec::new();
     for family in Family::ALL {
         let own = of_family(prefixes, family);
@@ -37,10 +37,13 @@ pub fn announce(path: &Path, prefixes: &[IpNet], session: &Session) -> Result<Ve
             return Err(Unsayable::NextHop);
         }
         let attributes = attributes(path, family, session);
-        let room = ROOM.checked_sub(attributes.len()).filter(|room| *room >= REACH.saturating_add(nlri::LONGEST));
+        let room =
+            ROOM.checked_sub(attributes.len()).filter(|room| *room >= REACH.saturating_add(nlri::LONGEST));
         let room = room.ok_or(Unsayable::TooLong)?;
         match family {
-            Family::Ipv4 => messages.extend(pack(&own, room).iter().map(|nlri| update(&[], &attributes, nlri))),
+            Family::Ipv4 => {
+                messages.extend(pack(&own, room).iter().map(|nlri| update(&[], &attributes, nlri)));
+            }
             Family::Ipv6 => messages.extend(pack(&own, room.saturating_sub(REACH)).iter().map(|nlri| {
                 let field = [&reach(path.next_hop, nlri)[..], &attributes].concat();
                 update(&[], &field, &[])
@@ -85,7 +88,7 @@ fn update(withdrawn: &[u8], attributes: &[u8], nlri: &[u8]) -> Vec<u8> {
 }
 
 /// All attributes but MP_REACH_NLRI, in ascending order (RFC 4271 §5).
-fn attributes(path: &Path, family: Family, session: &Session) -> Vec<u8> {
+fn attributes(path: &Path, family: Family, session: Session) -> Vec<u8> {
     let width = if session.four_octet_as { Width::Four } else { Width::Two };
     let mut out = Vec::new();
     attribute(&mut out, AttributeType::ORIGIN, &[origin(path.origin)]);
@@ -107,14 +110,16 @@ fn attributes(path: &Path, family: Family, session: &Session) -> Vec<u8> {
         attribute(&mut out, AttributeType::AGGREGATOR, &aggregator_value(width, aggregator));
     }
     if !path.communities.is_empty() {
-        let value: Vec<u8> = path.communities.iter().flat_map(|community| community.0.to_be_bytes()).collect();
+        let value: Vec<u8> =
+            path.communities.iter().flat_map(|community| community.0.to_be_bytes()).collect();
         attribute(&mut out, AttributeType::COMMUNITIES, &value);
     }
     if width == Width::Two {
         four_octet_attributes(&mut out, path);
     }
     if !path.large_communities.is_empty() {
-        let parts = path.large_communities.iter().flat_map(|large| [large.global, large.local1, large.local2]);
+        let parts =
+            path.large_communities.iter().flat_map(|large| [large.global, large.local1, large.local2]);
         let value: Vec<u8> = parts.flat_map(u32::to_be_bytes).collect();
         attribute(&mut out, AttributeType::LARGE_COMMUNITY, &value);
     }
@@ -163,11 +168,7 @@ fn reach(next_hop: IpAddr, nlri: &[u8]) -> Vec<u8> {
 fn unreach(family: Family, prefixes: &[u8]) -> Vec<u8> {
     let [high, low] = family.afi().to_be_bytes();
     let mut out = Vec::new();
-    attribute(
-        &mut out,
-        AttributeType::MP_UNREACH_NLRI,
-        &[&[high, low, family.safi()], prefixes].concat(),
-    );
+    attribute(&mut out, AttributeType::MP_UNREACH_NLRI, &[&[high, low, family.safi()], prefixes].concat());
     out
 }
 
@@ -176,7 +177,9 @@ fn pack(prefixes: &[IpNet], room: usize) -> Vec<Vec<u8>> {
     let mut fields: Vec<Vec<u8>> = Vec::new();
     for prefix in prefixes {
         match fields.last_mut() {
-            Some(field) if field.len().saturating_add(nlri::size(*prefix)) <= room => nlri::write(field, *prefix),
+            Some(field) if field.len().saturating_add(nlri::size(*prefix)) <= room => {
+                nlri::write(field, *prefix);
+            }
             Some(_) | None => {
                 let mut field = Vec::new();
                 nlri::write(&mut field, *prefix);

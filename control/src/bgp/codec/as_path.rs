@@ -123,14 +123,14 @@ mod tests {
     #[test]
     fn what_rfc_7606_section_7_2_calls_malformed_is_refused() {
         for value in [
-            &[2][..],              // one octet left over
-            &[2, 0],               // an empty segment
-            &[0, 1, 0, 1],         // unknown types
+            &[2][..],      // one octet left over
+            &[2, 0],       // an empty segment
+            &[0, 1, 0, 1], // unknown types
             &[5, 1, 0, 1],
-            &[3, 1, 0, 1],         // a confederation's
-            &[2, 2, 0, 1],         // an overrun
-            &[2, 1, 0, 1, 2],      // an underrun
-            &[2, 1, 0, 0],         // AS 0
+            &[3, 1, 0, 1],    // a confederation's
+            &[2, 2, 0, 1],    // an overrun
+            &[2, 1, 0, 1, 2], // an underrun
+            &[2, 1, 0, 0],    // AS 0
             &[2, 255, 0, 1],
         ] {
             assert_eq!(parse(Width::Two, value), None, "{value:?}");

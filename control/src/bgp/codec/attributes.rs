@@ -21,8 +21,8 @@ use crate::bgp::route::{Aggregator, AsPath, Community, LargeCommunity, Origin, P
 pub(super) struct Attributes<'a> {
     /// MP_REACH_NLRI.
     pub(super) reach: Option<Reach>,
-    /// MP_UNREACH_NLRI.
-    pub(super) unreach: Option<Unreach>,
+    /// What MP_UNREACH_NLRI withdraws (RFC 4760 §4).
+    pub(super) unreach: Vec<IpNet>,
     /// What is wrong.
     pub(super) flaws: Flaws<'a>,
     seen: BTreeSet<AttributeType>,
@@ -42,16 +42,8 @@ pub(super) struct Attributes<'a> {
 /// MP_REACH_NLRI (RFC 4760 §3).
 #[derive(Debug)]
 pub(super) struct Reach {
-    pub(super) family: Family,
     /// The global address where there is a link-local one too; `None`: it is none that a packet can be sent to.
     pub(super) next_hop: Option<IpAddr>,
-    pub(super) prefixes: Vec<IpNet>,
-}
-
-/// MP_UNREACH_NLRI (RFC 4760 §4).
-#[derive(Debug)]
-pub(super) struct Unreach {
-    pub(super) family: Family,
     pub(super) prefixes: Vec<IpNet>,
 }
 
@@ -74,7 +66,7 @@ struct Raw<'a> {
 
 impl<'a> Attributes<'a> {
     /// Reads the whole Path Attributes field.
-    pub(super) fn read(field: &'a [u8], session: &Session) -> Self {
+    pub(super) fn read(field: &'a [u8], session: Session) -> Self {
         let mut read = Self::default();
         let mut r = Reader::new(field);
         while !r.is_empty() {
@@ -96,7 +88,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// The path of the routes behind the attributes (`ipv4`) and of those in MP_REACH_NLRI. Notes as a flaw what they lack.
-    pub(super) fn paths(&mut self, ipv4: bool, session: &Session) -> (Option<Arc<Path>>, Option<Arc<Path>>) {
+    pub(super) fn paths(&mut self, ipv4: bool, session: Session) -> (Option<Arc<Path>>, Option<Arc<Path>>) {
         let mut mandatory = vec![AttributeType::ORIGIN, AttributeType::AS_PATH];
         if ipv4 {
             mandatory.push(AttributeType::NEXT_HOP);
@@ -107,7 +99,8 @@ impl<'a> Attributes<'a> {
             }
         }
         let as_path = self.whole_as_path();
-        if session.external && as_path.as_ref().is_some_and(|path| path.neighbor() != Some(session.peer_asn)) {
+        if session.external && as_path.as_ref().is_some_and(|path| path.neighbor() != Some(session.peer_asn))
+        {
             self.flaw(AttributeType::AS_PATH, What::NotThePeer, &[]);
         }
         let by_field = self.next_hop.map(IpAddr::V4).filter(|_| ipv4);
@@ -142,12 +135,14 @@ impl<'a> Attributes<'a> {
 
     fn whole_aggregator(&self) -> Option<Aggregator> {
         match self.aggregator {
-            Some(Aggregator { asn, .. }) if asn == u32::from(AS_TRANS) => self.as4_aggregator.or(self.aggregator),
+            Some(Aggregator { asn, .. }) if asn == u32::from(AS_TRANS) => {
+                self.as4_aggregator.or(self.aggregator)
+            }
             other => other,
         }
     }
 
-    fn take(&mut self, raw: Raw<'a>, session: &Session) {
+    fn take(&mut self, raw: Raw<'a>, session: Session) {
         let Raw { flags, kind, octets, .. } = raw;
         let what = if !self.seen.insert(kind) {
             Some(What::Repeated)
@@ -165,7 +160,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    fn value(&mut self, raw: Raw<'a>, session: &Session) -> Result<(), What> {
+    fn value(&mut self, raw: Raw<'a>, session: Session) -> Result<(), What> {
         let width = if session.four_octet_as { Width::Four } else { Width::Two };
         let value = raw.value;
         match raw.kind {
@@ -198,7 +193,7 @@ impl<'a> Attributes<'a> {
                 let reach = self.reach.insert(reach(value, session)?);
                 reach.next_hop.ok_or(What::Value)?;
             }
-            AttributeType::MP_UNREACH_NLRI => self.unreach = Some(unreach(value, session)?),
+            AttributeType::MP_UNREACH_NLRI => self.unreach = unreach(value, session)?,
             _ => {}
         }
         Ok(())
@@ -228,26 +223,26 @@ impl<'a> Raw<'a> {
 /// What an error costs, by RFC 7606 §3, §5.3 and §7.
 const fn handling(attribute: AttributeType, what: What) -> Handling {
     match (attribute, what) {
-        (_, What::Misplaced | What::Family) => Handling::AttributeDiscard,
-        (_, What::Unrecognized) => Handling::SessionReset,
-        // The prefixes are known; only where to send to is not.
-        (AttributeType::MP_REACH_NLRI, What::Value) => Handling::TreatAsWithdraw,
-        (_, What::Overrun) => Handling::TreatAsWithdraw,
-        (AttributeType::MP_REACH_NLRI | AttributeType::MP_UNREACH_NLRI, _) => Handling::SessionReset,
-        (_, What::Repeated) => Handling::AttributeDiscard,
-        (
+        (_, What::Misplaced | What::Family)
+        | (
             AttributeType::ATOMIC_AGGREGATE
             | AttributeType::AGGREGATOR
             | AttributeType::AS4_PATH
             | AttributeType::AS4_AGGREGATOR,
             What::Length | What::Value,
         ) => Handling::AttributeDiscard,
+        // The prefixes are known; only where to send to is not.
+        (AttributeType::MP_REACH_NLRI, What::Value) | (_, What::Overrun) => Handling::TreatAsWithdraw,
+        (_, What::Unrecognized) | (AttributeType::MP_REACH_NLRI | AttributeType::MP_UNREACH_NLRI, _) => {
+            Handling::SessionReset
+        }
+        (_, What::Repeated) => Handling::AttributeDiscard,
         _ => Handling::TreatAsWithdraw,
     }
 }
 
 /// What no peer of this kind has to tell us (RFC 7606 §7.5, §7.9, §7.10; RFC 6793 §4.1).
-const fn is_misplaced(kind: AttributeType, session: &Session) -> bool {
+const fn is_misplaced(kind: AttributeType, session: Session) -> bool {
     match kind {
         AttributeType::LOCAL_PREF | AttributeType::ORIGINATOR_ID | AttributeType::CLUSTER_LIST => {
             session.external
@@ -272,14 +267,17 @@ fn aggregator(width: Width, value: &[u8]) -> Result<Aggregator, What> {
     match (asn, identifier) {
         // RFC 7607 §2.
         (Some(0), _) => Err(What::Value),
-        (Some(asn), Some(bits)) if r.is_empty() => Ok(Aggregator { asn, identifier: Ipv4Addr::from_bits(bits) }),
+        (Some(asn), Some(bits)) if r.is_empty() => {
+            Ok(Aggregator { asn, identifier: Ipv4Addr::from_bits(bits) })
+        }
         _ => Err(What::Length),
     }
 }
 
-fn reach(value: &[u8], session: &Session) -> Result<Reach, What> {
+fn reach(value: &[u8], session: Session) -> Result<Reach, What> {
     let mut r = Reader::new(value);
-    let (Some(afi), Some(safi), Some(next_hop), Some(_reserved)) = (r.u16(), r.u8(), r.block8(), r.u8()) else {
+    let (Some(afi), Some(safi), Some(next_hop), Some(_reserved)) = (r.u16(), r.u8(), r.block8(), r.u8())
+    else {
         return Err(What::Network);
     };
     let family = agreed(afi, safi, session)?;
@@ -287,23 +285,24 @@ fn reach(value: &[u8], session: &Session) -> Result<Reach, What> {
         Family::Ipv4 => fixed::<4>(next_hop).map(|octets| IpAddr::from(Ipv4Addr::from(octets))),
         // A link-local address may follow the global one (RFC 2545 §3); a tunnel has no use for it.
         Family::Ipv6 => fixed::<16>(next_hop)
-            .or_else(|_| fixed::<32>(next_hop).and_then(|both| fixed(both.first_chunk::<16>().ok_or(What::Length)?)))
+            .or_else(|_| {
+                fixed::<32>(next_hop).and_then(|both| fixed(both.first_chunk::<16>().ok_or(What::Length)?))
+            })
             .map(|octets| IpAddr::from(Ipv6Addr::from(octets))),
     };
     let next_hop = next_hop.map_err(|_| What::Network)?;
     let prefixes = nlri::parse(family, r.rest()).ok_or(What::Network)?;
-    Ok(Reach { family, next_hop: Some(next_hop).filter(|address| is_host(*address)), prefixes })
+    Ok(Reach { next_hop: Some(next_hop).filter(|address| is_host(*address)), prefixes })
 }
 
-fn unreach(value: &[u8], session: &Session) -> Result<Unreach, What> {
+fn unreach(value: &[u8], session: Session) -> Result<Vec<IpNet>, What> {
     let mut r = Reader::new(value);
     let (Some(afi), Some(safi)) = (r.u16(), r.u8()) else { return Err(What::Network) };
     let family = agreed(afi, safi, session)?;
-    let prefixes = nlri::parse(family, r.rest()).ok_or(What::Network)?;
-    Ok(Unreach { family, prefixes })
+    nlri::parse(family, r.rest()).ok_or(What::Network)
 }
 
-fn agreed(afi: u16, safi: u8, session: &Session) -> Result<Family, What> {
+fn agreed(afi: u16, safi: u8, session: Session) -> Result<Family, What> {
     let family = Family::from_iana(afi, safi).filter(|family| session.families.contains(*family));
     family.ok_or(What::Family)
 }
@@ -312,9 +311,7 @@ fn agreed(afi: u16, safi: u8, session: &Session) -> Result<Family, What> {
 fn is_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_host_v4(address),
-        IpAddr::V6(address) => {
-            !(address.is_unspecified() || address.is_multicast() || address.is_loopback())
-        }
+        IpAddr::V6(address) => !(address.is_unspecified() || address.is_multicast() || address.is_loopback()),
     }
 }
 
@@ -327,12 +324,11 @@ fn community(octets: [u8; 4]) -> Community {
     Community(u32::from_be_bytes(octets))
 }
 
-fn large_community([a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]) -> LargeCommunity {
-    LargeCommunity {
-        global: u32::from_be_bytes([a, b, c, d]),
-        local1: u32::from_be_bytes([e, f, g, h]),
-        local2: u32::from_be_bytes([i, j, k, l]),
-    }
+fn large_community(octets: [u8; 12]) -> LargeCommunity {
+    let (parts, _) = octets.as_chunks::<4>();
+    let mut parts = parts.iter().copied().map(u32::from_be_bytes);
+    let mut part = || parts.next().unwrap_or_default();
+    LargeCommunity { global: part(), local1: part(), local2: part() }
 }
 
 /// The `N`-octet elements of `value`, in ascending order, each once; one at least (RFC 7606 §7.8, RFC 8092 §6).

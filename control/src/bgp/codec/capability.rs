@@ -46,7 +46,9 @@ impl Capabilities {
                 CapabilityCode::MULTIPROTOCOL => {
                     let (afi, _reserved, safi) = (r.u16()?, r.u8()?, r.u8()?);
                     let families = self.families.get_or_insert_default();
-                    Family::from_iana(afi, safi).into_iter().for_each(|family| families.insert(family));
+                    if let Some(family) = Family::from_iana(afi, safi) {
+                        families.insert(family);
+                    }
                 }
                 CapabilityCode::ROUTE_REFRESH => self.route_refresh = true,
                 CapabilityCode::FOUR_OCTET_AS => self.four_octet_as = Some(r.u32()?),
@@ -102,7 +104,7 @@ impl GracefulRestart {
         Some(read)
     }
 
-    fn write(&self) -> Vec<u8> {
+    fn write(self) -> Vec<u8> {
         let flag = |set: bool, bit: u16| if set { bit } else { 0 };
         let flags = flag(self.restarting, RESTARTING) | flag(self.notification, NOTIFICATION);
         let mut out = (flags | self.time.min(MAX_TIME)).to_be_bytes().to_vec();

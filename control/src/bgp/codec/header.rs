@@ -51,7 +51,10 @@ fn body_length(kind: MessageType, length: u16) -> Result<usize, Notification> {
         MessageType::ROUTE_REFRESH => (ROUTE_REFRESH, ROUTE_REFRESH),
         MessageType(number) => {
             let data = vec![number];
-            return Err(Notification { data, ..Notification::new(ErrorCode::HEADER, header_error::BAD_TYPE) });
+            return Err(Notification {
+                data,
+                ..Notification::new(ErrorCode::HEADER, header_error::BAD_TYPE)
+            });
         }
     };
     Some(body).filter(|body| (least..=most).contains(body)).ok_or_else(bad_length)

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn hundreds_of_capabilities_that_nobody_knows_are_passed_over() {
-        let many: Vec<u8> = (0..=255_u8).filter(|code| ![1, 2, 64, 65].contains(code)).flat_map(|c| [c, 0]).collect();
+        let many: Vec<u8> =
+            (0..=255_u8).filter(|code| ![1, 2, 64, 65].contains(code)).flat_map(|c| [c, 0]).collect();
         let mut long = vec![EXTENDED];
         long.extend_from_slice(&u16::try_from(many.len() + 3).unwrap().to_be_bytes());
         long.push(CAPABILITIES);

@@ -50,8 +50,8 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left, which is also passed over.
-    pub(super) const fn rest(&mut self) -> &'a [u8] {
-        core::mem::replace(&mut self.rest, &[])
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
     }
 
     /// All that is left.

@@ -29,7 +29,7 @@ pub struct Update {
 
 impl Update {
     /// Reads the body of a message. An error is one that resets the session.
-    pub fn parse(body: &[u8], session: &Session) -> Result<Self, Notification> {
+    pub fn parse(body: &[u8], session: Session) -> Result<Self, Notification> {
         let mut r = Reader::new(body);
         let (Some(withdrawn), Some(field)) = (r.block16(), r.block16()) else {
             return Err(refused(update_error::ATTRIBUTE_LIST));
@@ -54,7 +54,7 @@ impl Update {
         let mut update = Self { end_of_rib, flaws: flaws.list, ..Self::default() };
         let by_reach = reach.map(|reach| reach.prefixes).unwrap_or_default();
         update.withdraw(withdrawn, session.families);
-        update.withdraw(unreach.map(|unreach| unreach.prefixes).unwrap_or_default(), session.families);
+        update.withdraw(unreach, session.families);
         update.announce(announced, paths.0.filter(|_| keep), session.families);
         update.announce(by_reach, paths.1.filter(|_| keep), session.families);
         Ok(update)
@@ -78,10 +78,8 @@ impl Update {
 /// that is reset (RFC 7606 §5.2).
 fn judge(flaws: &Flaws<'_>, describes_nothing: bool) -> Result<bool, Notification> {
     let Some((flaw, octets)) = flaws.worst else { return Ok(true) };
-    let handling = match flaw.handling {
-        Handling::TreatAsWithdraw if describes_nothing => Handling::SessionReset,
-        other => other,
-    };
+    let in_doubt = describes_nothing && flaw.handling == Handling::TreatAsWithdraw;
+    let handling = if in_doubt { Handling::SessionReset } else { flaw.handling };
     match handling {
         Handling::AttributeDiscard => Ok(true),
         Handling::TreatAsWithdraw => Ok(false),
@@ -93,7 +91,7 @@ fn judge(flaws: &Flaws<'_>, describes_nothing: bool) -> Result<bool, Notificatio
 }
 
 /// The family whose end this is: an empty UPDATE, or an empty MP_UNREACH_NLRI alone (RFC 4724 §2).
-fn end_of_rib(body: &[u8], field: &[u8], session: &Session) -> Option<Family> {
+fn end_of_rib(body: &[u8], field: &[u8], session: Session) -> Option<Family> {
     let family = if body == [0; 4] {
         Family::Ipv4
     } else if body.len() == field.len().saturating_add(4) {

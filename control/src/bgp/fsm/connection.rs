@@ -79,7 +79,7 @@ impl Phase {
             (MessageType::OPEN, Self::OpenSent) => Open::parse(frame.body).map(Received::Open),
             (MessageType::KEEPALIVE, Self::OpenConfirm(_) | Self::Established(_)) => Ok(Received::Keepalive),
             (MessageType::UPDATE, Self::Established(terms)) => {
-                Update::parse(frame.body, &terms.session).map(Received::Update)
+                Update::parse(frame.body, terms.session).map(Received::Update)
             }
             (MessageType::ROUTE_REFRESH, Self::Established(_)) => {
                 Ok(Received::RouteRefresh(RouteRefresh::parse(frame.body)))

@@ -21,7 +21,9 @@ pub(super) enum Word<'a> {
 impl Peer {
     /// Ends one connection, and with it the session if it was that one's.
     pub(super) fn end(&mut self, now: Time, id: ConnectionId, failure: &Failure, word: Word<'_>) {
-        let Some(terms) = self.connection(id).map(|connection| connection.established().copied()) else { return };
+        let Some(terms) = self.connection(id).map(|connection| connection.established().copied()) else {
+            return;
+        };
         let survivable = terms.is_some_and(|terms| word.is_survivable(failure, &terms));
         if let Word::Ours(told) = word {
             let hard = !survivable && terms.is_some_and(|terms| terms.hard_reset);

@@ -55,12 +55,13 @@ impl Peer {
     /// Of this connection and another one that has had its OPEN too, closes one (RFC 4271 §6.8). Returns whether this stays.
     fn survives_collision(&mut self, id: ConnectionId, open: &Open) -> bool {
         let lower = negotiate::loser(&self.config, open);
-        let loser = self.connections.iter().filter(|other| other.id != id).find_map(|other| match other.phase {
-            Phase::OpenSent => None,
-            Phase::OpenConfirm(_) if other.direction == lower => Some(other.id),
-            // An established session is not given up for a new connection.
-            Phase::OpenConfirm(_) | Phase::Established(_) => Some(id),
-        });
+        let loser =
+            self.connections.iter().filter(|other| other.id != id).find_map(|other| match other.phase {
+                Phase::OpenSent => None,
+                Phase::OpenConfirm(_) if other.direction == lower => Some(other.id),
+                // An established session is not given up for a new connection.
+                Phase::OpenConfirm(_) | Phase::Established(_) => Some(id),
+            });
         let Some(loser) = loser else { return true };
         self.refuse(loser, cease::COLLISION);
         self.forget(loser);

@@ -99,7 +99,8 @@ mod tests {
     };
 
     fn theirs() -> Open {
-        Config { local_asn: 64512, identifier: Ipv4Addr::new(192, 0, 2, 2), ..CONFIG }.open(false, Families::ALL)
+        Config { local_asn: 64512, identifier: Ipv4Addr::new(192, 0, 2, 2), ..CONFIG }
+            .open(false, Families::ALL)
     }
 
     #[test]
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn the_connection_of_the_lower_identifier_is_closed_at_both_ends() {
-        let other = Config { local_asn: 64512, peer_asn: 65010, identifier: Ipv4Addr::new(192, 0, 2, 2), ..CONFIG };
+        let other =
+            Config { local_asn: 64512, peer_asn: 65010, identifier: Ipv4Addr::new(192, 0, 2, 2), ..CONFIG };
         assert_eq!(loser(&CONFIG, &theirs()), Direction::Outgoing);
         assert_eq!(loser(&other, &CONFIG.open(false, Families::NONE)), Direction::Incoming);
         let twin = Open { identifier: CONFIG.identifier, ..theirs() };

@@ -24,13 +24,11 @@ pub(super) fn body(withdrawn: &[u8], attributes: &[u8], nlri: &[u8]) -> Vec<u8> 
 
 /// One attribute with a length of one octet, or of two where it is needed.
 pub(super) fn attribute(flags: u8, kind: AttributeType, value: &[u8]) -> Vec<u8> {
-    match u8::try_from(value.len()) {
-        Ok(length) => [&[flags, kind.0, length], value].concat(),
-        Err(_) => {
-            let [high, low] = u16::try_from(value.len()).unwrap().to_be_bytes();
-            [&[flags | 0x10, kind.0, high, low], value].concat()
-        }
+    if let Ok(length) = u8::try_from(value.len()) {
+        return [&[flags, kind.0, length], value].concat();
     }
+    let [high, low] = u16::try_from(value.len()).unwrap().to_be_bytes();
+    [&[flags | 0x10, kind.0, high, low], value].concat()
 }
 
 /// ORIGIN, AS_PATH and NEXT_HOP as they should be.
@@ -44,11 +42,11 @@ const NEXT_HOP: &[u8] = &[0x40, 3, 4, 169, 254, 10, 1];
 /// 10.0.0.0/8.
 const NLRI: &[u8] = &[8, 10];
 
-fn outcome(attributes: &[u8], session: &Session) -> Outcome {
+fn outcome(attributes: &[u8], session: Session) -> Outcome {
     judged(&body(&[], attributes, NLRI), session)
 }
 
-fn judged(body: &[u8], session: &Session) -> Outcome {
+fn judged(body: &[u8], session: Session) -> Outcome {
     let update = match Update::parse(body, session) {
         Ok(update) => update,
         Err(told) => return Outcome::Reset(told.subcode),
@@ -64,14 +62,18 @@ fn judged(body: &[u8], session: &Session) -> Outcome {
 
 /// An attribute beside good mandatory ones.
 fn beside(flags: u8, kind: AttributeType, value: &[u8]) -> Outcome {
-    outcome(&[&mandatory()[..], &attribute(flags, kind, value)].concat(), &SESSION)
+    outcome(&[&mandatory()[..], &attribute(flags, kind, value)].concat(), SESSION)
 }
 
 /// An attribute in place of its good self.
 fn instead(kind: AttributeType, octets: &[u8]) -> Outcome {
-    let good = [(AttributeType::ORIGIN, ORIGIN), (AttributeType::AS_PATH, AS_PATH), (AttributeType::NEXT_HOP, NEXT_HOP)];
+    let good = [
+        (AttributeType::ORIGIN, ORIGIN),
+        (AttributeType::AS_PATH, AS_PATH),
+        (AttributeType::NEXT_HOP, NEXT_HOP),
+    ];
     let parts = good.map(|(its, good)| if its == kind { octets } else { good });
-    outcome(&parts.concat(), &SESSION)
+    outcome(&parts.concat(), SESSION)
 }
 
 #[test]
@@ -79,8 +81,8 @@ fn attributes_in_any_order_are_taken() {
     let parts = [ORIGIN, AS_PATH, NEXT_HOP, &[0x80, 4, 4, 0, 0, 0, 1]];
     for first in 0..4 {
         let order = [first, (first + 1) % 4, (first + 2) % 4, (first + 3) % 4];
-        assert_eq!(outcome(&order.map(|part| parts[part]).concat(), &SESSION), Outcome::Taken);
-        assert_eq!(outcome(&order.map(|part| parts[3 - part]).concat(), &SESSION), Outcome::Taken);
+        assert_eq!(outcome(&order.map(|part| parts[part]).concat(), SESSION), Outcome::Taken);
+        assert_eq!(outcome(&order.map(|part| parts[3 - part]).concat(), SESSION), Outcome::Taken);
     }
 }
 
@@ -128,20 +130,31 @@ fn lengths_of_optional_attributes_cost_what_rfc_7606_section_7_says() {
     ];
     for (flags, kind, lengths) in withdraws {
         for length in lengths {
-            assert_eq!(beside(flags, kind, &vec![1; *length]), Outcome::Withdraw(What::Length), "{kind} {length}");
+            assert_eq!(
+                beside(flags, kind, &vec![1; *length]),
+                Outcome::Withdraw(What::Length),
+                "{kind} {length}"
+            );
         }
     }
     let discards: [(u8, A, &[usize]); 2] =
         [(0x40, A::ATOMIC_AGGREGATE, &[1, 4, 255]), (0xc0, A::AGGREGATOR, &[0, 6, 7, 9, 255, 4000])];
     for (flags, kind, lengths) in discards {
         for length in lengths {
-            assert_eq!(beside(flags, kind, &vec![1; *length]), Outcome::Discard(What::Length), "{kind} {length}");
+            assert_eq!(
+                beside(flags, kind, &vec![1; *length]),
+                Outcome::Discard(What::Length),
+                "{kind} {length}"
+            );
         }
     }
     assert_eq!(beside(0xc0, A::AGGREGATOR, &[0; 8]), Outcome::Discard(What::Value));
-    for (flags, kind, length) in
-        [(0x80, A::MULTI_EXIT_DISC, 4), (0xc0, A::COMMUNITIES, 400), (0xc0, A::EXTENDED_COMMUNITIES, 8), (0x40, A::ATOMIC_AGGREGATE, 0)]
-    {
+    for (flags, kind, length) in [
+        (0x80, A::MULTI_EXIT_DISC, 4),
+        (0xc0, A::COMMUNITIES, 400),
+        (0xc0, A::EXTENDED_COMMUNITIES, 8),
+        (0x40, A::ATOMIC_AGGREGATE, 0),
+    ] {
         assert_eq!(beside(flags, kind, &vec![1; length]), Outcome::Taken, "{kind}");
     }
 }
@@ -156,9 +169,9 @@ fn what_an_external_peer_has_no_business_with_is_discarded_and_an_internal_one_m
     ] {
         for length in [0, 1, good, 255] {
             let octets = [&mandatory()[..], &attribute(flags, kind, &vec![1; length])].concat();
-            assert_eq!(outcome(&octets, &SESSION), Outcome::Discard(What::Misplaced), "{kind} {length}");
+            assert_eq!(outcome(&octets, SESSION), Outcome::Discard(What::Misplaced), "{kind} {length}");
             let within = if length == good { Outcome::Taken } else { Outcome::Withdraw(What::Length) };
-            assert_eq!(outcome(&octets, &internal), within, "{kind} {length}");
+            assert_eq!(outcome(&octets, internal), within, "{kind} {length}");
         }
     }
 }
@@ -166,16 +179,16 @@ fn what_an_external_peer_has_no_business_with_is_discarded_and_an_internal_one_m
 #[test]
 fn of_attributes_that_come_twice_the_first_counts() {
     let twice = [&mandatory()[..], &[0x80, 4, 4, 0, 0, 0, 1], &[0x80, 4, 4, 0, 0, 0, 2]].concat();
-    assert_eq!(outcome(&twice, &SESSION), Outcome::Discard(What::Repeated));
-    let update = Update::parse(&body(&[], &twice, NLRI), &SESSION).unwrap();
+    assert_eq!(outcome(&twice, SESSION), Outcome::Discard(What::Repeated));
+    let update = Update::parse(&body(&[], &twice, NLRI), SESSION).unwrap();
     assert_eq!(update.announced[0].path.med, Some(1));
     let unknown = [&mandatory()[..], &[0xc0, 200, 0], &[0xc0, 200, 0]].concat();
-    assert_eq!(outcome(&unknown, &SESSION), Outcome::Discard(What::Repeated));
+    assert_eq!(outcome(&unknown, SESSION), Outcome::Discard(What::Repeated));
     for kind in [AttributeType::MP_REACH_NLRI, AttributeType::MP_UNREACH_NLRI] {
         let value = if kind == AttributeType::MP_UNREACH_NLRI { vec![0, 2, 1] } else { reach(&[8, 0xfd]) };
         let one = attribute(0x80, kind, &value);
         let octets = [&mandatory()[..], &one, &one].concat();
-        assert_eq!(outcome(&octets, &SESSION), Outcome::Reset(update_error::ATTRIBUTE_LIST));
+        assert_eq!(outcome(&octets, SESSION), Outcome::Reset(update_error::ATTRIBUTE_LIST));
     }
 }
 
@@ -190,11 +203,13 @@ fn unknown_attributes_pass_unless_they_claim_to_be_well_known() {
 
 #[test]
 fn attributes_that_do_not_fill_their_field_withdraw_as_long_as_the_prefixes_are_found() {
-    for tail in [&[0x80][..], &[0x80, 4], &[0x80, 4, 4, 0], &[0x90, 4, 0], &[0xc0, 200, 255], &[0xd0, 8, 255, 255, 0]] {
+    for tail in
+        [&[0x80][..], &[0x80, 4], &[0x80, 4, 4, 0], &[0x90, 4, 0], &[0xc0, 200, 255], &[0xd0, 8, 255, 255, 0]]
+    {
         let octets = [&mandatory()[..], tail].concat();
-        assert_eq!(outcome(&octets, &SESSION), Outcome::Withdraw(What::Overrun), "{tail:?}");
+        assert_eq!(outcome(&octets, SESSION), Outcome::Withdraw(What::Overrun), "{tail:?}");
         let without_prefixes = body(&[], &octets, &[]);
-        let told = Update::parse(&without_prefixes, &SESSION).unwrap_err();
+        let told = Update::parse(&without_prefixes, SESSION).unwrap_err();
         assert_eq!(told.subcode, update_error::ATTRIBUTE_LIST, "RFC 7606 §5.2");
     }
 }
@@ -202,12 +217,12 @@ fn attributes_that_do_not_fill_their_field_withdraw_as_long_as_the_prefixes_are_
 #[test]
 fn lengths_of_the_fields_reset_where_the_prefixes_are_lost() {
     for octets in [&[0, 1, 0, 0][..], &[0, 0, 0, 1], &[255, 255, 0, 0], &[0, 0, 255, 255], &[0, 0], &[]] {
-        let told = Update::parse(octets, &SESSION).unwrap_err();
+        let told = Update::parse(octets, SESSION).unwrap_err();
         assert_eq!(told.subcode, update_error::ATTRIBUTE_LIST, "{octets:?}");
     }
     for nlri in [&[33, 1, 2, 3, 4, 5][..], &[24, 10, 0], &[255]] {
         for octets in [body(&[], &mandatory(), nlri), body(nlri, &[], &[])] {
-            let told = Update::parse(&octets, &SESSION).unwrap_err();
+            let told = Update::parse(&octets, SESSION).unwrap_err();
             assert_eq!(told.subcode, update_error::NETWORK, "{nlri:?}");
         }
     }
@@ -241,17 +256,17 @@ fn a_malformed_mp_reach_or_mp_unreach_resets() {
     ];
     for value in values {
         let octets = [&attribute(0x80, AttributeType::MP_REACH_NLRI, &value)[..], ORIGIN, AS_PATH].concat();
-        let told = Update::parse(&body(&[], &octets, &[]), &SESSION).unwrap_err();
+        let told = Update::parse(&body(&[], &octets, &[]), SESSION).unwrap_err();
         assert_eq!(told.subcode, update_error::OPTIONAL, "{value:?}");
         assert_eq!(told.data, attribute(0x80, AttributeType::MP_REACH_NLRI, &value), "the attribute is told");
     }
     for value in [&[][..], &[0], &[0, 2], &[0, 2, 1, 129], &[0, 2, 1, 64, 1], &[0, 1, 1, 33, 0, 0, 0, 0, 0]] {
         let octets = attribute(0x80, AttributeType::MP_UNREACH_NLRI, value);
-        let told = Update::parse(&body(&[], &octets, &[]), &SESSION).unwrap_err();
+        let told = Update::parse(&body(&[], &octets, &[]), SESSION).unwrap_err();
         assert_eq!(told.subcode, update_error::OPTIONAL, "{value:?}");
     }
     let wrong = [&attribute(0xc0, AttributeType::MP_REACH_NLRI, &good)[..], ORIGIN, AS_PATH].concat();
-    assert_eq!(judged(&body(&[], &wrong, &[]), &SESSION), Outcome::Reset(update_error::FLAGS));
+    assert_eq!(judged(&body(&[], &wrong, &[]), SESSION), Outcome::Reset(update_error::FLAGS));
 }
 
 #[test]
@@ -259,7 +274,7 @@ fn a_next_hop_that_nothing_can_be_sent_to_withdraws() {
     for next_hop in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)] {
         let value = [&[0, 2, 1, 16][..], &next_hop.octets(), &[0, 8, 0xfd]].concat();
         let octets = [&attribute(0x80, AttributeType::MP_REACH_NLRI, &value)[..], ORIGIN, AS_PATH].concat();
-        assert_eq!(judged(&body(&[], &octets, &[]), &SESSION), Outcome::Withdraw(What::Value));
+        assert_eq!(judged(&body(&[], &octets, &[]), SESSION), Outcome::Withdraw(What::Value));
     }
 }
 
@@ -268,10 +283,10 @@ fn families_that_were_not_agreed_on_are_passed_over() {
     let narrow = Session { families: Families::IPV4, ..SESSION };
     for value in [reach(&[8, 0xfd]), [&[0, 25, 70, 4, 1, 2, 3, 4, 0][..], &[0xff; 40]].concat()] {
         let octets = [&attribute(0x80, AttributeType::MP_REACH_NLRI, &value)[..], &mandatory()].concat();
-        assert_eq!(outcome(&octets, &narrow), Outcome::Discard(What::Family));
+        assert_eq!(outcome(&octets, narrow), Outcome::Discard(What::Family));
     }
     let narrow = Session { families: [Family::Ipv6].into_iter().collect(), ..SESSION };
-    let update = Update::parse(&body(&[8, 10], &mandatory(), NLRI), &narrow).unwrap();
+    let update = Update::parse(&body(&[8, 10], &mandatory(), NLRI), narrow).unwrap();
     assert_eq!((update.announced.len(), update.withdrawn.len()), (0, 0));
 }
 
@@ -282,26 +297,26 @@ fn the_dearest_of_several_errors_is_paid() {
     let reset = attribute(0x80, AttributeType::MP_UNREACH_NLRI, &[0]);
     for order in [[&discard, &withdraw], [&withdraw, &discard]] {
         let octets = [&mandatory()[..], order[0], order[1]].concat();
-        assert_eq!(outcome(&octets, &SESSION), Outcome::Withdraw(What::Length));
+        assert_eq!(outcome(&octets, SESSION), Outcome::Withdraw(What::Length));
     }
     let octets = [&mandatory()[..], &withdraw, &reset, &discard].concat();
-    assert_eq!(outcome(&octets, &SESSION), Outcome::Reset(update_error::OPTIONAL));
+    assert_eq!(outcome(&octets, SESSION), Outcome::Reset(update_error::OPTIONAL));
 }
 
 #[test]
 fn attributes_without_routes_leave_no_doubt_only_if_nothing_is_wrong_with_them() {
-    assert_eq!(Update::parse(&body(&[8, 10], &mandatory(), &[]), &SESSION).unwrap().withdrawn.len(), 1);
+    assert_eq!(Update::parse(&body(&[8, 10], &mandatory(), &[]), SESSION).unwrap().withdrawn.len(), 1);
     let discard = [&mandatory()[..], &attribute(0x40, AttributeType::ATOMIC_AGGREGATE, &[1])].concat();
-    assert!(Update::parse(&body(&[], &discard, &[]), &SESSION).is_ok());
+    assert!(Update::parse(&body(&[], &discard, &[]), SESSION).is_ok());
     let withdraw = [&mandatory()[..], &attribute(0x80, AttributeType::MULTI_EXIT_DISC, &[1])].concat();
-    let told = Update::parse(&body(&[8, 10], &withdraw, &[]), &SESSION).unwrap_err();
+    let told = Update::parse(&body(&[8, 10], &withdraw, &[]), SESSION).unwrap_err();
     assert_eq!(told.subcode, update_error::LENGTH);
 }
 
 #[test]
 fn withdrawals_beside_a_flaw_are_taken() {
     let withdraw = [&mandatory()[..], &attribute(0x80, AttributeType::MULTI_EXIT_DISC, &[1])].concat();
-    let update = Update::parse(&body(&[16, 10, 1], &withdraw, NLRI), &SESSION).unwrap();
+    let update = Update::parse(&body(&[16, 10, 1], &withdraw, NLRI), SESSION).unwrap();
     assert_eq!(update.withdrawn, [net("10.1.0.0/16"), net("10.0.0.0/8")]);
     assert!(update.announced.is_empty());
 }
@@ -312,16 +327,16 @@ fn as4_path_is_joined_before_or_after_as_path_and_discarded_where_it_is_malforme
     let as4_path = attribute(0xc0, AttributeType::AS4_PATH, &[2, 1, 0, 1, 0x11, 0x70]);
     for parts in [[&as_path[..], &as4_path], [&as4_path, &as_path]] {
         let octets = [ORIGIN, parts[0], parts[1], NEXT_HOP].concat();
-        let update = Update::parse(&body(&[], &octets, NLRI), &OLD).unwrap();
+        let update = Update::parse(&body(&[], &octets, NLRI), OLD).unwrap();
         assert_eq!(update.announced[0].path.as_path.to_string(), "64512 70000");
         assert_eq!(update.flaws, []);
     }
     for value in [&[][..], &[2], &[2, 0], &[3, 1, 0, 0, 0, 1], &[2, 2, 0, 0, 0, 1], &[2, 1, 0, 0, 0, 0]] {
         let octets = [ORIGIN, &as_path, NEXT_HOP, &attribute(0xc0, AttributeType::AS4_PATH, value)].concat();
-        assert_eq!(outcome(&octets, &OLD), Outcome::Discard(What::Value), "{value:?}");
+        assert_eq!(outcome(&octets, OLD), Outcome::Discard(What::Value), "{value:?}");
     }
     let misplaced = [&mandatory()[..], &as4_path].concat();
-    assert_eq!(outcome(&misplaced, &SESSION), Outcome::Discard(What::Misplaced));
+    assert_eq!(outcome(&misplaced, SESSION), Outcome::Discard(What::Misplaced));
     assert_eq!(
         beside(0xc0, AttributeType::AS4_AGGREGATOR, &[0, 1, 0x11, 0x70, 1, 2, 3, 4]),
         Outcome::Discard(What::Misplaced)
@@ -337,7 +352,7 @@ fn an_aggregator_that_knew_no_four_octets_makes_as4_path_void() {
         let value = [&asn.to_be_bytes()[..], &[192, 0, 2, 9]].concat();
         let own = attribute(0xc0, AttributeType::AGGREGATOR, &value);
         let octets = [ORIGIN, &as_path, NEXT_HOP, &own, &as4_path, &as4_aggregator].concat();
-        let update = Update::parse(&body(&[], &octets, NLRI), &OLD).unwrap();
+        let update = Update::parse(&body(&[], &octets, NLRI), OLD).unwrap();
         let taken = &update.announced[0].path;
         assert_eq!((taken.as_path.to_string().as_str(), taken.aggregator.unwrap().asn), (path, aggregator));
     }
@@ -347,14 +362,14 @@ fn an_aggregator_that_knew_no_four_octets_makes_as4_path_void() {
 fn communities_are_sorted_and_each_is_kept_once() {
     let value: Vec<u8> = [3_u32, 1, 3, 2].iter().flat_map(|community| community.to_be_bytes()).collect();
     let octets = [&mandatory()[..], &attribute(0xc0, AttributeType::COMMUNITIES, &value)].concat();
-    let update = Update::parse(&body(&[], &octets, NLRI), &SESSION).unwrap();
+    let update = Update::parse(&body(&[], &octets, NLRI), SESSION).unwrap();
     assert_eq!(update.announced[0].path.communities, [1, 2, 3].map(Community));
 }
 
 #[test]
 fn a_message_full_of_flaws_tells_a_few() {
     let many = (0..1000).flat_map(|_| [0x80, 4, 0]).collect::<Vec<_>>();
-    let update = Update::parse(&body(&[], &[&mandatory()[..], &many].concat(), NLRI), &SESSION).unwrap();
+    let update = Update::parse(&body(&[], &[&mandatory()[..], &many].concat(), NLRI), SESSION).unwrap();
     assert!(update.flaws.len() <= 8, "{}", update.flaws.len());
     assert_eq!(update.withdrawn, [net("10.0.0.0/8")]);
 }
@@ -362,7 +377,7 @@ fn a_message_full_of_flaws_tells_a_few() {
 #[test]
 fn a_flaw_says_what_it_costs() {
     let octets = [&mandatory()[..], &attribute(0x80, AttributeType::MULTI_EXIT_DISC, &[1])].concat();
-    let update = Update::parse(&body(&[], &octets, NLRI), &SESSION).unwrap();
+    let update = Update::parse(&body(&[], &octets, NLRI), SESSION).unwrap();
     assert_eq!(
         update.flaws[0].to_string(),
         "MULTI_EXIT_DISC: a length that it cannot have; the routes count as withdrawn"

@@ -104,8 +104,10 @@ impl Pair {
 
 #[test]
 fn two_ends_that_connect_at_once_agree_on_one_connection() {
-    let swapped =
-        [Config { identifier: OTHER.identifier, ..CONFIG }, Config { identifier: CONFIG.identifier, ..OTHER }];
+    let swapped = [
+        Config { identifier: OTHER.identifier, ..CONFIG },
+        Config { identifier: CONFIG.identifier, ..OTHER },
+    ];
     for [a, b] in [[CONFIG, OTHER], swapped] {
         let mut pair = Pair::new(a, b);
         pair.ends.iter_mut().for_each(|end| end.start(Time::ZERO));

@@ -154,10 +154,10 @@ fn a_restarted_daemon_says_so_once() {
     let mut peer = Peer::new(Config { preserved, ..GRACEFUL }, SEED);
     peer.start(at(0));
     let restart = |peer: &mut Peer| {
-        let sent = drain(peer).into_iter().find_map(|output| match output {
-            Output::Send(_, octets) if octets[18] == 1 => Some(octets),
-            _ => None,
-        });
+        let octets = drain(peer)
+            .into_iter()
+            .filter_map(|output| if let Output::Send(_, octets) = output { Some(octets) } else { None });
+        let sent = octets.into_iter().find(|octets| octets[18] == 1);
         Open::parse(&sent.expect("an OPEN")[19..]).unwrap().capabilities.graceful_restart.unwrap()
     };
     let id = back(&mut peer, at(1), &GRACEFUL_OTHER.open(false, Families::ALL));

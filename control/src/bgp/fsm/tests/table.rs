@@ -24,14 +24,8 @@ enum Event {
     Silence,
 }
 
-const STATES: [State; 6] = [
-    State::Idle,
-    State::Connect,
-    State::Active,
-    State::OpenSent,
-    State::OpenConfirm,
-    State::Established,
-];
+const STATES: [State; 6] =
+    [State::Idle, State::Connect, State::Active, State::OpenSent, State::OpenConfirm, State::Established];
 
 /// The state after each event, and the outputs, in the order of [`STATES`].
 const TABLE: [(Event, [(State, &str); 6]); 15] = [
@@ -222,7 +216,10 @@ fn apply(peer: &mut Peer, id: ConnectionId, event: Event) {
         Event::Stop => return peer.stop(now, &Stop::Shutdown("maintenance".to_owned())),
         Event::Reset => return peer.reset(now, "new filters"),
         Event::Connected => return peer.connected(now, id),
-        Event::Accepted => return drop(peer.accepted(now)),
+        Event::Accepted => {
+            peer.accepted(now);
+            return;
+        }
         Event::Closed => return peer.closed(now, id),
         Event::Timer => return peer.next().into_iter().for_each(|at| peer.poll(at)),
         Event::Silence => return peer.poll(at(60)),
@@ -239,8 +236,9 @@ fn apply(peer: &mut Peer, id: ConnectionId, event: Event) {
 
 #[test]
 fn messages_arrive_in_whatever_pieces() {
-    let stream = [OTHER.open(false, Families::NONE).emit(), header::keepalive(), announce::end_of_rib(Family::Ipv4)]
-        .concat();
+    let stream =
+        [OTHER.open(false, Families::NONE).emit(), header::keepalive(), announce::end_of_rib(Family::Ipv4)]
+            .concat();
     for size in 1..=stream.len() {
         let (mut peer, id) = in_state(&CONFIG, State::OpenSent, &[]);
         for piece in stream.chunks(size) {
