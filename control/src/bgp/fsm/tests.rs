@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::bgp::codec::Families;
 
+mod disorder;
 mod pair;
 mod restarts;
 mod table;
