@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use gotthard::routes::plan::{Plan, Remote, Wanted, path_to, plan};
 use gotthard::routes::{
-    FALLBACK_METRIC, Kernel, KernelRoute, Link, METRIC, PROTOCOL, Route, RouteError, Table, Target,
+    FALLBACK_METRIC, Hop, Kernel, KernelRoute, Link, METRIC, PROTOCOL, Route, RouteError, Table, Target,
 };
 use ipnet::IpNet;
 
@@ -28,13 +28,29 @@ fn with_every_tunnel_down_the_prefix_is_unreachable() {
 }
 
 #[test]
+fn tunnels_that_share_a_prefix_are_one_route_whatever_their_order() {
+    let shared = |prefix, devices: [&str; 2]| {
+        let remote = Remote { prefix: net(prefix), devices: devices.map(str::to_owned).into() };
+        plan(&Wanted { remotes: vec![remote], ..wanted(&[]) }, &links(), &[default_route()]).routes
+    };
+    let hops = |gateway| Target::Links([GTH0, GTH1].map(|index| Hop { index, gateway }).into());
+    // IPv6 packets are shared among gateways alone; which one does not matter where no address is resolved.
+    for (prefix, gateway) in [("10.200.0.0/16", None), ("fd00:200::/32", Some(ip("fe80::1")))] {
+        let both = Route { prefix: net(prefix), metric: METRIC, target: hops(gateway) };
+        assert_eq!(shared(prefix, ["gth1", "gth0"]), [unreachable(prefix), both]);
+        assert_eq!(shared(prefix, ["gth0", "gth1"]), shared(prefix, ["gth1", "gth0"]));
+        assert_eq!(shared(prefix, ["gth1", "gth1"]), [unreachable(prefix), into(prefix, GTH1)]);
+    }
+}
+
+#[test]
 fn what_is_inside_a_tunnel_is_unreachable_without_its_device() {
     let wanted = Wanted {
         insides: vec![net("169.254.10.0/30")],
         neighbours: vec![(ip("10.1.1.1"), "gth0".into())],
         ..wanted(&[])
     };
-    let connected = route("169.254.10.0/30", 0, Target::Link { index: GTH0, gateway: None });
+    let connected = route("169.254.10.0/30", 0, on(GTH0));
     let routes = plan(&wanted, &links(), &[default_route(), connected]).routes;
     assert_eq!(
         routes,
@@ -58,7 +74,7 @@ fn the_outer_path_to_a_peer_is_pinned_where_a_prefix_covers_it() {
 
 #[test]
 fn a_peer_with_a_more_specific_path_of_its_own_needs_no_pin() {
-    let connected = route("198.51.100.0/24", 0, Target::Link { index: UPLINK, gateway: None });
+    let connected = route("198.51.100.0/24", 0, on(UPLINK));
     let plan = plan_for(&[("198.51.0.0/16", Some("gth0"))], &[connected]);
     assert_eq!(plan.routes, [unreachable("198.51.0.0/16"), into("198.51.0.0/16", GTH0)]);
 }
@@ -67,7 +83,7 @@ fn a_peer_with_a_more_specific_path_of_its_own_needs_no_pin() {
 fn a_prefix_is_refused_where_the_peer_could_not_be_reached_beside_it() {
     for (prefix, foreign) in [
         ("0.0.0.0/0", vec![]),
-        ("0.0.0.0/0", vec![route("0.0.0.0/0", 100, Target::Link { index: GTH1, gateway: None })]),
+        ("0.0.0.0/0", vec![route("0.0.0.0/0", 100, on(GTH1))]),
         ("198.51.100.11/32", vec![default_route()]),
     ] {
         let plan = plan_for(&[(prefix, Some("gth0"))], &foreign);
@@ -183,7 +199,10 @@ fn wanted(remotes: &[(&str, Option<&str>)]) -> Wanted {
         peers: vec![ip("198.51.100.11")],
         remotes: remotes
             .iter()
-            .map(|(prefix, device)| Remote { prefix: net(prefix), device: device.map(str::to_owned) })
+            .map(|(prefix, device)| Remote {
+                prefix: net(prefix),
+                devices: device.map(str::to_owned).into_iter().collect(),
+            })
             .collect(),
         neighbours: vec![],
         insides: vec![],
@@ -209,11 +228,15 @@ fn unreachable(prefix: &str) -> Route {
 }
 
 fn into(prefix: &str, index: u32) -> Route {
-    Route { prefix: net(prefix), metric: METRIC, target: Target::Link { index, gateway: None } }
+    Route { prefix: net(prefix), metric: METRIC, target: on(index) }
 }
 
 fn via(gateway: &str) -> Target {
-    Target::Link { index: UPLINK, gateway: Some(ip(gateway)) }
+    Target::Links(vec![Hop { index: UPLINK, gateway: Some(ip(gateway)) }])
+}
+
+fn on(index: u32) -> Target {
+    Target::Links(vec![Hop { index, gateway: None }])
 }
 
 fn net(text: &str) -> IpNet {

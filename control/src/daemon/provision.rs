@@ -67,11 +67,14 @@ impl Gateway {
         let kernel = self.table.kernel();
         let (Ok(links), Ok(routes)) = (kernel.links().await, kernel.routes().await) else { return OUTER_MTU };
         let outer = routes.iter().filter(|r| r.protocol != PROTOCOL).map(|r| &r.route);
-        let link = match plan::path_to(record.tunnel.peer, outer).map(|route| &route.target) {
-            Some(Target::Link { index, .. }) => links.iter().find(|link| link.index == *index),
+        let mtu = match plan::path_to(record.tunnel.peer, outer).map(|route| &route.target) {
+            Some(Target::Links(hops)) => {
+                let towards = links.iter().filter(|link| hops.iter().any(|hop| hop.index == link.index));
+                towards.map(|link| link.mtu).min()
+            }
             _ => None,
         };
-        link.and_then(|link| u16::try_from(link.mtu).ok()).unwrap_or(OUTER_MTU).min(OUTER_MTU)
+        mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(OUTER_MTU).min(OUTER_MTU)
     }
 
     /// Tells the endpoint of the peer, once our outer address towards it is known and listens.

@@ -36,8 +36,10 @@ impl Gateway {
         self.installed = wanted.devices.into_iter().map(|device| (device, 0)).collect();
         for remote in wanted.remotes {
             let routed = !self.refused.iter().any(|refused| refused.prefix == remote.prefix);
-            if let Some(count) = remote.device.and_then(|device| self.installed.get_mut(&device)) {
-                *count += u64::from(routed);
+            for device in remote.devices {
+                if let Some(count) = self.installed.get_mut(&device) {
+                    *count += u64::from(routed);
+                }
             }
         }
     }
@@ -96,8 +98,9 @@ impl Gateway {
         }
         for connection in self.config.connections.iter().filter(|c| c.routing == Routing::Static) {
             let active = self.active.get(&connection.name).and_then(|id| self.records.get(id));
-            let device = active.map(|record| record.tunnel.interface.clone());
-            let remote = |prefix: &IpNet| Remote { prefix: prefix.trunc(), device: device.clone() };
+            let devices: Vec<String> =
+                active.map(|record| record.tunnel.interface.clone()).into_iter().collect();
+            let remote = |prefix: &IpNet| Remote { prefix: prefix.trunc(), devices: devices.clone() };
             wanted.remotes.extend(connection.remote.iter().map(remote));
         }
         wanted

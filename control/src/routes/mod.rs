@@ -113,17 +113,21 @@ impl Route {
 /// What a route does with its packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Sent through a link.
-    Link {
-        /// Its index.
-        index: u32,
-        /// The next hop; `None`: the destination is on the link.
-        gateway: Option<IpAddr>,
-    },
+    /// Sent through one of these links. Of several each has an equal share, and a flow stays on one.
+    Links(Vec<Hop>),
     /// Answered with ICMP unreachable.
     Unreachable,
     /// Something that we never make: blackhole, local, multicast.
     Other,
+}
+
+/// A link that a route leads through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hop {
+    /// Its index.
+    pub index: u32,
+    /// The next hop; `None`: the destination is on the link.
+    pub gateway: Option<IpAddr>,
 }
 
 /// A route as the kernel has it, with who made it.

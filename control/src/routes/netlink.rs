@@ -7,12 +7,13 @@ use futures_util::{Stream, StreamExt, pin_mut};
 use ipnet::IpNet;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope,
+    RouteType,
 };
 use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
 use tracing::debug;
 
-use super::{Kernel, KernelRoute, Link, PROTOCOL, Route, RouteError, Target};
+use super::{Hop, Kernel, KernelRoute, Link, PROTOCOL, Route, RouteError, Target};
 
 /// The network of the namespace in which it was opened.
 #[derive(Clone, Debug)]
@@ -130,11 +131,15 @@ fn message(route: &Route, verb: Verb) -> RouteMessage {
     message.header.protocol = RouteProtocol::Other(PROTOCOL);
     message.attributes.push(RouteAttribute::Priority(route.metric));
     match &route.target {
-        Target::Link { index, gateway } => {
-            message.attributes.push(RouteAttribute::Oif(*index));
-            match gateway {
-                Some(gateway) => message.attributes.push(RouteAttribute::Gateway((*gateway).into())),
-                None => message.header.scope = RouteScope::Link,
+        Target::Links(hops) => {
+            if hops.iter().all(|hop| hop.gateway.is_none()) {
+                message.header.scope = RouteScope::Link;
+            }
+            if let [hop] = hops.as_slice() {
+                message.attributes.push(RouteAttribute::Oif(hop.index));
+                message.attributes.extend(hop.gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
+            } else {
+                message.attributes.push(RouteAttribute::MultiPath(hops.iter().map(next_hop).collect()));
             }
         }
         Target::Unreachable => message.header.kind = RouteType::Unreachable,
@@ -146,6 +151,13 @@ fn message(route: &Route, verb: Verb) -> RouteMessage {
         message.header.scope = RouteScope::NoWhere;
     }
     message
+}
+
+fn next_hop(hop: &Hop) -> RouteNextHop {
+    let mut next = RouteNextHop::default();
+    next.interface_index = hop.index;
+    next.attributes.extend(hop.gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
+    next
 }
 
 fn parse_link(message: &LinkMessage) -> Option<Link> {
@@ -169,34 +181,39 @@ fn parse_route(message: &RouteMessage) -> Option<KernelRoute> {
         AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         _ => return None,
     };
-    let (mut destination, mut metric, mut link, mut gateway) = (unspecified, 0, None, None);
+    let (mut destination, mut metric, mut gateway, mut hops) = (unspecified, 0, None, Vec::new());
     for attribute in &message.attributes {
         if let RouteAttribute::Destination(address) = attribute {
             destination = ip(address)?;
         } else if let RouteAttribute::Priority(priority) = attribute {
             metric = *priority;
         } else if let RouteAttribute::Oif(index) = attribute {
-            link = Some(*index);
+            hops.push(Hop { index: *index, gateway: None });
         } else if let RouteAttribute::Gateway(address) = attribute {
             gateway = ip(address);
-        } else if let RouteAttribute::MultiPath(hops) = attribute
-            && let Some(hop) = hops.first()
-        {
-            // The first of several paths stands for them: a host route needs one that works.
-            link = Some(hop.interface_index);
-            gateway = hop.attributes.iter().find_map(|attribute| {
-                if let RouteAttribute::Gateway(address) = attribute { ip(address) } else { None }
-            });
+        } else if let RouteAttribute::MultiPath(several) = attribute {
+            hops.extend(several.iter().map(parse_hop));
         }
     }
+    if let [hop] = hops.as_mut_slice() {
+        hop.gateway = hop.gateway.or(gateway);
+    }
+    hops.sort_unstable();
     let prefix = IpNet::new(destination, message.header.destination_prefix_length).ok()?;
-    let target = match (message.header.kind, link) {
-        (RouteType::Unicast, Some(index)) => Target::Link { index, gateway },
+    let target = match (message.header.kind, hops.is_empty()) {
+        (RouteType::Unicast, false) => Target::Links(hops),
         (RouteType::Unreachable, _) => Target::Unreachable,
         _ => Target::Other,
     };
     let route = Route { prefix, metric, target };
     Some(KernelRoute { route, protocol: message.header.protocol.into() })
+}
+
+fn parse_hop(hop: &RouteNextHop) -> Hop {
+    let gateway = hop.attributes.iter().find_map(|attribute| {
+        if let RouteAttribute::Gateway(address) = attribute { ip(address) } else { None }
+    });
+    Hop { index: hop.interface_index, gateway }
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

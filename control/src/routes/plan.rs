@@ -1,10 +1,11 @@
 //! Which routes should be in the kernel: set arithmetic over what is wanted and what others have put there.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{FALLBACK_METRIC, KernelRoute, Link, METRIC, Route, Target};
+use super::{FALLBACK_METRIC, Hop, KernelRoute, Link, METRIC, Route, Target};
 
 /// What is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct Wanted {
 pub struct Remote {
     /// The prefix.
     pub prefix: IpNet,
-    /// The device of the tunnel that carries it; `None`: no tunnel does.
-    pub device: Option<String>,
+    /// The devices of the tunnels that share its traffic; none: no tunnel carries it.
+    pub devices: Vec<String>,
 }
 
 /// Which routes should be there.
@@ -76,8 +77,9 @@ pub fn plan(wanted: &Wanted, links: &[Link], foreign: &[KernelRoute]) -> Plan {
             push_new(&mut pins, pin);
         }
         push_new(&mut fallbacks, unreachable(remote.prefix));
-        if let Some(index) = remote.device.as_deref().and_then(index_of) {
-            push_new(&mut tunnels, through(remote.prefix, index));
+        let carriers: Vec<u32> = remote.devices.iter().filter_map(|device| index_of(device)).collect();
+        if !carriers.is_empty() {
+            push_new(&mut tunnels, through(remote.prefix, &carriers));
         }
     }
     let neighbours = wanted.neighbours.iter().map(|(address, _)| IpNet::from(*address));
@@ -88,7 +90,7 @@ pub fn plan(wanted: &Wanted, links: &[Link], foreign: &[KernelRoute]) -> Plan {
     }
     for (address, device) in &wanted.neighbours {
         if let Some(index) = index_of(device) {
-            push_new(&mut tunnels, through(IpNet::from(*address), index));
+            push_new(&mut tunnels, through(IpNet::from(*address), &[index]));
         }
     }
     Plan { routes: [pins, fallbacks, tunnels].concat(), refused }
@@ -112,7 +114,7 @@ fn host_routes(prefix: IpNet, peers: &[IpAddr], outer: &[&Route]) -> Result<Vec<
         }
         match path_to(*peer, outer.iter().copied()) {
             Some(path) if path.prefix.prefix_len() > prefix.prefix_len() => {}
-            Some(Route { target: target @ Target::Link { .. }, .. }) => {
+            Some(Route { target: target @ Target::Links(_), .. }) => {
                 pins.push(Route { prefix: host, metric: METRIC, target: target.clone() });
             }
             Some(_) | None => {
@@ -141,15 +143,20 @@ fn occupied(other: &KernelRoute) -> String {
 }
 
 fn leads_into(route: &Route, devices: &[u32]) -> bool {
-    matches!(&route.target, Target::Link { index, .. } if devices.contains(index))
+    matches!(&route.target, Target::Links(hops) if hops.iter().any(|hop| devices.contains(&hop.index)))
 }
 
 const fn unreachable(prefix: IpNet) -> Route {
     Route { prefix, metric: FALLBACK_METRIC, target: Target::Unreachable }
 }
 
-const fn through(prefix: IpNet, index: u32) -> Route {
-    Route { prefix, metric: METRIC, target: Target::Link { index, gateway: None } }
+/// Through the devices, in the order of their indices: the same devices are the same route, however they were named.
+fn through(prefix: IpNet, devices: &[u32]) -> Route {
+    let devices: BTreeSet<u32> = devices.iter().copied().collect();
+    // The kernel shares IPv6 traffic among gateways, not among bare devices.
+    let gateway = (prefix.addr().is_ipv6() && devices.len() > 1).then_some(IpAddr::V6(ANYBODY));
+    let hops = devices.into_iter().map(|index| Hop { index, gateway }).collect();
+    Route { prefix, metric: METRIC, target: Target::Links(hops) }
 }
 
 /// The first of two claims on one prefix holds.
@@ -158,3 +165,6 @@ fn push_new(routes: &mut Vec<Route>, route: Route) {
         routes.push(route);
     }
 }
+
+/// A neighbour on a TUN device: no address of it is ever resolved, so any link-local one will do.
+const ANYBODY: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
