@@ -17,6 +17,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod failover;
+pub mod hooks;
 pub mod ike_driver;
 pub mod install;
 pub mod intake;

@@ -10,6 +10,7 @@ backend = "io_uring"
 workers = 2
 offloads = true
 debug_keys = "keys"
+hooks = "hooks.d"
 
 [connection.aws-prod]
 cloud = "aws"
@@ -61,6 +62,14 @@ const GATEWAY: &[Case] = &[
         "must be a table, not a whole number",
         "[gateway]",
     ),
+    (
+        "hooks = \"hooks.d\"",
+        "hooks = [\"10-route\"]",
+        "gateway.hooks",
+        "must be a string",
+        "the name of a folder of executables",
+    ),
+    ("hooks = \"hooks.d\"", "hooks = \"\"", "gateway.hooks", "no name of a folder", "/etc/gotthard/hooks.d"),
     (
         "debug_keys = \"keys\"",
         "debug_keys = true",
@@ -643,7 +652,7 @@ fn what_this_version_does_not_carry_out_is_valid_and_is_named_for_run() {
     let loaded = parse_str(&text, "g.toml", &NoSecrets).unwrap();
     let [error] = loaded.not_carried_out().try_into().unwrap();
     let ConfigError { line, key, problem, remedy, .. } = error;
-    assert_eq!((line, key.as_str()), (12, "connection.aws-prod.routing"));
+    assert_eq!((line, key.as_str()), (13, "connection.aws-prod.routing"));
     assert!(
         problem.contains("\"bgp\" is not carried out") && remedy.contains("routing = \"static\""),
         "{problem}"

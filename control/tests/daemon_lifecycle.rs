@@ -168,3 +168,32 @@ fn a_prefix_that_would_draw_in_the_way_to_its_own_peer_is_refused() {
     assert_eq!(broken["broken"]["code"], "GTH-ROUTE-01", "{broken:#}");
     assert_eq!(broken["state"], "up");
 }
+
+#[test]
+fn hooks_are_told_of_tunnels_and_of_the_way_of_the_traffic_to_the_very_end() {
+    if !permitted("hooks_are_told_of_tunnels_and_of_the_way_of_the_traffic_to_the_very_end") {
+        return;
+    }
+    let world = World::new();
+    world.hook();
+    let _clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.wait_up(1);
+    daemon.command(&["rekey", "aws/2"]);
+    daemon.command(&["down", "aws/1"]);
+    let told = |line: &str| world.events().iter().any(|event| event == line);
+    for line in [
+        "aws/1 tunnel-up  up-client",
+        "aws/2 tunnel-up  up-client",
+        "aws/2 rekey child",
+        "aws/1 tunnel-down GTH-IKE-18 down-client",
+        "aws/ failover 2",
+    ] {
+        let line = line.replace("  ", " ");
+        wait_until(&line, || told(&line));
+    }
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait());
+    assert!(told("aws/2 tunnel-down GTH-IKE-18 down-client"), "{:?}", world.events());
+}

@@ -9,7 +9,7 @@ const CRATES: [(&str, &[&str]); 3] =
     [("ike", &[]), ("dataplane", &[]), ("control", &["gotthard-ike", "gotthard-dataplane"])];
 
 /// `(crate, module, the modules of the same crate that it must not name)`.
-const FORBIDDEN: [(&str, &str, &[&str]); 21] = [
+const FORBIDDEN: [(&str, &str, &[&str]); 22] = [
     ("ike", "codec", &["crypto", "sa", "exchange", "endpoint", "event", "config", "error", "suite", "timer"]),
     ("ike", "crypto", &["sa", "exchange", "endpoint", "event", "config", "error", "timer"]),
     ("ike", "sa", &["exchange", "endpoint"]),
@@ -35,6 +35,23 @@ const FORBIDDEN: [(&str, &str, &[&str]); 21] = [
         "control",
         "intake",
         &["cli", "api", "config", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"],
+    ),
+    (
+        "control",
+        "hooks",
+        &[
+            "cli",
+            "api",
+            "config",
+            "install",
+            "ike_driver",
+            "tunnels",
+            "bgp",
+            "probe",
+            "routes",
+            "failover",
+            "daemon",
+        ],
     ),
     (
         "control",

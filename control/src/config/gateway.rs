@@ -17,6 +17,7 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
     let advertise = table.read("advertise", |value| values::prefixes(value, "10.10.0.0/16"));
     let packet_path = packet_path(&table);
     let debug_keys = table.read("debug_keys", key_file);
+    let hooks = table.read("hooks", folder);
     table.finish();
     Gateway {
         local: local.unwrap_or_default(),
@@ -24,6 +25,7 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
         advertise: advertise.unwrap_or_default(),
         packet_path,
         debug_keys,
+        hooks,
     }
 }
 
@@ -54,13 +56,25 @@ fn workers(value: &Value<'_>) -> Option<Workers> {
     }
 }
 
-/// A relative name is looked up beside the configuration file that has it.
 fn key_file(value: &Value<'_>) -> Option<PathBuf> {
     let name = value.string(KEYS_REMEDY)?;
     if name.is_empty() || name.ends_with('/') || name.contains('\0') {
         return value.refuse("is no name of a file", KEYS_REMEDY);
     }
-    Some(value.place().file().parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)))
+    Some(beside(value, name))
+}
+
+fn folder(value: &Value<'_>) -> Option<PathBuf> {
+    let name = value.string(HOOKS_REMEDY)?;
+    if name.is_empty() || name.contains('\0') {
+        return value.refuse("is no name of a folder", HOOKS_REMEDY);
+    }
+    Some(beside(value, name))
+}
+
+/// A relative name is looked up beside the configuration file that has it.
+fn beside(value: &Value<'_>, name: &str) -> PathBuf {
+    value.place().file().parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name))
 }
 
 const BACKENDS: [(&str, Backend); 3] =
@@ -70,4 +84,5 @@ const WORKERS: RangeInclusive<u64> = 1..=32;
 
 const KEYS_REMEDY: &str =
     "write the name of a file that gotthard makes, such as \"/root/keys\", or remove the key";
+const HOOKS_REMEDY: &str = "write the name of a folder of executables, such as \"/etc/gotthard/hooks.d\"";
 const LOCAL_REMEDY: &str = "write our outer address, such as \"203.0.113.10\", or \"auto\"";

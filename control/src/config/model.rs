@@ -36,6 +36,8 @@ pub struct Gateway {
     pub packet_path: PacketPath,
     /// The file that takes the keys of every SA, for a person who decrypts a capture.
     pub debug_keys: Option<PathBuf>,
+    /// The folder of the operator's hooks; `None`: `hooks.d` beside the configuration file, if it is there.
+    pub hooks: Option<PathBuf>,
 }
 
 /// How the packet path runs; taken once, when the daemon starts.

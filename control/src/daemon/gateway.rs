@@ -8,10 +8,12 @@ use gotthard_ike::config::PeerId;
 use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
+use super::hooks::{self, Seen};
 use super::key_file::KeyFile;
 use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
 use crate::config::Config;
+use crate::hooks::Hooks;
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::DataPlane;
 use crate::routes::Table;
@@ -44,6 +46,8 @@ pub(super) struct Gateway {
     pub(super) orders: Vec<(PeerId, Action)>,
     /// Who waits for a rekey to end.
     pub(super) waiters: Waiters,
+    /// The operator's programs that are told what happens.
+    pub(super) hooks: Hooks,
     next_id: u32,
 }
 
@@ -65,6 +69,7 @@ impl Gateway {
             keys: None,
             orders: Vec::new(),
             waiters: Waiters::default(),
+            hooks: Hooks::new(hooks::LIMIT),
             next_id: 0,
         }
     }
@@ -221,8 +226,10 @@ impl Gateway {
     /// Changes a tunnel's state, and notes when it wants to be asked what is due.
     pub(super) fn change<T>(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> T) -> Option<T> {
         let record = self.records.get_mut(&id)?;
+        let before = Seen::of(&record.state);
         let result = change(&mut record.state);
         self.agenda.set(id, record.state.next());
+        self.tell_changes(id, before);
         Some(result)
     }
 
@@ -239,6 +246,7 @@ impl Gateway {
 
     async fn remove(&mut self, id: PeerId) -> Option<Record> {
         let record = self.records.remove(&id)?;
+        self.tell_end(&record);
         self.agenda.set(id, None);
         self.active.retain(|_, active| *active != id);
         if let Err(error) = self.data.remove_tunnel(id).await

@@ -5,6 +5,7 @@
 //! here.
 
 mod gateway;
+mod hooks;
 mod key_file;
 mod orders;
 mod outlet;
@@ -46,6 +47,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("opening the control socket {}", options.socket.display()))?;
     let (mut daemon, calls) = Daemon::start(options, &config)?;
     daemon.reveal_keys(&config)?;
+    daemon.take_hooks(&config);
     let api = tokio::spawn(server::serve(listener, calls));
 
     daemon.gateway.configure(&mut daemon.driver, config).await;
@@ -130,6 +132,7 @@ impl Daemon {
             warn!("not every peer has confirmed the end of its SAs");
         }
         self.gateway.clear().await;
+        self.gateway.hooks.finish(hooks::PATIENCE).await;
     }
 
     async fn notice(&mut self, notice: Notice) -> anyhow::Result<()> {
@@ -179,6 +182,11 @@ impl Daemon {
             warn!(path = %path.display(), "debug_keys: the keys of every SA are written; who reads them reads the traffic");
         }
         Ok(())
+    }
+
+    /// Runs the hooks of the configuration's folder from here on.
+    fn take_hooks(&self, config: &Config) {
+        self.gateway.hooks.set_folder(hooks::folder(config, &self.options.config));
     }
 
     fn due(&self) -> Duration {

@@ -59,6 +59,7 @@ impl Daemon {
         });
         let response = match loaded {
             Ok(config) => {
+                self.take_hooks(&config);
                 let stays = config.gateway.packet_path == self.gateway.data.settings();
                 let difference = self.gateway.configure(&mut self.driver, config).await;
                 let gateway::Difference { added, removed, kept } = difference;

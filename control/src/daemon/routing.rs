@@ -71,6 +71,7 @@ impl Gateway {
                 id.and_then(|id| self.records.get(&id)).map_or("none", |record| record.tunnel.name.as_str())
             };
             info!(connection = %connection.name, from = name(before), to = name(after), "traffic moves");
+            self.tell_failover(connection, before.as_slice(), after.as_slice());
             match after {
                 Some(id) => self.active.insert(connection.name.clone(), id),
                 None => self.active.remove(&connection.name),

@@ -126,6 +126,23 @@ impl World {
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
+    /// Puts a hook into the folder beside the daemons' configuration; it appends a line an event to the file `events`.
+    pub(crate) fn hook(&self) {
+        let folder = self.folder.path().join("hooks.d");
+        fs::create_dir(&folder).unwrap();
+        let file = folder.join("10-events");
+        let events = self.folder.path().join("events");
+        let names = "$GOTTHARD_CONNECTION/$GOTTHARD_TUNNEL $GOTTHARD_EVENT $GOTTHARD_REASON$GOTTHARD_SA$GOTTHARD_TO $PLUTO_VERB";
+        fs::write(&file, format!("#!/bin/sh\necho {names} >> {}\n", events.display())).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    /// What the hook was told, of the gateway's connection.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("events")).unwrap_or_default();
+        text.lines().filter(|line| line.starts_with("aws/")).map(|line| line.trim_end().to_owned()).collect()
+    }
+
     /// A daemon's log.
     pub(crate) fn log(&self, place: &str) -> String {
         fs::read_to_string(self.folder.path().join(format!("{place}.log"))).unwrap()

@@ -1,0 +1,114 @@
+//! What the operator's hooks are told of: changes of a tunnel's state, and of who carries.
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+use gotthard_ike::config::{Encapsulation, PeerId};
+use gotthard_ike::error::Failure;
+
+use super::gateway::Gateway;
+use super::record::{Record, escaped};
+use crate::config::Config;
+use crate::config::model::Connection;
+use crate::hooks::{Event, Reason, Tunnel, What};
+use crate::tunnels::{self, Phase};
+
+/// What of a tunnel's state hooks are told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    up: bool,
+    ike_rekeys: u64,
+    child_rekeys: u64,
+}
+
+impl Seen {
+    pub(super) fn of(state: &tunnels::Tunnel) -> Self {
+        Self {
+            up: state.phase() == Phase::Up,
+            ike_rekeys: state.ike_rekeys(),
+            child_rekeys: state.child_rekeys(),
+        }
+    }
+}
+
+impl Gateway {
+    /// Tells what changed in a tunnel's state since it was `before`.
+    pub(super) fn tell_changes(&self, id: PeerId, before: Seen) {
+        let Some(record) = self.records.get(&id) else { return };
+        let after = Seen::of(&record.state);
+        let changes = [
+            (after.ike_rekeys > before.ike_rekeys, What::Rekey("ike")),
+            (after.child_rekeys > before.child_rekeys, What::Rekey("child")),
+            (after.up && !before.up, What::TunnelUp),
+            (before.up && !after.up, What::TunnelDown(reason(record))),
+        ];
+        for (_, what) in changes.into_iter().filter(|(happened, _)| *happened) {
+            self.hooks.tell(event(record, what));
+        }
+    }
+
+    /// Tells that a tunnel goes, with its SAs if it still has any.
+    pub(super) fn tell_end(&self, record: &Record) {
+        if record.state.phase() == Phase::Up {
+            self.hooks.tell(event(record, What::TunnelDown(because(&Failure::Administrative))));
+        }
+    }
+
+    /// Tells who carries a connection's traffic, and who did.
+    pub(super) fn tell_failover(&self, connection: &Connection, from: &[PeerId], to: &[PeerId]) {
+        let names = |ids: &[PeerId]| -> Vec<String> {
+            let records = ids.iter().filter_map(|id| self.records.get(id));
+            records.map(|record| record.tunnel.name.clone()).collect()
+        };
+        let what = What::Failover { from: names(from), to: names(to) };
+        self.hooks.tell(Event { connection: connection.name.clone(), tunnel: None, what });
+    }
+}
+
+/// The folder of the hooks: the one that is configured, or `hooks.d` beside the configuration file, if it is there.
+pub(super) fn folder(config: &Config, file: &Path) -> Option<PathBuf> {
+    let usual = || Some(file.parent()?.join("hooks.d")).filter(|folder| folder.is_dir());
+    let folder = config.gateway.hooks.clone().or_else(usual)?;
+    // A hook is not run in our folder.
+    Some(std::path::absolute(&folder).unwrap_or(folder))
+}
+
+fn event(record: &Record, what: What) -> Event {
+    let (connection, tunnel) = (&record.connection, &record.tunnel);
+    let local = record.local;
+    let local_id = tunnel.local_id.as_ref().map(ToString::to_string);
+    let in_udp = record.state.child().map_or(connection.encapsulation, |child| child.encapsulation);
+    let tunnel = Tunnel {
+        name: tunnel.name.clone(),
+        interface: tunnel.interface.clone(),
+        local,
+        peer: tunnel.peer,
+        local_id: local_id.or_else(|| local.map(|local| local.to_string())).unwrap_or_default(),
+        peer_id: tunnel.peer_id.to_string(),
+        inside: tunnel.inside,
+        peer_inside: tunnel.peer_inside,
+        peer_asn: tunnel.peer_asn,
+        mtu: record.negotiated_mtu(),
+        in_udp: in_udp != Encapsulation::Esp,
+    };
+    Event { connection: connection.name.clone(), tunnel: Some(tunnel), what }
+}
+
+fn reason(record: &Record) -> Reason {
+    match (record.state.failure(), record.state.phase()) {
+        (Some(failure), _) => because(failure),
+        (None, Phase::AdminDown) => because(&Failure::Administrative),
+        (None, Phase::Waiting | Phase::Connecting | Phase::Up) => {
+            Reason { code: "", message: "it is built anew".to_owned() }
+        }
+    }
+}
+
+fn because(failure: &Failure) -> Reason {
+    Reason { code: failure.code(), message: escaped(failure) }
+}
+
+/// How long one hook may take.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
+/// How long the daemon's end waits for hooks that have not begun.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);

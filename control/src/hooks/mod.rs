@@ -1,0 +1,14 @@
+//! Hooks: the operator's own programs, run when a tunnel, a BGP session or the way of the traffic changes.
+//!
+//! Every executable of one folder is run for every event, in the order of their names, without a shell: what there is to
+//! say stands in the environment and nowhere else ([`event`]). The daemon's loop never waits: each tunnel has a queue of
+//! its own ([`queue`]), served by a task ([`Hooks`]). [`folder`] says which files are run, and `process` runs one.
+
+pub mod event;
+pub mod folder;
+mod process;
+pub mod queue;
+mod runner;
+
+pub use event::{Event, Reason, Tunnel, What};
+pub use runner::Hooks;
