@@ -12,9 +12,12 @@ pub mod connection;
 pub mod kernel;
 pub mod posture;
 pub mod sas;
+pub mod settings;
 
 pub use connection::Connection;
 pub use sas::Sas;
+use settings::LogLevel;
+pub use settings::Settings;
 
 /// A running charon with its own configuration, vici socket and log.
 #[derive(Debug)]
@@ -24,12 +27,13 @@ pub struct Charon {
     host: String,
     dir: PathBuf,
     logs: PathBuf,
+    settings: Settings,
 }
 
 impl Charon {
     /// Starts charon in a host and loads a swanctl.conf; returns when it is loaded.
     pub fn start(run: &Run, host: &Netns, name: &str, swanctl_conf: &str) -> Result<Self> {
-        Self::start_with_files(run, host, name, swanctl_conf, &[])
+        Self::launch(run, host, name, swanctl_conf, &[], Settings::default())
     }
 
     /// The same with certificates, keys and lists, each in the folder of swanctl that is for it, as `x509/a.pem`.
@@ -40,6 +44,28 @@ impl Charon {
         swanctl_conf: &str,
         files: &[(&str, String)],
     ) -> Result<Self> {
+        Self::launch(run, host, name, swanctl_conf, files, Settings::default())
+    }
+
+    /// The same with settings of its own.
+    pub fn start_with_settings(
+        run: &Run,
+        host: &Netns,
+        name: &str,
+        swanctl_conf: &str,
+        settings: Settings,
+    ) -> Result<Self> {
+        Self::launch(run, host, name, swanctl_conf, &[], settings)
+    }
+
+    fn launch(
+        run: &Run,
+        host: &Netns,
+        name: &str,
+        swanctl_conf: &str,
+        files: &[(&str, String)],
+        settings: Settings,
+    ) -> Result<Self> {
         let dir = run.dir().join(name);
         std::fs::create_dir(&dir)?;
         for (file, text) in files {
@@ -48,7 +74,7 @@ impl Charon {
             std::fs::write(path, text)?;
         }
         let log = run.dir().join(format!("{name}-charon.log"));
-        std::fs::write(dir.join("strongswan.conf"), strongswan_conf(&dir, &log, LogLevel::Control))?;
+        std::fs::write(dir.join("strongswan.conf"), settings.render(&dir, &log))?;
         std::fs::write(dir.join("swanctl.conf"), swanctl_conf)?;
         let process = spawn(host, name, &dir, run.dir())?;
         let charon = Self {
@@ -57,6 +83,7 @@ impl Charon {
             host: host.name().to_owned(),
             dir,
             logs: run.dir().to_owned(),
+            settings,
         };
         charon.load()?;
         Ok(charon)
@@ -130,7 +157,8 @@ impl Charon {
 
     /// From here on it logs nothing: at a thousand handshakes a second its log would be most of its work.
     pub fn log_nothing(&self) -> Result<()> {
-        let conf = strongswan_conf(&self.dir, &self.log_file(), LogLevel::Silent);
+        let silent = Settings { log: LogLevel::Silent, ..self.settings };
+        let conf = silent.render(&self.dir, &self.log_file());
         std::fs::write(self.dir.join("strongswan.conf"), conf)?;
         self.swanctl(&["--reload-settings"]).map(drop)
     }
@@ -164,61 +192,10 @@ impl Charon {
     }
 }
 
-/// What charon's log holds, by its own numbers.
-#[derive(Clone, Copy, Debug)]
-enum LogLevel {
-    /// Nothing.
-    Silent = -1,
-    /// The course of each exchange.
-    Control = 1,
-}
-
 fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path) -> Result<Process> {
     let mut command = host.command("charon-systemd");
     command.env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
     Process::spawn(&mut command, &format!("{name}-stdout"), logs)
-}
-
-/// Its IKE fragments fit the narrowest path of the scenarios. The fwmark keeps charon's own packets out of its tunnel route: with selectors of 0.0.0.0/0 they would match it.
-fn strongswan_conf(dir: &Path, log: &Path, level: LogLevel) -> String {
-    let (dir, log, level) = (dir.display(), log.display(), level as i8);
-    format!(
-        "charon-systemd {{
-  load = aes aesni sha1 sha2 hmac gcm gmp kdf random nonce openssl pem x509 revocation constraints pubkey pkcs1 kernel-libipsec kernel-netlink socket-default vici updown
-  fragment_size = 576
-  retransmit_timeout = 1.0
-  retransmit_tries = 3
-  plugins {{
-    vici {{
-      socket = unix://{dir}/vici
-    }}
-    kernel-libipsec {{
-      allow_peer_ts = yes
-    }}
-    kernel-netlink {{
-      fwmark = !0x42
-    }}
-    socket-default {{
-      fwmark = 0x42
-    }}
-  }}
-  filelog {{
-    file {{
-      path = {log}
-      default = {level}
-      append = yes
-      flush_line = yes
-      time_format = %T
-      time_add_ms = yes
-    }}
-  }}
-}}
-swanctl {{
-  load = random
-  socket = unix://{dir}/vici
-}}
-"
-    )
 }
 
 const START: Duration = Duration::from_secs(10);
