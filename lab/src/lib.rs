@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod bird;
 pub mod capture;
+pub mod cloud;
+pub mod customer;
 pub mod dissection;
 pub mod flow;
 pub mod gotthard;
@@ -32,6 +35,7 @@ pub mod traffic;
 pub mod uml;
 pub mod wait;
 
+pub use bird::Bird;
 pub use gotthard::Gotthard;
 pub use netns::Netns;
 pub use path::Path;

@@ -122,7 +122,9 @@ const SKIPPED_FILE: &str = "GOTTHARD_SKIPPED";
 const SHOWN_LINES: usize = 60;
 
 /// The programs of `packages.txt`.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 14] = [
+    "bird",
+    "birdc",
     "charon-systemd",
     "ethtool",
     "ip",
