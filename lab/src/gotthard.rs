@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::cloud::aws::{AS, CUSTOMER_AS};
 use crate::path::Path as Way;
 use crate::status::Status;
 use crate::strongswan::posture;
@@ -100,7 +101,11 @@ pub struct Config {
     pub local: String,
     /// The preset.
     pub cloud: String,
-    /// Prefixes behind the peer.
+    /// Further keys of the gateway, as `key = value` in TOML.
+    pub gateway: Vec<String>,
+    /// `static`, `bgp` or `external`.
+    pub routing: &'static str,
+    /// Prefixes behind the peer, where routing is static.
     pub remote: Vec<String>,
     /// What both ends use.
     pub suite: Suite,
@@ -145,6 +150,8 @@ impl Config {
         Self {
             local: posture::CUSTOMER_GATEWAY.to_owned(),
             cloud: "aws".to_owned(),
+            gateway: Vec::new(),
+            routing: "static",
             remote: vec!["10.200.0.0/16".to_owned()],
             suite,
             esp: vec![suite.esp().to_owned()],
@@ -155,6 +162,16 @@ impl Config {
             reveals_keys: false,
             log: "debug",
         }
+    }
+
+    /// The same with BGP: the prefixes behind AWS are those that it announces.
+    pub fn aws_bgp(suite: Suite) -> Self {
+        let mut config = Self { routing: "bgp", remote: Vec::new(), ..Self::aws(suite) };
+        config.gateway = vec![format!("asn = {CUSTOMER_AS}"), "advertise = [\"10.10.0.0/16\"]".to_owned()];
+        for tunnel in &mut config.tunnels {
+            tunnel.options.push(format!("peer_asn = {AS}"));
+        }
+        config
     }
 
     /// The same with one more key of the connection.
@@ -173,19 +190,23 @@ impl Config {
 
     /// As TOML. The connection is called [`CONNECTION`], its tunnels `1`, `2`, …
     pub fn render(&self) -> Result<String> {
-        let Self { local, cloud, remote, suite, esp, options, tunnels, encapsulation, .. } = self;
+        let Self { local, cloud, gateway, routing, suite, esp, options, tunnels, encapsulation, .. } = self;
         let path = self.path.map_or_else(Way::wanted, |path| Ok(Some(path)))?;
         let mut keys = path.map(Way::keys).unwrap_or_default();
         if self.reveals_keys {
             writeln!(keys, "debug_keys = \"{KEY_FILE}\"")?;
         }
+        gateway.iter().try_for_each(|key| writeln!(keys, "{key}"))?;
         let mut text = String::new();
         write!(
             text,
-            "[gateway]\nlocal = \"{local}\"\n{keys}\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\nrouting = \"static\"\n\
-             remote = {remote:?}\nencapsulation = \"{encapsulation}\"\nsuites = [\"{}\"]\nesp = {esp:?}\n",
+            "[gateway]\nlocal = \"{local}\"\n{keys}\n[connection.{CONNECTION}]\ncloud = \"{cloud}\"\n\
+             routing = \"{routing}\"\nencapsulation = \"{encapsulation}\"\nsuites = [\"{}\"]\nesp = {esp:?}\n",
             suite.ike()
         )?;
+        if !self.remote.is_empty() {
+            writeln!(text, "remote = {:?}", self.remote)?;
+        }
         options.iter().try_for_each(|option| writeln!(text, "{option}"))?;
         for (index, Tunnel { peer, inside, psk, options }) in tunnels.iter().enumerate() {
             write!(

@@ -170,6 +170,8 @@ impl Plan {
         Config {
             local: OUTER[side].to_string(),
             cloud: "generic".to_owned(),
+            gateway: Vec::new(),
+            routing: "static",
             remote: vec![["10.200.0.0/16", "10.10.0.0/16"][side].to_owned()],
             suite: run.suite,
             esp: vec![self.proposal(run)],
