@@ -7,7 +7,7 @@ use gotthard_ike::Time;
 use super::connection::{ConnectionId, Phase, Received};
 use super::ending::Word;
 use super::negotiate::{self, Negotiated};
-use super::{Output, Peer, Timer};
+use super::{OPEN_HOLD, Output, Peer, Timer};
 use crate::bgp::codec::iana::{ErrorCode, cease};
 use crate::bgp::codec::{Notification, Open, RouteRefresh, Update};
 use crate::bgp::failure::Failure;
@@ -49,7 +49,9 @@ impl Peer {
             connection.phase = Phase::OpenConfirm(terms);
         }
         self.keepalive(now, id);
-        self.heard(now, id, &terms);
+        // Without a hold time too: a peer that goes no further would have the connection to itself for ever.
+        let until = terms.hold_time.unwrap_or(OPEN_HOLD);
+        self.timers.set(Timer::Hold(id), Some(now + until));
     }
 
     /// Of this connection and another one that has had its OPEN too, closes one (RFC 4271 §6.8). Returns whether this stays.

@@ -334,6 +334,7 @@ impl Peer {
     }
 }
 
-/// How long a connection may wait for the peer's OPEN. RFC 4271 §8.2.2 suggests four minutes; a cloud's end answers
-/// within a round trip, and one that was replaced meanwhile is worth another attempt sooner.
+/// How long a connection may wait for the peer's OPEN, and for its KEEPALIVE where no hold time was agreed on.
+/// RFC 4271 §8.2.2 suggests four minutes; a cloud's end answers within a round trip, and one that was replaced meanwhile
+/// is worth another attempt sooner.
 const OPEN_HOLD: Duration = Duration::from_mins(1);

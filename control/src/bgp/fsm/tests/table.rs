@@ -283,6 +283,18 @@ fn a_session_without_a_hold_time_lasts_without_a_word() {
     assert_eq!((peer.state(), peer.next(), drain(&mut peer)), (State::Established, None, vec![]));
 }
 
+/// H33: a peer that wants no hold time and says no more has the connection for a minute, not for ever.
+#[test]
+fn without_a_hold_time_too_the_keepalive_that_makes_a_session_is_waited_for_in_bounds() {
+    let open = Config { hold_time: 0, ..OTHER }.open(false, Families::NONE).emit();
+    let (mut peer, _) = in_state(&CONFIG, State::OpenConfirm, &open);
+    peer.poll(at(59));
+    assert_eq!((peer.state(), drain(&mut peer)), (State::OpenConfirm, vec![]));
+    peer.poll(at(60));
+    assert_eq!(told(&drain(&mut peer)), "send 4/0, close, failed GTH-BGP-03");
+    assert_eq!(peer.state(), State::Active);
+}
+
 #[test]
 fn an_update_is_as_good_as_a_keepalive_in_both_directions() {
     let open = OTHER.open(false, Families::NONE).emit();
