@@ -150,7 +150,15 @@ impl<'a> Attributes<'a> {
             Some(What::Misplaced)
         } else {
             match kind.flags() {
-                Some(its) if flags & (OPTIONAL | TRANSITIVE) != its => Some(What::Flags),
+                Some(its) if flags & (OPTIONAL | TRANSITIVE) != its => {
+                    // Its prefixes are looked for all the same, to be withdrawn.
+                    if holds_prefixes(kind)
+                        && let Err(what) = self.value(raw, session)
+                    {
+                        self.flaw(kind, what, octets);
+                    }
+                    Some(What::Flags)
+                }
                 Some(_) => self.value(raw, session).err(),
                 None => (flags & OPTIONAL == 0).then_some(What::Unrecognized),
             }
@@ -201,8 +209,13 @@ impl<'a> Attributes<'a> {
 
     fn flaw(&mut self, attribute: AttributeType, what: What, octets: &'a [u8]) {
         let flaw = Flaw { attribute, what, handling: handling(attribute, what) };
-        if self.flaws.worst.is_none_or(|(worst, _)| worst.handling < flaw.handling) {
+        let dearest = self.flaws.worst.is_none_or(|(worst, _)| worst.handling < flaw.handling);
+        if dearest {
             self.flaws.worst = Some((flaw, octets));
+        }
+        // What decided is told, however many came before it.
+        if dearest && self.flaws.list.len() == MAX_FLAWS {
+            self.flaws.list.pop();
         }
         if self.flaws.list.len() < MAX_FLAWS {
             self.flaws.list.push(flaw);
@@ -232,13 +245,20 @@ const fn handling(attribute: AttributeType, what: What) -> Handling {
             What::Length | What::Value,
         ) => Handling::AttributeDiscard,
         // The prefixes are known; only where to send to is not.
-        (AttributeType::MP_REACH_NLRI, What::Value) | (_, What::Overrun) => Handling::TreatAsWithdraw,
+        (AttributeType::MP_REACH_NLRI, What::Value) | (_, What::Overrun | What::Flags) => {
+            Handling::TreatAsWithdraw
+        }
         (_, What::Unrecognized) | (AttributeType::MP_REACH_NLRI | AttributeType::MP_UNREACH_NLRI, _) => {
             Handling::SessionReset
         }
         (_, What::Repeated) => Handling::AttributeDiscard,
         _ => Handling::TreatAsWithdraw,
     }
+}
+
+/// Whether it says which routes the UPDATE is about.
+const fn holds_prefixes(kind: AttributeType) -> bool {
+    matches!(kind, AttributeType::MP_REACH_NLRI | AttributeType::MP_UNREACH_NLRI)
 }
 
 /// What no peer of this kind has to tell us (RFC 7606 §7.5, §7.9, §7.10; RFC 6793 §4.1).

@@ -23,7 +23,7 @@ pub struct Update {
     pub announced: Vec<Route>,
     /// After these the peer has told all its routes of this family (RFC 4724 §2).
     pub end_of_rib: Option<Family>,
-    /// What was wrong, the first few.
+    /// What was wrong: the first few, and the dearest.
     pub flaws: Vec<Flaw>,
 }
 

@@ -265,8 +265,22 @@ fn a_malformed_mp_reach_or_mp_unreach_resets() {
         let told = Update::parse(&body(&[], &octets, &[]), SESSION).unwrap_err();
         assert_eq!(told.subcode, update_error::OPTIONAL, "{value:?}");
     }
-    let wrong = [&attribute(0xc0, AttributeType::MP_REACH_NLRI, &good)[..], ORIGIN, AS_PATH].concat();
-    assert_eq!(judged(&body(&[], &wrong, &[]), SESSION), Outcome::Reset(update_error::FLAGS));
+}
+
+/// RFC 7606 §3 c: the attribute is malformed, but its prefixes can be read.
+#[test]
+fn mp_reach_and_mp_unreach_with_the_flags_of_another_withdraw_what_they_name() {
+    for flags in [0x00, 0x40, 0xc0] {
+        let wrong = |kind, value: &[u8]| attribute(flags, kind, value);
+        let octets = [&wrong(AttributeType::MP_REACH_NLRI, &reach(&[8, 0xfd]))[..], ORIGIN, AS_PATH].concat();
+        assert_eq!(judged(&body(&[], &octets, &[]), SESSION), Outcome::Withdraw(What::Flags));
+        let octets = wrong(AttributeType::MP_UNREACH_NLRI, &[0, 2, 1, 8, 0xfd]);
+        assert_eq!(judged(&body(&[], &octets, &[]), SESSION), Outcome::Withdraw(What::Flags));
+        let unreadable = [&wrong(AttributeType::MP_REACH_NLRI, &reach(&[129]))[..], ORIGIN, AS_PATH].concat();
+        assert_eq!(judged(&body(&[], &unreadable, &[]), SESSION), Outcome::Reset(update_error::OPTIONAL));
+        let foreign = [&wrong(AttributeType::MP_REACH_NLRI, &[0, 25, 70, 0, 0])[..], &mandatory()].concat();
+        assert_eq!(outcome(&foreign, SESSION), Outcome::Withdraw(What::Flags));
+    }
 }
 
 #[test]
@@ -372,6 +386,10 @@ fn a_message_full_of_flaws_tells_a_few() {
     let update = Update::parse(&body(&[], &[&mandatory()[..], &many].concat(), NLRI), SESSION).unwrap();
     assert!(update.flaws.len() <= 8, "{}", update.flaws.len());
     assert_eq!(update.withdrawn, [net("10.0.0.0/8")]);
+    let cheap = (0..100).flat_map(|_| [0xc0, 200, 0]).chain([0x80, 4, 0]).collect::<Vec<_>>();
+    let update = Update::parse(&body(&[], &[&mandatory()[..], &cheap].concat(), NLRI), SESSION).unwrap();
+    let decided = update.flaws.iter().find(|flaw| flaw.handling == Handling::TreatAsWithdraw);
+    assert_eq!(decided.map(|flaw| flaw.what), Some(What::Length), "the one that decided is among them");
 }
 
 #[test]
