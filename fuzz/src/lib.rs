@@ -5,12 +5,14 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is how every target says that it found something")]
 
+mod bgp;
 pub mod certificate;
 mod config;
 mod esp;
 mod ike;
 mod inner;
 mod payload;
+mod script;
 mod stateful;
 
 /// The targets: each is a function of this crate, a program in `src/bin` and a folder in `seeds`, all of one name.
@@ -32,6 +34,7 @@ targets! {
     esp: esp_decapsulate;
     inner: inner_packet;
     config: config;
+    bgp: bgp_message bgp_open bgp_update bgp_session bgp_pair prefix_list;
 }
 
 /// A target by its name.

@@ -2,39 +2,44 @@
 
 /// What is left of the script.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Script<'d>(&'d [u8]);
+pub(crate) struct Script<'d>(&'d [u8]);
 
 impl<'d> Script<'d> {
-    pub(super) const fn new(data: &'d [u8]) -> Self {
+    pub(crate) const fn new(data: &'d [u8]) -> Self {
         Self(data)
     }
 
     /// The next octet; `None` at the end.
-    pub(super) fn next(&mut self) -> Option<u8> {
+    pub(crate) fn next(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
     /// The next octet; 0 behind the end, where every choice is the plainest.
-    pub(super) fn octet(&mut self) -> u8 {
+    pub(crate) fn octet(&mut self) -> u8 {
         self.next().unwrap_or_default()
     }
 
-    pub(super) fn u16(&mut self) -> u16 {
+    pub(crate) fn u16(&mut self) -> u16 {
         u16::from_be_bytes([self.octet(), self.octet()])
     }
 
     /// As many octets as the next one says, or as there are.
-    pub(super) fn octets(&mut self) -> &'d [u8] {
+    pub(crate) fn octets(&mut self) -> &'d [u8] {
         let wanted = usize::from(self.octet());
         let (octets, rest) = self.0.split_at(wanted.min(self.0.len()));
         self.0 = rest;
         octets
     }
 
+    /// All that is left, which ends the script.
+    pub(crate) fn rest(&mut self) -> &'d [u8] {
+        core::mem::take(&mut self.0)
+    }
+
     /// A place in a list of `len`; 0 where the list is empty.
-    pub(super) fn place(&mut self, len: usize) -> usize {
+    pub(crate) fn place(&mut self, len: usize) -> usize {
         usize::from(self.octet()).checked_rem(len).unwrap_or_default()
     }
 }

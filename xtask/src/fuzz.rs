@@ -76,8 +76,8 @@ fn fuzz(target: &str, seconds: u64) -> Result<String> {
     command.arg(format!("-max_total_time={seconds}"));
     command.args(["-rss_limit_mb=2048", "-timeout=10", "-max_len=4096", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
-    if target.starts_with("ike_") || target.starts_with("payload_") {
-        command.arg(format!("-dict={}", folder().join("ike.dict").display()));
+    if let Some((_, dictionary)) = DICTIONARIES.iter().find(|(prefix, _)| target.starts_with(prefix)) {
+        command.arg(format!("-dict={}", folder().join(dictionary).display()));
     }
     let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
     let output = output.with_context(|| format!("run {}", program(target).display()))?;
@@ -134,6 +134,10 @@ fn program(target: &str) -> PathBuf {
 fn folder() -> PathBuf {
     steps::root().join("fuzz")
 }
+
+/// Targets whose names begin so, and the words of their language.
+const DICTIONARIES: [(&str, &str); 4] =
+    [("ike_", "ike.dict"), ("payload_", "ike.dict"), ("bgp_", "bgp.dict"), ("prefix_", "bgp.dict")];
 
 const FLAGS: [&str; 12] = [
     "--cfg fuzzing",

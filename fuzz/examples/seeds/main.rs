@@ -1,8 +1,9 @@
-//! Writes the seeds of the payload targets, of the stateful ones and of certificates: what a regular peer says, from the
-//! codec itself.
+//! Writes the seeds of the payload targets, of the stateful ones, of certificates and of BGP: what a regular peer says,
+//! from the codec itself.
 //!
 //! `cargo run --package gotthard-fuzz --example seeds`
 
+mod bgp;
 mod certificates;
 
 use std::fs;
@@ -30,11 +31,14 @@ fn main() -> std::io::Result<()> {
         emit_chain(&[payload], &mut chain);
         write(target, name, &chain[GENERIC_HEADER_LEN..])?;
     }
-    for (target, name, octets) in OCTETS.iter().chain(SCRIPTS) {
+    for (target, name, octets) in OCTETS.iter().chain(SCRIPTS).chain(bgp::SCRIPTS) {
         write(target, name, octets)?;
     }
     for (name, octets) in certificates::all().expect("certificates") {
         write("certificate", name, &octets)?;
+    }
+    for (target, name, octets) in bgp::messages() {
+        write(target, name, &octets)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use gotthard_ike::codec::payload::notify::Notify;
 use gotthard_ike::codec::payload::unknown::Unknown;
 use gotthard_ike::codec::payload::{GENERIC_HEADER_LEN, Payload, emit_chain};
 
-use super::script::Script;
+use crate::script::Script;
 
 /// A message that can still be changed.
 #[derive(Clone, Debug)]

@@ -8,7 +8,6 @@ mod draft;
 mod keyed;
 mod offer;
 mod peer;
-mod script;
 mod world;
 
 use core::time::Duration;
@@ -20,8 +19,8 @@ use gotthard_ike::codec::payload::notify::Notify;
 
 use self::draft::Draft;
 use self::peer::Peer;
-use self::script::Script;
 use self::world::World;
+use crate::script::Script;
 
 /// The peer starts: the endpoint answers IKE_SA_INIT, and both go on from there.
 pub fn ike_responder(data: &[u8]) {
