@@ -4,9 +4,11 @@
 use core::cell::RefCell;
 use std::net::IpAddr;
 
-use gotthard::routes::plan::{Plan, Remote, Wanted, path_to, plan};
+use gotthard::routes::mirror::Surroundings;
+use gotthard::routes::plan::{self, Plan, Remote, Wanted};
 use gotthard::routes::{
-    FALLBACK_METRIC, Hop, Kernel, KernelRoute, Link, METRIC, PROTOCOL, Route, RouteError, Table, Target,
+    Edit, FALLBACK_METRIC, Failure, Hop, Kernel, KernelRoute, Link, MAIN_TABLE, METRIC, PROTOCOL, Route,
+    RouteError, Table, Target,
 };
 use ipnet::IpNet;
 
@@ -31,12 +33,12 @@ fn with_every_tunnel_down_the_prefix_is_unreachable() {
 fn tunnels_that_share_a_prefix_are_one_route_whatever_their_order() {
     let shared = |prefix, devices: [&str; 2]| {
         let remote = Remote { prefix: net(prefix), devices: devices.map(str::to_owned).into() };
-        plan(&Wanted { remotes: vec![remote], ..wanted(&[]) }, &links(), &[default_route()]).routes
+        plan_of(&Wanted { remotes: vec![remote], ..wanted(&[]) }, &[default_route()]).routes
     };
     let hops = |gateway| Target::Links([GTH0, GTH1].map(|index| Hop { index, gateway }).into());
     // IPv6 packets are shared among gateways alone; which one does not matter where no address is resolved.
     for (prefix, gateway) in [("10.200.0.0/16", None), ("fd00:200::/32", Some(ip("fe80::1")))] {
-        let both = Route { prefix: net(prefix), metric: METRIC, target: hops(gateway) };
+        let both = Route { table: MAIN_TABLE, prefix: net(prefix), metric: METRIC, target: hops(gateway) };
         assert_eq!(shared(prefix, ["gth1", "gth0"]), [unreachable(prefix), both]);
         assert_eq!(shared(prefix, ["gth0", "gth1"]), shared(prefix, ["gth1", "gth0"]));
         assert_eq!(shared(prefix, ["gth1", "gth1"]), [unreachable(prefix), into(prefix, GTH1)]);
@@ -51,7 +53,7 @@ fn what_is_inside_a_tunnel_is_unreachable_without_its_device() {
         ..wanted(&[])
     };
     let connected = route("169.254.10.0/30", 0, on(GTH0));
-    let routes = plan(&wanted, &links(), &[default_route(), connected]).routes;
+    let routes = plan_of(&wanted, &[default_route(), connected]).routes;
     assert_eq!(
         routes,
         [unreachable("169.254.10.0/30"), unreachable("10.1.1.1/32"), into("10.1.1.1/32", GTH0)]
@@ -65,7 +67,12 @@ fn the_outer_path_to_a_peer_is_pinned_where_a_prefix_covers_it() {
     assert_eq!(
         plan.routes,
         [
-            Route { prefix: net("198.51.100.11/32"), metric: METRIC, target: via("203.0.113.1") },
+            Route {
+                table: MAIN_TABLE,
+                prefix: net("198.51.100.11/32"),
+                metric: METRIC,
+                target: via("203.0.113.1")
+            },
             unreachable("0.0.0.0/0"),
             into("0.0.0.0/0", GTH0),
         ]
@@ -112,28 +119,29 @@ fn the_longest_prefix_and_then_the_lowest_metric_is_the_path() {
         route("198.51.100.0/24", 9, via("203.0.113.2")),
         route("198.51.100.0/24", 5, via("203.0.113.3")),
     ];
-    let path = path_to(ip("198.51.100.11"), routes.iter().map(|r| &r.route));
+    let around = Surroundings::new(links(), routes.into());
+    let path = around.path_to(MAIN_TABLE, ip("198.51.100.11"), &[]);
     assert_eq!(path.map(|r| &r.target), Some(&via("203.0.113.3")));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_failover_is_one_replacement_and_nothing_is_removed() {
     let kernel = Fake::with([default_route()]);
-    let table = Table::new(kernel);
+    let mut table = Table::new(kernel);
     table.reconcile(&wanted(&[("10.200.0.0/16", Some("gth0"))])).await.unwrap();
     table.kernel().log.borrow_mut().clear();
     table.reconcile(&wanted(&[("10.200.0.0/16", Some("gth1"))])).await.unwrap();
-    assert_eq!(*table.kernel().log.borrow(), [Done::Installed(into("10.200.0.0/16", GTH1))]);
+    assert_eq!(*table.kernel().log.borrow(), [Edit::Replace(into("10.200.0.0/16", GTH1))]);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn stale_routes_of_a_killed_daemon_go_after_the_new_ones_are_there_and_foreign_ones_stay() {
     let stale = KernelRoute { route: unreachable("10.99.0.0/16"), protocol: PROTOCOL };
-    let table = Table::new(Fake::with([default_route(), stale]));
+    let mut table = Table::new(Fake::with([default_route(), stale]));
     table.reconcile(&wanted(&[("10.200.0.0/16", None)])).await.unwrap();
     assert_eq!(
         *table.kernel().log.borrow(),
-        [Done::Installed(unreachable("10.200.0.0/16")), Done::Withdrawn(unreachable("10.99.0.0/16"))]
+        [Edit::Add(unreachable("10.200.0.0/16")), Edit::Withdraw(unreachable("10.99.0.0/16"))]
     );
     table.reconcile(&Wanted::default()).await.unwrap();
     assert_eq!(*table.kernel().routes.borrow(), [default_route()]);
@@ -142,13 +150,7 @@ async fn stale_routes_of_a_killed_daemon_go_after_the_new_ones_are_there_and_for
 /// A kernel in memory that notes what is asked of it.
 struct Fake {
     routes: RefCell<Vec<KernelRoute>>,
-    log: RefCell<Vec<Done>>,
-}
-
-#[derive(Debug, PartialEq)]
-enum Done {
-    Installed(Route),
-    Withdrawn(Route),
+    log: RefCell<Vec<Edit>>,
 }
 
 impl Fake {
@@ -166,18 +168,26 @@ impl Kernel for Fake {
         Ok(self.routes.borrow().clone())
     }
 
-    async fn install(&self, route: &Route) -> Result<(), RouteError> {
-        let mut routes = self.routes.borrow_mut();
-        routes.retain(|old| old.route.key() != route.key());
-        routes.push(KernelRoute { route: route.clone(), protocol: PROTOCOL });
-        self.log.borrow_mut().push(Done::Installed(route.clone()));
-        Ok(())
-    }
-
-    async fn withdraw(&self, route: &Route) -> Result<(), RouteError> {
-        self.routes.borrow_mut().retain(|old| old.route.key() != route.key());
-        self.log.borrow_mut().push(Done::Withdrawn(route.clone()));
-        Ok(())
+    async fn edit(&self, edits: &[Edit]) -> Result<Vec<Failure>, RouteError> {
+        let mut failures = Vec::new();
+        for edit in edits {
+            let mut routes = self.routes.borrow_mut();
+            let (Edit::Add(route) | Edit::Replace(route) | Edit::Withdraw(route)) = edit;
+            let there = routes.iter().position(|known| known.route.key() == route.key());
+            match (edit, there) {
+                (Edit::Add(_), None) => {}
+                (Edit::Replace(_) | Edit::Withdraw(_), Some(at)) => drop(routes.remove(at)),
+                (Edit::Add(_), Some(_)) | (Edit::Replace(_) | Edit::Withdraw(_), None) => {
+                    failures.push(Failure { edit: edit.clone(), why: "it is not as you think".into() });
+                    continue;
+                }
+            }
+            if !matches!(edit, Edit::Withdraw(_)) {
+                routes.push(KernelRoute { route: route.clone(), protocol: PROTOCOL });
+            }
+            self.log.borrow_mut().push(edit.clone());
+        }
+        Ok(failures)
     }
 
     async fn raise(&self, _: &str, _: Option<IpNet>) -> Result<(), RouteError> {
@@ -190,7 +200,11 @@ impl Kernel for Fake {
 }
 
 fn plan_for(remotes: &[(&str, Option<&str>)], foreign: &[KernelRoute]) -> Plan {
-    plan(&wanted(remotes), &links(), foreign)
+    plan_of(&wanted(remotes), foreign)
+}
+
+fn plan_of(wanted: &Wanted, foreign: &[KernelRoute]) -> Plan {
+    plan::plan(wanted, &Surroundings::new(links(), foreign.to_vec()))
 }
 
 fn wanted(remotes: &[(&str, Option<&str>)]) -> Wanted {
@@ -204,14 +218,13 @@ fn wanted(remotes: &[(&str, Option<&str>)]) -> Wanted {
                 devices: device.map(str::to_owned).into_iter().collect(),
             })
             .collect(),
-        neighbours: vec![],
-        insides: vec![],
+        ..Wanted::default()
     }
 }
 
 fn links() -> Vec<Link> {
     [(UPLINK, "eth0"), (GTH0, "gth0"), (GTH1, "gth1")]
-        .map(|(index, name)| Link { index, name: name.into(), mtu: 1500 })
+        .map(|(index, name)| Link { index, name: name.into(), mtu: 1500, up: true })
         .into()
 }
 
@@ -220,15 +233,15 @@ fn default_route() -> KernelRoute {
 }
 
 fn route(prefix: &str, metric: u32, target: Target) -> KernelRoute {
-    KernelRoute { route: Route { prefix: net(prefix), metric, target }, protocol: 3 }
+    KernelRoute { route: Route { table: MAIN_TABLE, prefix: net(prefix), metric, target }, protocol: 3 }
 }
 
 fn unreachable(prefix: &str) -> Route {
-    Route { prefix: net(prefix), metric: FALLBACK_METRIC, target: Target::Unreachable }
+    Route { table: MAIN_TABLE, prefix: net(prefix), metric: FALLBACK_METRIC, target: Target::Unreachable }
 }
 
 fn into(prefix: &str, index: u32) -> Route {
-    Route { prefix: net(prefix), metric: METRIC, target: on(index) }
+    Route { table: MAIN_TABLE, prefix: net(prefix), metric: METRIC, target: on(index) }
 }
 
 fn via(gateway: &str) -> Target {

@@ -209,6 +209,8 @@ impl Gateway {
 
     /// Removes every route and device.
     pub(super) async fn clear(&mut self) {
+        self.table.hold_inherited(false);
+        self.table.distrust();
         if let Err(error) = self.table.reconcile(&Wanted::default()).await {
             error!(%error, "routes are left behind");
         }

@@ -37,6 +37,7 @@ use crate::install::{DataPlane, Notice};
 use crate::intake::{self, Intake};
 use crate::privileges;
 use crate::routes::netlink::Netlink;
+use crate::routes::watch::Watch;
 
 /// Runs until SIGTERM or SIGINT, and leaves no route or device behind.
 pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
@@ -70,6 +71,7 @@ struct Daemon {
     gateway: Gateway,
     intake: Intake,
     notices: mpsc::Receiver<Notice>,
+    watch: Watch,
     calls: mpsc::Receiver<Call>,
     housekeeping: Interval,
     houses_kept: u32,
@@ -84,10 +86,15 @@ impl Daemon {
         let driver = IkeDriver::new(inbox.clone(), clock).context("starting threads for key exchanges")?;
         let data = DataPlane::start(config.gateway.packet_path, inbox, notice)
             .context("starting the packet path (it needs CAP_NET_ADMIN, UDP port 4500 and /dev/net/tun)")?;
-        let gateway = Gateway::new(data, Netlink::open()?, clock);
+        let netlink = Netlink::open()?;
+        let watch = netlink.watch()?;
+        let gateway = Gateway::new(data, netlink, clock);
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok((Self { options, driver, gateway, intake, notices, calls, housekeeping, houses_kept: 0 }, call))
+        Ok((
+            Self { options, driver, gateway, intake, notices, watch, calls, housekeeping, houses_kept: 0 },
+            call,
+        ))
     }
 
     /// The loop. Ends on a signal, or when the packet path is lost.
@@ -101,6 +108,7 @@ impl Daemon {
                 },
                 datagrams = self.intake.take() => self.driver.receive(&datagrams),
                 Some(notice) = self.notices.recv() => self.notice(notice).await?,
+                events = self.watch.next() => self.gateway.observe(events),
                 Some(done) = self.driver.computed() => self.driver.take(done),
                 Some(call) = self.calls.recv() => self.answer(call).await,
                 _ = self.housekeeping.tick() => self.keep_house().await,
@@ -152,9 +160,8 @@ impl Daemon {
     async fn keep_house(&mut self) {
         self.count().await;
         self.gateway.provide(&mut self.driver).await;
-        // Routes that somebody else removed, or an uplink that changed, are put right.
         self.houses_kept = self.houses_kept.wrapping_add(1);
-        self.gateway.unsettled |= self.houses_kept.is_multiple_of(ROUTES_EVERY);
+        self.gateway.check_routes(self.houses_kept.is_multiple_of(ROUTES_EVERY));
     }
 
     /// Reads the counters, and tells the endpoint which peers have shown themselves alive and when, and to which packets
@@ -250,7 +257,7 @@ const NOTICES: usize = 1024;
 const CALLS: usize = 64;
 /// Counters, missing devices and unknown peers are looked at this often; no timer sleeps longer.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// Every so many times the kernel's routes are compared with those that are wanted.
-const ROUTES_EVERY: u32 = 10;
+/// Every so many times the kernel's network is read, though it tells of every change.
+const ROUTES_EVERY: u32 = 60;
 /// How long the peers have to answer our Deletes.
 const FAREWELL: Duration = Duration::from_secs(2);

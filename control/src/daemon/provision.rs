@@ -1,6 +1,7 @@
 //! Gives each tunnel its device, and tells the endpoint of its peer, as soon as the host permits.
 
 use core::time::Duration;
+use std::net::IpAddr;
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
@@ -12,8 +13,7 @@ use super::record::{Device, Record};
 use crate::config::model::Local;
 use crate::ike_driver::{IkeDriver, source_for};
 use crate::install::OUTER_MTU;
-use crate::routes::plan;
-use crate::routes::{Kernel, PROTOCOL, Target};
+use crate::routes::Kernel;
 use crate::tunnels::{Action, Phase};
 
 impl Gateway {
@@ -32,7 +32,8 @@ impl Gateway {
         if !matches!(record.device, Device::Missing { retry, .. } if retry <= now) {
             return;
         }
-        let outer_mtu = self.outer_mtu(record).await;
+        let outer_mtu = self.outer_mtu(record.tunnel.peer).await;
+        let Some(record) = self.records.get(&id) else { return };
         let device = match self.make_device(record, outer_mtu).await {
             Ok(()) => Device::Ready,
             Err(why) => {
@@ -63,17 +64,8 @@ impl Gateway {
     }
 
     /// The MTU of our own link towards the peer, where it is smaller than what every path has.
-    async fn outer_mtu(&self, record: &Record) -> u16 {
-        let kernel = self.table.kernel();
-        let (Ok(links), Ok(routes)) = (kernel.links().await, kernel.routes().await) else { return OUTER_MTU };
-        let outer = routes.iter().filter(|r| r.protocol != PROTOCOL).map(|r| &r.route);
-        let mtu = match plan::path_to(record.tunnel.peer, outer).map(|route| &route.target) {
-            Some(Target::Links(hops)) => {
-                let towards = links.iter().filter(|link| hops.iter().any(|hop| hop.index == link.index));
-                towards.map(|link| link.mtu).min()
-            }
-            _ => None,
-        };
+    async fn outer_mtu(&mut self, peer: IpAddr) -> u16 {
+        let mtu = self.table.mtu_towards(peer).await;
         mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(OUTER_MTU).min(OUTER_MTU)
     }
 

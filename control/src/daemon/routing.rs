@@ -11,7 +11,7 @@ use super::record::{Device, Record, names};
 use crate::config::model::{Routing, Tunnel};
 use crate::failover;
 use crate::routes::plan::{Remote, Wanted};
-use crate::routes::{Outcome, RouteError};
+use crate::routes::{Event, Outcome, RouteError};
 
 impl Gateway {
     /// Decides which tunnels carry the traffic and brings the kernel's routes in line.
@@ -44,14 +44,28 @@ impl Gateway {
         }
     }
 
-    /// The next settling tries again. Said once: settling is as frequent as whoever sends us datagrams likes.
+    /// Takes what others have changed in the kernel's network: routes of ours that are gone, an uplink that is another.
+    pub(super) fn observe(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.unsettled |= self.table.observe(event);
+        }
+    }
+
+    /// Once in a while: tries again what failed, and with `read` looks for what the kernel has not told.
+    pub(super) fn check_routes(&mut self, read: bool) {
+        if read {
+            self.table.distrust();
+        }
+        self.unsettled |= read || self.route_error.is_some();
+    }
+
+    /// Said once: it is tried again until it succeeds.
     fn take_route_error(&mut self, error: &RouteError) {
         let error = error.to_string();
         if self.route_error.as_ref() != Some(&error) {
             error!(error, "the routes are not as they should be");
         }
         self.route_error = Some(error);
-        self.unsettled = true;
     }
 
     fn decide(&mut self) {

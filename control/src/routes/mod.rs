@@ -1,78 +1,37 @@
 //! Routes, addresses and the state of our TUN devices in the kernel.
 //!
-//! [`plan`] says, without touching anything, which routes should be there; [`Table`] makes it so through [`Kernel`],
-//! which [`netlink`] implements. Everything carries our [`PROTOCOL`] number: what does not is never changed, and what
-//! does and is not wanted is removed, also after a daemon that was killed. One daemon a network namespace, therefore.
+//! [`plan`] says, without touching anything, which routes should be there; [`Table`] makes it so. It works on a
+//! [`mirror`] of the kernel's network that [`watch`] keeps, so that a decision costs what it changes and not what is
+//! there. [`netlink`] is the kernel behind both, and [`pipeline`] how many routes are changed at once.
+//!
+//! Everything carries our [`PROTOCOL`] number: what does not is never changed, and what does and is not wanted is
+//! removed, also after a daemon that was killed. One daemon a network namespace, therefore.
 
+mod message;
+pub mod mirror;
 pub mod netlink;
+pub mod pipeline;
 pub mod plan;
+pub mod table;
+pub mod watch;
 
 use core::future::Future;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use self::plan::{Plan, Refused, Wanted};
-
-/// Keeps the kernel's routes as they are wanted.
-#[derive(Debug)]
-pub struct Table<K> {
-    kernel: K,
-}
-
-impl<K: Kernel> Table<K> {
-    /// A table that speaks to this kernel.
-    pub const fn new(kernel: K) -> Self {
-        Self { kernel }
-    }
-
-    /// Makes the kernel's routes those that are wanted, and says which prefixes it must not route and why.
-    ///
-    /// New routes are in place before old ones go, and a route that moves to another device is replaced in one step, so
-    /// that no packet finds neither.
-    pub async fn reconcile(&self, wanted: &Wanted) -> Result<Outcome, RouteError> {
-        let (links, routes) = (self.kernel.links().await?, self.kernel.routes().await?);
-        let (own, foreign): (Vec<_>, Vec<_>) = routes.into_iter().partition(|r| r.protocol == PROTOCOL);
-        let own: Vec<Route> = own.into_iter().map(|r| r.route).collect();
-        let Plan { routes, refused } = plan::plan(wanted, &links, &foreign);
-        for route in routes.iter().filter(|route| !own.contains(route)) {
-            self.kernel.install(route).await?;
-        }
-        // What has the same key as a wanted route was replaced by it.
-        for route in own.iter().rev().filter(|old| !routes.iter().any(|new| new.key() == old.key())) {
-            self.kernel.withdraw(route).await?;
-        }
-        Ok(Outcome { routes, refused })
-    }
-
-    /// The kernel behind it.
-    pub const fn kernel(&self) -> &K {
-        &self.kernel
-    }
-}
-
-/// What [`Table::reconcile`] came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Our routes, all of them in the kernel.
-    pub routes: Vec<Route>,
-    /// Prefixes that are not routed, and why.
-    pub refused: Vec<Refused>,
-}
+pub use self::table::{Outcome, Table};
 
 /// What of the kernel's network is needed here.
 pub trait Kernel {
     /// Every link.
     fn links(&self) -> impl Future<Output = Result<Vec<Link>, RouteError>>;
 
-    /// Every route of the main table, both families.
+    /// Every route of every table, both families.
     fn routes(&self) -> impl Future<Output = Result<Vec<KernelRoute>, RouteError>>;
 
-    /// Adds a route of ours, or replaces the one with the same key.
-    fn install(&self, route: &Route) -> impl Future<Output = Result<(), RouteError>>;
-
-    /// Removes a route of ours; one that is gone already is no error.
-    fn withdraw(&self, route: &Route) -> impl Future<Output = Result<(), RouteError>>;
+    /// Carries out the edits in their order, all of them, and says which were refused.
+    fn edit(&self, edits: &[Edit]) -> impl Future<Output = Result<Vec<Failure>, RouteError>>;
 
     /// Gives a device its address, sets it up and accepts what returns on it from another tunnel.
     fn raise(&self, device: &str, address: Option<IpNet>) -> impl Future<Output = Result<(), RouteError>>;
@@ -90,11 +49,15 @@ pub struct Link {
     pub name: String,
     /// Its MTU in octets.
     pub mtu: u32,
+    /// It is set up. The kernel takes the routes of a link with it that is set down.
+    pub up: bool,
 }
 
 /// A route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
+    /// The table that it is in.
+    pub table: u32,
     /// Where packets go to.
     pub prefix: IpNet,
     /// Of two routes for one prefix the lower is taken.
@@ -105,13 +68,21 @@ pub struct Route {
 
 impl Route {
     /// What the kernel tells routes apart by.
-    pub const fn key(&self) -> (IpNet, u32) {
-        (self.prefix, self.metric)
+    pub const fn key(&self) -> Key {
+        (self.table, self.prefix, self.metric)
+    }
+
+    /// It leads through this link.
+    pub fn leads_through(&self, index: u32) -> bool {
+        matches!(&self.target, Target::Links(hops) if hops.iter().any(|hop| hop.index == index))
     }
 }
 
+/// Table, prefix and metric: what the kernel tells routes apart by.
+pub type Key = (u32, IpNet, u32);
+
 /// What a route does with its packets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// Sent through one of these links. Of several each has an equal share, and a flow stays on one.
     Links(Vec<Hop>),
@@ -131,12 +102,52 @@ pub struct Hop {
 }
 
 /// A route as the kernel has it, with who made it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KernelRoute {
     /// The route.
     pub route: Route,
     /// Who made it (`rtm_protocol` of rtnetlink(7)).
     pub protocol: u8,
+}
+
+/// A change of a route of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Added; refused where any route has its key.
+    Add(Route),
+    /// Put in the place of ours with the same key, in one step.
+    Replace(Route),
+    /// Removed. One that is gone already is no failure, and nobody else's is touched.
+    Withdraw(Route),
+}
+
+/// An edit that the kernel refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The edit.
+    pub edit: Edit,
+    /// The kernel's answer.
+    pub why: String,
+}
+
+/// What changed in the kernel's network, not by us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A link is new or changed.
+    Link(Link),
+    /// A link is gone, by its index.
+    LinkGone(u32),
+    /// A route is new; `replaces`: in the place of another with the same key.
+    Route {
+        /// The route.
+        route: KernelRoute,
+        /// What had its key is gone.
+        replaces: bool,
+    },
+    /// A route is gone.
+    RouteGone(KernelRoute),
+    /// More changed than was told: only reading everything says what.
+    Lost,
 }
 
 /// Why the kernel's network could not be read or changed.
@@ -158,6 +169,8 @@ pub enum RouteError {
     },
 }
 
+/// The table that packets take where no rule says otherwise (`RT_TABLE_MAIN`).
+pub const MAIN_TABLE: u32 = 254;
 /// `rtm_protocol` of all our routes: `ip route show proto 71`. Not one of those that iproute2 or a routing daemon
 /// registered.
 pub const PROTOCOL: u8 = 71;

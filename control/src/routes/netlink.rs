@@ -1,32 +1,37 @@
 //! [`Kernel`] over rtnetlink(7).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, pin_mut};
 use ipnet::IpNet;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
-use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope,
-    RouteType,
-};
 use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
 use tracing::debug;
 
-use super::{Hop, Kernel, KernelRoute, Link, PROTOCOL, Route, RouteError, Target};
+use super::message::{parse_link, parse_route};
+use super::pipeline::Pipeline;
+use super::watch::Watch;
+use super::{Edit, Failure, Kernel, KernelRoute, Link, RouteError};
 
 /// The network of the namespace in which it was opened.
 #[derive(Clone, Debug)]
 pub struct Netlink {
     handle: Handle,
+    pipeline: Arc<Pipeline>,
 }
 
 impl Netlink {
-    /// Opens a netlink socket and serves it on the current runtime.
+    /// Opens the sockets and serves them on the current runtime.
     pub fn open() -> Result<Self, RouteError> {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        Ok(Self { handle })
+        Ok(Self { handle, pipeline: Arc::new(Pipeline::open()?) })
+    }
+
+    /// Tells of what others change, beginning with what is there when it is called.
+    pub fn watch(&self) -> Result<Watch, RouteError> {
+        Watch::open(self.pipeline.port())
     }
 
     /// For what only the demonstration needs.
@@ -61,22 +66,8 @@ impl Kernel for Netlink {
         Ok(routes)
     }
 
-    async fn install(&self, route: &Route) -> Result<(), RouteError> {
-        let what = || format!("adding the route to {}", route.prefix);
-        let request = self.handle.route().add(message(route, Verb::Add)).replace();
-        request.execute().await.map_err(|error| refused(&what())(error))
-    }
-
-    async fn withdraw(&self, route: &Route) -> Result<(), RouteError> {
-        let result = self.handle.route().del(message(route, Verb::Remove)).execute().await;
-        match result {
-            Err(Error::NetlinkError(error))
-                if error.raw_code() == -rustix::io::Errno::SRCH.raw_os_error() =>
-            {
-                Ok(())
-            }
-            other => other.map_err(refused(&format!("removing the route to {}", route.prefix))),
-        }
+    async fn edit(&self, edits: &[Edit]) -> Result<Vec<Failure>, RouteError> {
+        self.pipeline.edit(edits).await
     }
 
     async fn raise(&self, device: &str, address: Option<IpNet>) -> Result<(), RouteError> {
@@ -112,120 +103,6 @@ fn set_sysctls(device: &str) {
     }
 }
 
-/// What a message is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Add,
-    Remove,
-}
-
-fn message(route: &Route, verb: Verb) -> RouteMessage {
-    let mut message = match route.prefix {
-        IpNet::V4(net) => {
-            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
-        }
-        IpNet::V6(net) => {
-            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
-        }
-    };
-    message.header.protocol = RouteProtocol::Other(PROTOCOL);
-    message.attributes.push(RouteAttribute::Priority(route.metric));
-    match &route.target {
-        Target::Links(hops) => {
-            if hops.iter().all(|hop| hop.gateway.is_none()) {
-                message.header.scope = RouteScope::Link;
-            }
-            if let [hop] = hops.as_slice() {
-                message.attributes.push(RouteAttribute::Oif(hop.index));
-                message.attributes.extend(hop.gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
-            } else {
-                message.attributes.push(RouteAttribute::MultiPath(hops.iter().map(next_hop).collect()));
-            }
-        }
-        Target::Unreachable => message.header.kind = RouteType::Unreachable,
-        // Never planned; what somebody else put under our number goes by its prefix and metric alone.
-        Target::Other => message.header.kind = RouteType::Unspec,
-    }
-    if verb == Verb::Remove {
-        // Matches any scope.
-        message.header.scope = RouteScope::NoWhere;
-    }
-    message
-}
-
-fn next_hop(hop: &Hop) -> RouteNextHop {
-    let mut next = RouteNextHop::default();
-    next.interface_index = hop.index;
-    next.attributes.extend(hop.gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
-    next
-}
-
-fn parse_link(message: &LinkMessage) -> Option<Link> {
-    let mut link = Link { index: message.header.index, name: String::new(), mtu: 0 };
-    for attribute in &message.attributes {
-        if let LinkAttribute::IfName(name) = attribute {
-            link.name.clone_from(name);
-        } else if let LinkAttribute::Mtu(mtu) = attribute {
-            link.mtu = *mtu;
-        }
-    }
-    (!link.name.is_empty()).then_some(link)
-}
-
-fn parse_route(message: &RouteMessage) -> Option<KernelRoute> {
-    if message.header.table != RouteHeader::RT_TABLE_MAIN {
-        return None;
-    }
-    let unspecified = match u8::from(message.header.address_family) {
-        AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        _ => return None,
-    };
-    let (mut destination, mut metric, mut gateway, mut hops) = (unspecified, 0, None, Vec::new());
-    for attribute in &message.attributes {
-        if let RouteAttribute::Destination(address) = attribute {
-            destination = ip(address)?;
-        } else if let RouteAttribute::Priority(priority) = attribute {
-            metric = *priority;
-        } else if let RouteAttribute::Oif(index) = attribute {
-            hops.push(Hop { index: *index, gateway: None });
-        } else if let RouteAttribute::Gateway(address) = attribute {
-            gateway = ip(address);
-        } else if let RouteAttribute::MultiPath(several) = attribute {
-            hops.extend(several.iter().map(parse_hop));
-        }
-    }
-    if let [hop] = hops.as_mut_slice() {
-        hop.gateway = hop.gateway.or(gateway);
-    }
-    hops.sort_unstable();
-    let prefix = IpNet::new(destination, message.header.destination_prefix_length).ok()?;
-    let target = match (message.header.kind, hops.is_empty()) {
-        (RouteType::Unicast, false) => Target::Links(hops),
-        (RouteType::Unreachable, _) => Target::Unreachable,
-        _ => Target::Other,
-    };
-    let route = Route { prefix, metric, target };
-    Some(KernelRoute { route, protocol: message.header.protocol.into() })
-}
-
-fn parse_hop(hop: &RouteNextHop) -> Hop {
-    let gateway = hop.attributes.iter().find_map(|attribute| {
-        if let RouteAttribute::Gateway(address) = attribute { ip(address) } else { None }
-    });
-    Hop { index: hop.interface_index, gateway }
-}
-
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    if let RouteAddress::Inet(v4) = address {
-        Some(IpAddr::V4(*v4))
-    } else if let RouteAddress::Inet6(v6) = address {
-        Some(IpAddr::V6(*v6))
-    } else {
-        None
-    }
-}
-
 async fn collect<T>(stream: impl Stream<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
     pin_mut!(stream);
     let mut items = Vec::new();
@@ -246,6 +123,3 @@ fn refused(what: &str) -> impl FnOnce(Error) -> RouteError {
         RouteError::Kernel { what, why }
     }
 }
-
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;

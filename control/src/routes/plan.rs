@@ -1,15 +1,18 @@
 //! Which routes should be in the kernel: set arithmetic over what is wanted and what others have put there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{FALLBACK_METRIC, Hop, KernelRoute, Link, METRIC, Route, Target};
+use super::mirror::Surroundings;
+use super::{FALLBACK_METRIC, Hop, KernelRoute, Key, MAIN_TABLE, METRIC, Route, Target};
 
 /// What is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
+    /// The table that our routes are in.
+    pub table: u32,
     /// Our TUN devices: no outer path leads through them.
     pub devices: Vec<String>,
     /// Outer addresses of the peers: never routed into a tunnel.
@@ -20,6 +23,14 @@ pub struct Wanted {
     pub neighbours: Vec<(IpAddr, String)>,
     /// Networks inside the tunnels. The kernel routes them to the devices while these are there.
     pub insides: Vec<IpNet>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        let (devices, peers, remotes) = Default::default();
+        let (neighbours, insides) = Default::default();
+        Self { table: MAIN_TABLE, devices, peers, remotes, neighbours, insides }
+    }
 }
 
 /// A prefix behind a peer.
@@ -54,83 +65,126 @@ pub struct Refused {
 /// First come host routes to the peers whose outer path a prefix would take over, then the `unreachable` routes, then
 /// those into tunnels: at no moment does an inner packet leave in clear, or an outer one turn into its own tunnel. The
 /// `unreachable` ones outlive a daemon that is killed, and its devices; so the networks inside the tunnels need them too.
-pub fn plan(wanted: &Wanted, links: &[Link], foreign: &[KernelRoute]) -> Plan {
-    let index_of = |name: &str| links.iter().find(|link| link.name == name).map(|link| link.index);
-    let devices: Vec<u32> = wanted.devices.iter().filter_map(|name| index_of(name)).collect();
-    let outer: Vec<&Route> = foreign.iter().map(|r| &r.route).filter(|r| !leads_into(r, &devices)).collect();
-
-    let (mut pins, mut fallbacks, mut tunnels, mut refused) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+pub fn plan(wanted: &Wanted, around: &Surroundings) -> Plan {
+    let mut planner = Planner::new(wanted, around);
     for remote in &wanted.remotes {
-        let needed = match host_routes(remote.prefix, &wanted.peers, &outer) {
-            Ok(_) if let Some(other) = in_the_way(remote.prefix, foreign) => {
-                refused.push(Refused { prefix: remote.prefix, why: occupied(other) });
-                continue;
-            }
-            Ok(needed) => needed,
-            Err(why) => {
-                refused.push(Refused { prefix: remote.prefix, why });
-                continue;
-            }
-        };
-        for pin in needed {
-            push_new(&mut pins, pin);
+        match planner.needs(remote.prefix) {
+            Ok(pins) => planner.take(remote, pins),
+            Err(why) => planner.refused.push(Refused { prefix: remote.prefix, why }),
         }
-        push_new(&mut fallbacks, unreachable(remote.prefix));
-        let carriers: Vec<u32> = remote.devices.iter().filter_map(|device| index_of(device)).collect();
+    }
+    planner.take_insides();
+    let Planner { pins, fallbacks, tunnels, refused, .. } = planner;
+    Plan { routes: [pins.routes, fallbacks.routes, tunnels.routes].concat(), refused }
+}
+
+struct Planner<'w> {
+    wanted: &'w Wanted,
+    around: &'w Surroundings,
+    /// Index of each device of ours that there is.
+    indices: HashMap<&'w str, u32>,
+    /// Where each peer is reached without our tunnels.
+    outer: Vec<(IpAddr, Option<&'w Route>)>,
+    pins: Routes,
+    fallbacks: Routes,
+    tunnels: Routes,
+    refused: Vec<Refused>,
+}
+
+impl<'w> Planner<'w> {
+    fn new(wanted: &'w Wanted, around: &'w Surroundings) -> Self {
+        let ours: HashSet<&str> = wanted.devices.iter().map(String::as_str).collect();
+        let links = around.links().filter(|link| ours.contains(link.name.as_str()));
+        let indices: HashMap<&str, u32> = links.map(|link| (link.name.as_str(), link.index)).collect();
+        let devices: Vec<u32> = indices.values().copied().collect();
+        let path = |peer: &IpAddr| (*peer, around.path_to(MAIN_TABLE, *peer, &devices));
+        let outer = wanted.peers.iter().map(path).collect();
+        let (pins, fallbacks, tunnels) = Default::default();
+        Self { wanted, around, indices, outer, pins, fallbacks, tunnels, refused: Vec::new() }
+    }
+
+    /// The host routes without which `prefix` would draw the outer packets to a peer into a tunnel; or why it must not be
+    /// routed.
+    fn needs(&self, prefix: IpNet) -> Result<Vec<Route>, String> {
+        let mut pins = Vec::new();
+        for (peer, path) in self.outer.iter().filter(|(peer, _)| prefix.contains(peer)) {
+            let host = IpNet::from(*peer);
+            if host == prefix {
+                return Err(format!("{prefix} is the outer address of a peer: leave it out of `remote`"));
+            }
+            match path {
+                Some(path) if self.is_beaten_by(path, prefix) => {}
+                Some(Route { target: target @ Target::Links(_), .. }) => {
+                    pins.push(self.route(host, METRIC, target.clone()));
+                }
+                Some(_) | None => {
+                    return Err(format!(
+                        "{prefix} holds the peer's outer address {peer}, and no other route leads there: \
+                         add a route to {peer} through the uplink"
+                    ));
+                }
+            }
+        }
+        match self.in_the_way(prefix) {
+            Some(other) => Err(occupied(other)),
+            None => Ok(pins),
+        }
+    }
+
+    /// A route in the same table that is more specific is taken anyhow. One in another table is not even looked at.
+    fn is_beaten_by(&self, path: &Route, prefix: IpNet) -> bool {
+        path.table == self.wanted.table && path.prefix.prefix_len() > prefix.prefix_len()
+    }
+
+    fn take(&mut self, remote: &Remote, pins: Vec<Route>) {
+        for pin in pins {
+            self.pins.push(pin);
+        }
+        self.fallbacks.push(self.unreachable(remote.prefix));
+        let carriers = remote.devices.iter().filter_map(|device| self.indices.get(device.as_str()).copied());
+        let carriers: BTreeSet<u32> = carriers.collect();
         if !carriers.is_empty() {
-            push_new(&mut tunnels, through(remote.prefix, &carriers));
+            self.tunnels.push(self.through(remote.prefix, carriers));
         }
     }
-    let neighbours = wanted.neighbours.iter().map(|(address, _)| IpNet::from(*address));
-    for fallback in wanted.insides.iter().copied().chain(neighbours).map(unreachable) {
-        if !foreign.iter().any(|other| other.route.key() == fallback.key()) {
-            push_new(&mut fallbacks, fallback);
-        }
-    }
-    for (address, device) in &wanted.neighbours {
-        if let Some(index) = index_of(device) {
-            push_new(&mut tunnels, through(IpNet::from(*address), &[index]));
-        }
-    }
-    Plan { routes: [pins, fallbacks, tunnels].concat(), refused }
-}
 
-/// The route that packets to `address` take, by the longest prefix and then the lowest metric.
-pub fn path_to<'r>(address: IpAddr, routes: impl IntoIterator<Item = &'r Route>) -> Option<&'r Route> {
-    routes
-        .into_iter()
-        .filter(|route| route.prefix.contains(&address))
-        .min_by_key(|route| (u8::MAX - route.prefix.prefix_len(), route.metric))
-}
-
-/// The host routes without which `prefix` would draw the outer packets to a peer into a tunnel.
-fn host_routes(prefix: IpNet, peers: &[IpAddr], outer: &[&Route]) -> Result<Vec<Route>, String> {
-    let mut pins = Vec::new();
-    for peer in peers.iter().filter(|peer| prefix.contains(*peer)) {
-        let host = IpNet::from(*peer);
-        if host == prefix {
-            return Err(format!("{prefix} is the outer address of a peer: leave it out of `remote`"));
-        }
-        match path_to(*peer, outer.iter().copied()) {
-            Some(path) if path.prefix.prefix_len() > prefix.prefix_len() => {}
-            Some(Route { target: target @ Target::Links(_), .. }) => {
-                pins.push(Route { prefix: host, metric: METRIC, target: target.clone() });
+    fn take_insides(&mut self) {
+        let neighbours = self.wanted.neighbours.iter().map(|(address, _)| IpNet::from(*address));
+        for inside in self.wanted.insides.iter().copied().chain(neighbours) {
+            let fallback = self.unreachable(inside);
+            let mut others = self.around.routes_to(fallback.table, inside);
+            if !others.any(|other| other.route.metric == fallback.metric) {
+                self.fallbacks.push(fallback);
             }
-            Some(_) | None => {
-                return Err(format!(
-                    "{prefix} holds the peer's outer address {peer}, and no other route leads there: \
-                     add a route to {peer} through the uplink"
-                ));
+        }
+        for (address, device) in &self.wanted.neighbours {
+            if let Some(index) = self.indices.get(device.as_str()) {
+                self.tunnels.push(self.through(IpNet::from(*address), BTreeSet::from([*index])));
             }
         }
     }
-    Ok(pins)
-}
 
-/// A route of somebody else for the very prefix that would be preferred to ours or be replaced by it.
-fn in_the_way(prefix: IpNet, foreign: &[KernelRoute]) -> Option<&KernelRoute> {
-    foreign.iter().find(|other| other.route.prefix == prefix && other.route.metric <= FALLBACK_METRIC)
+    /// A route of somebody else for the very prefix that would be preferred to ours or be replaced by it.
+    fn in_the_way(&self, prefix: IpNet) -> Option<&'w KernelRoute> {
+        let mut others = self.around.routes_to(self.wanted.table, prefix);
+        others.find(|other| other.route.metric <= FALLBACK_METRIC)
+    }
+
+    const fn route(&self, prefix: IpNet, metric: u32, target: Target) -> Route {
+        Route { table: self.wanted.table, prefix, metric, target }
+    }
+
+    const fn unreachable(&self, prefix: IpNet) -> Route {
+        self.route(prefix, FALLBACK_METRIC, Target::Unreachable)
+    }
+
+    /// In the order of the indices: the same devices are the same route, however they were named.
+    fn through(&self, prefix: IpNet, devices: BTreeSet<u32>) -> Route {
+        // The kernel shares IPv6 traffic among gateways, not among bare devices.
+        let gateway = (prefix.addr().is_ipv6() && devices.len() > 1).then_some(IpAddr::V6(ANYBODY));
+        let hops = devices.into_iter().map(|index| Hop { index, gateway }).collect();
+        self.route(prefix, METRIC, Target::Links(hops))
+    }
 }
 
 fn occupied(other: &KernelRoute) -> String {
@@ -142,27 +196,18 @@ fn occupied(other: &KernelRoute) -> String {
     )
 }
 
-fn leads_into(route: &Route, devices: &[u32]) -> bool {
-    matches!(&route.target, Target::Links(hops) if hops.iter().any(|hop| devices.contains(&hop.index)))
+/// Routes in the order in which they came; the first of two claims on one prefix holds.
+#[derive(Default)]
+struct Routes {
+    routes: Vec<Route>,
+    keys: HashSet<Key>,
 }
 
-const fn unreachable(prefix: IpNet) -> Route {
-    Route { prefix, metric: FALLBACK_METRIC, target: Target::Unreachable }
-}
-
-/// Through the devices, in the order of their indices: the same devices are the same route, however they were named.
-fn through(prefix: IpNet, devices: &[u32]) -> Route {
-    let devices: BTreeSet<u32> = devices.iter().copied().collect();
-    // The kernel shares IPv6 traffic among gateways, not among bare devices.
-    let gateway = (prefix.addr().is_ipv6() && devices.len() > 1).then_some(IpAddr::V6(ANYBODY));
-    let hops = devices.into_iter().map(|index| Hop { index, gateway }).collect();
-    Route { prefix, metric: METRIC, target: Target::Links(hops) }
-}
-
-/// The first of two claims on one prefix holds.
-fn push_new(routes: &mut Vec<Route>, route: Route) {
-    if !routes.iter().any(|other| other.key() == route.key()) {
-        routes.push(route);
+impl Routes {
+    fn push(&mut self, route: Route) {
+        if self.keys.insert(route.key()) {
+            self.routes.push(route);
+        }
     }
 }
 

@@ -1,0 +1,118 @@
+//! What others change in the kernel's network, as the kernel tells it (the multicast groups of rtnetlink(7)).
+
+use std::io;
+
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::{NLM_F_APPEND, NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::sys::constants::NETLINK_ROUTE;
+use rtnetlink::sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use tracing::{debug, warn};
+
+use super::message::{parse_link, parse_route};
+use super::{Event, RouteError};
+
+/// Listens to the kernel.
+#[derive(Debug)]
+pub struct Watch {
+    socket: Socket,
+    /// Who makes our own changes: they are known already.
+    ours: u32,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    /// Begins to listen. `ours`: the port of the socket that makes our changes.
+    pub(super) fn open(ours: u32) -> Result<Self, RouteError> {
+        let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+        let inner = socket.socket_mut();
+        inner.bind(&SocketAddr::new(0, 0))?;
+        if let Err(error) = set_socket_recv_buffer_size_force(&*inner, BACKLOG) {
+            debug!(%error, "less is kept of what changes in the kernel's network: it may have to be read more often");
+        }
+        for group in GROUPS {
+            inner.add_membership(group as u32)?;
+        }
+        Ok(Self { socket: Socket(socket), ours, buffer: Vec::with_capacity(DATAGRAM) })
+    }
+
+    /// The next changes, in their order; empty where they do not concern us. May be dropped and called again.
+    pub async fn next(&mut self) -> Vec<Event> {
+        self.buffer.clear();
+        match self.socket.0.recv(&mut self.buffer).await {
+            Ok(()) => self.events(),
+            Err(error) => vec![lost(&error)],
+        }
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() {
+            let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) else {
+                events.push(Event::Lost);
+                break;
+            };
+            let length =
+                usize::try_from(message.header.length).unwrap_or(usize::MAX).next_multiple_of(ALIGNED);
+            rest = rest.get(length.max(ALIGNED)..).unwrap_or_default();
+            if message.header.port_number != self.ours {
+                events.extend(event(message));
+            }
+        }
+        events
+    }
+}
+
+/// Without it [`Watch`] could not be shown.
+struct Socket(TokioSocket);
+
+impl core::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Socket")
+    }
+}
+
+fn event(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Event> {
+    let flags = message.header.flags;
+    let NetlinkPayload::InnerMessage(inner) = message.payload else { return None };
+    if let RouteNetlinkMessage::NewLink(link) = inner {
+        parse_link(&link).map(Event::Link)
+    } else if let RouteNetlinkMessage::DelLink(link) = inner {
+        Some(Event::LinkGone(link.header.index))
+    } else if let RouteNetlinkMessage::NewRoute(route) = inner {
+        added(&route, flags)
+    } else if let RouteNetlinkMessage::DelRoute(route) = inner {
+        parse_route(&route).map(Event::RouteGone)
+    } else {
+        None
+    }
+}
+
+fn added(route: &RouteMessage, flags: u16) -> Option<Event> {
+    let route = parse_route(route)?;
+    // A next hop that joined those of a route is told as if it were all of them, or alone: it depends on the family.
+    if flags & NLM_F_APPEND != 0 {
+        return Some(Event::Lost);
+    }
+    Some(Event::Route { route, replaces: flags & NLM_F_REPLACE != 0 })
+}
+
+fn lost(error: &io::Error) -> Event {
+    if error.raw_os_error() != Some(Errno::NOBUFS.raw_os_error()) {
+        warn!(%error, "what changes in the kernel's network is not told");
+    }
+    Event::Lost
+}
+
+const GROUPS: [MulticastGroup; 3] =
+    [MulticastGroup::Link, MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
+/// Octets of notifications that wait for us: some thousand routes.
+const BACKLOG: usize = 4 << 20;
+/// No notification is larger.
+const DATAGRAM: usize = 64 << 10;
+/// Messages in a datagram begin at multiples of this (`NLMSG_ALIGNTO`).
+const ALIGNED: usize = 4;
