@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gotthard::bgp::guard::{Neighbour, Site};
+use gotthard::bgp::guard::{MOST_ASNS, Neighbour, Site};
 use gotthard::bgp::policy::{
     Action, CommunityPattern, CommunityRule, DRAINING_MED, Export, Filter, Import, LOCAL_PREF,
     LOCAL_PREF_PRIVATE_LINE, MED, PrefixList, PrefixRule,
@@ -86,6 +86,27 @@ fn guards_refuse_paths_that_cannot_be_the_peers() {
     for next_hop in ["169.254.10.2", "::ffff:169.254.10.2"] {
         let path = Path { next_hop: ip(next_hop), ..path(&[64512]) };
         assert_eq!(refused(path), Some(Refusal::NextHop(ip("169.254.10.2"))), "{next_hop}");
+    }
+}
+
+/// H32: each prefix may have a path of its own, so that the longest one counts as often as there are prefixes.
+#[test]
+fn guards_refuse_paths_that_are_too_long_in_whatever_segments() {
+    let refused = |segments: Vec<AsSegment>| {
+        let path = Path { as_path: AsPath(segments), ..path(&[]) };
+        guarded()
+            .admit(&site(), &NEIGHBOUR, &Route { prefix: net("10.200.0.0/16"), path: Arc::new(path) })
+            .err()
+    };
+    let too_long = |asns| Some(Refusal::PathTooLong { asns, most: MOST_ASNS });
+    let first = AsSegment::Sequence(vec![64512]);
+    for asns in [MOST_ASNS - 1, MOST_ASNS, 2_000] {
+        let expected = too_long(asns + 1).filter(|_| asns >= MOST_ASNS);
+        let set = AsSegment::Set((1_u32..).take(asns).collect());
+        assert_eq!(refused(vec![first.clone(), set]), expected, "{asns} in a set");
+        let singles = (1_u32..).take(asns).map(|asn| AsSegment::Set(vec![asn]));
+        assert_eq!(refused([first.clone()].into_iter().chain(singles).collect()), expected, "{asns} sets");
+        assert_eq!(refused(vec![AsSegment::Sequence(vec![64512; asns + 1])]), expected, "{asns} prepended");
     }
 }
 
@@ -211,7 +232,9 @@ fn every_refusal_has_a_code_of_its_own_a_sentence_and_a_remedy() {
         Refusal::NextHop(ip("169.254.10.2")),
         Refusal::TooMany(100),
     ];
-    for (number, refusal) in (3..).zip(&all) {
+    // 15 and 16 are overlaps: what they are about is taken.
+    let later = [Refusal::PathTooLong { asns: 101, most: 100 }];
+    for (number, refusal) in (3..).zip(&all).chain((17..).zip(&later)) {
         assert_eq!(refusal.code(), format!("GTH-ROUTE-{number:02}"));
         assert!(!refusal.to_string().is_empty() && !refusal.remedy().is_empty());
     }

@@ -67,6 +67,10 @@ pub fn offerable(prefix: &IpNet, default_route: bool) -> Result<(), Refusal> {
 
 fn inspect_path(site: &Site, neighbour: &Neighbour, route: &Route) -> Result<(), Refusal> {
     let path = &route.path;
+    let asns = path.as_path.asns().count();
+    if asns > MOST_ASNS {
+        return Err(Refusal::PathTooLong { asns, most: MOST_ASNS });
+    }
     if path.as_path.contains(site.asn) {
         return Err(Refusal::Loop(site.asn));
     }
@@ -101,3 +105,7 @@ fn martians_v6() -> impl Iterator<Item = Ipv6Net> {
 /// Prefixes shorter than this are default routes: 0.0.0.0/1 and 128.0.0.0/1 together are one, and win over one. 10.0.0.0/8
 /// and fd00::/8 are not.
 const NARROWEST_DEFAULT: u8 = 8;
+
+/// AS numbers of one path, prepended ones and members of sets counted. A cloud's path has a handful. A message has room for
+/// two thousand, or for hundreds of segments that take ten times their octets in memory, and each prefix may have its own.
+pub const MOST_ASNS: usize = 100;

@@ -39,6 +39,13 @@ pub enum Refusal {
     NextHop(IpAddr),
     /// There are as many prefixes as may be.
     TooMany(usize),
+    /// Its AS path names more ASes than any way has.
+    PathTooLong {
+        /// How many it names.
+        asns: usize,
+        /// How many it may.
+        most: usize,
+    },
 }
 
 impl Refusal {
@@ -57,6 +64,7 @@ impl Refusal {
             Self::FirstAs { .. } => "GTH-ROUTE-12",
             Self::NextHop(_) => "GTH-ROUTE-13",
             Self::TooMany(_) => "GTH-ROUTE-14",
+            Self::PathTooLong { .. } => "GTH-ROUTE-17",
         }
     }
 
@@ -79,6 +87,7 @@ impl Refusal {
             Self::FirstAs { .. } => "write the AS of the cloud's side as peer_asn",
             Self::NextHop(_) => "see which router on the cloud's side sets our address as the next hop",
             Self::TooMany(_) => "announce aggregates, or raise the limit if so many prefixes are meant",
+            Self::PathTooLong { .. } => "see who prepends AS numbers to the route without end",
         }
     }
 }
@@ -103,6 +112,9 @@ impl fmt::Display for Refusal {
             }
             Self::NextHop(address) => write!(f, "its next hop is our own address {address}"),
             Self::TooMany(limit) => write!(f, "there are {limit} prefixes already, as many as may be"),
+            Self::PathTooLong { asns, most } => {
+                write!(f, "its AS path names {asns} ASes, and no way leads through more than {most}")
+            }
         }
     }
 }

@@ -89,9 +89,14 @@ impl AsPath {
         self.0.iter().map(AsSegment::hops).sum()
     }
 
+    /// Every AS number in it.
+    pub fn asns(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().flat_map(AsSegment::asns).copied()
+    }
+
     /// Whether it leads through `asn`; through our own it is a loop (RFC 4271 §9.1.2).
     pub fn contains(&self, asn: u32) -> bool {
-        self.0.iter().any(|segment| segment.asns().contains(&asn))
+        self.asns().any(|its| its == asn)
     }
 
     /// The AS that told the route: the first of a leading sequence.
