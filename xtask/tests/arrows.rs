@@ -70,6 +70,33 @@ const FORBIDDEN: [(&str, &str, &[&str]); 22] = [
     ),
 ];
 
+/// Within `control::bgp`: what a module may name of its siblings.
+const BGP: [(&str, &[&str]); 10] = [
+    ("route", &[]),
+    ("codec", &["route"]),
+    ("failure", &["codec"]),
+    ("fsm", &["codec", "failure"]),
+    ("refusal", &[]),
+    ("guard", &["refusal", "route"]),
+    ("policy", &["guard", "refusal", "route"]),
+    ("quota", &[]),
+    ("best_path", &["route"]),
+    ("rib", &["best_path", "route"]),
+];
+
+/// What is pure gets time as an argument and has no socket: none of these words is in it.
+const IMPURE: [&str; 9] = [
+    "tokio",
+    "socket2",
+    "rustix",
+    "rtnetlink",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "Instant",
+    "SystemTime",
+];
+
 #[test]
 fn crates_depend_only_downwards() {
     for (name, allowed) in CRATES {
@@ -86,7 +113,7 @@ fn crates_depend_only_downwards() {
 fn modules_name_only_what_their_arrows_allow() {
     let mut broken = Vec::new();
     for (krate, module, forbidden) in FORBIDDEN {
-        for file in module_files(krate, module) {
+        for file in module_files(&format!("{krate}/src"), module) {
             for named in crate_modules_named(&code(&file)) {
                 if forbidden.contains(&named.as_str()) {
                     broken.push(format!("{}: crate::{named}", file.display()));
@@ -95,6 +122,34 @@ fn modules_name_only_what_their_arrows_allow() {
         }
     }
     assert!(broken.is_empty(), "forbidden arrows:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn modules_of_bgp_name_only_the_siblings_that_their_arrows_allow() {
+    let folder = root().join("control/src/bgp");
+    let mut broken = Vec::new();
+    for (module, allowed) in BGP {
+        for file in module_files("control/src/bgp", module) {
+            let text = code(&file);
+            // The file of a module is one level below `bgp`, a file in its folder two.
+            let depth = file.strip_prefix(&folder).expect("a file of bgp").components().count();
+            let up = if depth > 1 && !file.ends_with("mod.rs") { "super::super::" } else { "super::" };
+            let siblings = named_behind(&text, "crate::bgp::").into_iter().chain(named_behind(&text, up));
+            let foreign = siblings.filter(|named| named != module && !allowed.contains(&named.as_str()));
+            broken.extend(foreign.map(|named| format!("{}: bgp::{named}", file.display())));
+        }
+    }
+    assert!(broken.is_empty(), "forbidden arrows:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn bgp_has_no_socket_and_no_clock() {
+    for file in rust_files(&root().join("control/src/bgp")) {
+        let text = code(&file);
+        let word = |word: &&str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == *word);
+        let found: Vec<&str> = IMPURE.into_iter().filter(|impure| word(impure)).collect();
+        assert!(found.is_empty(), "{} names {found:?}", file.display());
+    }
 }
 
 #[test]
@@ -123,13 +178,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").to_path_buf()
 }
 
-/// `src/MODULE.rs` and all below `src/MODULE/`; fails if there is neither, so that a rename cannot switch a rule off.
-fn module_files(krate: &str, module: &str) -> Vec<PathBuf> {
-    let src = root().join(krate).join("src");
+/// `MODULE.rs` and all below `MODULE/` in a folder of sources; fails if there is neither, so that a rename cannot switch a
+/// rule off.
+fn module_files(folder: &str, module: &str) -> Vec<PathBuf> {
+    let src = root().join(folder);
     let file = src.join(module).with_extension("rs");
     let mut files = rust_files(&src.join(module));
     files.extend(file.exists().then_some(file));
-    assert!(!files.is_empty(), "{krate} has no module {module}");
+    assert!(!files.is_empty(), "{folder} has no module {module}");
     files
 }
 
@@ -152,8 +208,17 @@ fn code(file: &Path) -> String {
 
 /// The top modules in `crate::NAME` and in `crate::{NAME, …}`.
 fn crate_modules_named(code: &str) -> BTreeSet<String> {
+    named_behind(code, "crate::")
+}
+
+/// The names in `PATH NAME` and in `PATH {NAME, …}`.
+fn named_behind(code: &str, path: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for (at, path) in code.match_indices("crate::") {
+    for (at, _) in code.match_indices(path) {
+        // The end of a longer path is another path.
+        if code[..at].ends_with("::") {
+            continue;
+        }
         let rest = &code[at + path.len()..];
         match rest.strip_prefix('{') {
             Some(group) => names.extend(group_heads(group)),
@@ -194,4 +259,7 @@ fn reads_single_and_grouped_use_lines() {
     let code = "use crate::Time;\nuse crate::{codec::iana::{A, B}, sa};\nlet x = crate::limits::MAX;\n";
     let names: Vec<String> = crate_modules_named(code).into_iter().collect();
     assert_eq!(names, ["Time", "codec", "limits", "sa"]);
+    let nested = "use super::super::a::B;\nuse super::{self, c::D};\nuse super::e;\n";
+    assert_eq!(named_behind(nested, "super::super::").into_iter().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(named_behind(nested, "super::").into_iter().collect::<Vec<_>>(), ["c", "e", "self", "super"]);
 }
