@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod export;
 pub mod failover;
 pub mod hooks;
 pub mod ike_driver;

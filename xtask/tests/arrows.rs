@@ -9,7 +9,7 @@ const CRATES: [(&str, &[&str]); 3] =
     [("ike", &[]), ("dataplane", &[]), ("control", &["gotthard-ike", "gotthard-dataplane"])];
 
 /// `(crate, module, the modules of the same crate that it must not name)`.
-const FORBIDDEN: [(&str, &str, &[&str]); 22] = [
+const FORBIDDEN: [(&str, &str, &[&str]); 23] = [
     ("ike", "codec", &["crypto", "sa", "exchange", "endpoint", "event", "config", "error", "suite", "timer"]),
     ("ike", "crypto", &["sa", "exchange", "endpoint", "event", "config", "error", "timer"]),
     ("ike", "sa", &["exchange", "endpoint"]),
@@ -35,6 +35,11 @@ const FORBIDDEN: [(&str, &str, &[&str]); 22] = [
         "control",
         "intake",
         &["cli", "api", "config", "install", "ike_driver", "tunnels", "routes", "failover", "daemon"],
+    ),
+    (
+        "control",
+        "export",
+        &["cli", "api", "install", "ike_driver", "tunnels", "probe", "routes", "failover", "hooks", "daemon"],
     ),
     (
         "control",

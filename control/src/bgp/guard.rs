@@ -89,6 +89,11 @@ fn holder(networks: &[IpNet], prefix: &IpNet) -> Option<IpNet> {
     networks.iter().map(IpNet::trunc).find(|net| net.contains(prefix))
 }
 
+/// Prefixes of both families in which nothing is a destination beyond a link.
+pub fn martians() -> impl Iterator<Item = IpNet> {
+    martians_v4().map(IpNet::V4).chain(martians_v6().map(IpNet::V6))
+}
+
 /// RFC 6890's prefixes that are never a destination beyond a link. Private and shared ones (10.0.0.0/8, 100.64.0.0/10,
 /// fc00::/7) are what clouds are made of, and those for documentation do no harm.
 fn martians_v4() -> impl Iterator<Item = Ipv4Net> {
@@ -104,7 +109,7 @@ fn martians_v6() -> impl Iterator<Item = Ipv6Net> {
 
 /// Prefixes shorter than this are default routes: 0.0.0.0/1 and 128.0.0.0/1 together are one, and win over one. 10.0.0.0/8
 /// and fd00::/8 are not.
-const NARROWEST_DEFAULT: u8 = 8;
+pub const NARROWEST_DEFAULT: u8 = 8;
 
 /// AS numbers of one path, prepended ones and members of sets counted. A cloud's path has a handful. A message has room for
 /// two thousand, or for hundreds of segments that take ten times their octets in memory, and each prefix may have its own.

@@ -58,6 +58,8 @@ pub enum Command {
         /// As the log and `status` have it: GTH-IKE-01
         code: Option<String>,
     },
+    /// Print the BGP neighbours of a configuration for FRR or BIRD beside us
+    Export(ExportArgs),
     /// Build a cloud side and a gateway side in namespaces, move traffic, fail over, show what was measured
     Demo,
 }
@@ -95,6 +97,28 @@ pub struct StatusArgs {
     /// Show it again every second, with rates, until interrupted
     #[arg(long)]
     pub watch: bool,
+}
+
+/// What `export` prints.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The daemon that is to read it
+    #[arg(value_enum)]
+    pub daemon: Daemon,
+    /// A connection; default: all whose routing is "external" or "bgp"
+    pub connection: Option<String>,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// The routing daemons that `export` writes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Daemon {
+    /// FRRouting, 8 and later
+    Frr,
+    /// BIRD, 2.0.8 and later
+    Bird,
 }
 
 /// Forms of output.

@@ -11,6 +11,7 @@ mod args;
 mod check;
 mod exit;
 mod explain;
+mod export;
 mod live;
 mod order;
 mod show;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Rekey(wanted) => in_runtime(order::rekey(&cli.socket, wanted)),
         Command::Reload => in_runtime(order::reload(&cli.socket)),
         Command::Explain { code } => explain::explain(code.as_deref()).into(),
+        Command::Export(wanted) => export::export(&wanted).into(),
         Command::Demo => ended(demo::run()),
     }
 }

@@ -1,0 +1,12 @@
+//! Our tunnels as BGP neighbours in the language of another routing daemon, for `routing = "external"`.
+//!
+//! [`plan`] says, from the configuration alone, what the daemon needs to know; [`frr`] and [`bird`] write it down. What the
+//! embedded speaker would keep out ([`crate::bgp::guard`]) is kept out here by prefix lists. Nothing secret is written.
+
+mod bird;
+mod frr;
+mod plan;
+
+pub use bird::bird;
+pub use frr::frr;
+pub use plan::{Peer, Plan, Refused, plan};

@@ -1,0 +1,184 @@
+//! What a routing daemon beside us needs to know of our tunnels.
+
+use core::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::bgp::guard;
+use crate::bgp::policy::{LOCAL_PREF, PrefixRule};
+use crate::config::Config;
+use crate::config::model::{Connection, Local, Routing, Tunnel};
+use crate::config::presets::Cloud;
+
+/// The sessions, and what all of them share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Our AS number.
+    pub asn: u32,
+    /// An IPv4 address of ours, where there is one.
+    pub router_id: Option<Ipv4Addr>,
+    /// Prefixes that we offer.
+    pub advertise: Vec<IpNet>,
+    /// The sessions, those of a connection together.
+    pub peers: Vec<Peer>,
+}
+
+/// A session through one tunnel. It carries prefixes of the family of its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Name of the connection.
+    pub connection: String,
+    /// Name of the tunnel.
+    pub tunnel: String,
+    /// Name of the TUN device.
+    pub interface: String,
+    /// Our inside address.
+    pub ours: IpAddr,
+    /// The peer's inside address.
+    pub theirs: IpAddr,
+    /// The peer is on the link of the device; else there is a host route to it.
+    pub on_link: bool,
+    /// The peer's AS number.
+    pub asn: u32,
+    /// Keepalive and hold time (RFC 4271 §4.2).
+    pub timers: (Duration, Duration),
+    /// Prefixes that are taken at most.
+    pub max_prefixes: u32,
+    /// How much its paths are preferred.
+    pub local_pref: u32,
+    /// Which prefixes are taken: the first rule that matches decides.
+    pub import: Vec<PrefixRule>,
+}
+
+/// Why there is nothing to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such connection.
+    #[error(
+        "there is no connection {0}\n  remedy: `gotthard check` names the file, `gotthard status` the connections"
+    )]
+    Unknown(String),
+    /// Of the connections none speaks BGP.
+    #[error(
+        "there is no connection with routing = \"external\" or \"bgp\"\n  remedy: write routing = \"external\" at the connection"
+    )]
+    NoBgp,
+    /// Something that a session cannot do without is not configured.
+    #[error("{place}: {key} is missing\n  remedy: {remedy}")]
+    Missing {
+        /// The connection or tunnel.
+        place: String,
+        /// What is missing.
+        key: &'static str,
+        /// What to write.
+        remedy: &'static str,
+    },
+}
+
+/// Plans the sessions of all connections that are not static, or of the named one.
+pub fn plan(config: &Config, wanted: Option<&str>) -> Result<Plan, Refused> {
+    let named = |connection: &&Connection| wanted.is_none_or(|name| connection.name == name);
+    let known: Vec<&Connection> = config.connections.iter().filter(named).collect();
+    if let (Some(name), true) = (wanted, known.is_empty()) {
+        return Err(Refused::Unknown(name.to_owned()));
+    }
+    let (mut peers, mut router_id) = (Vec::new(), None);
+    for connection in known.into_iter().filter(|connection| connection.routing != Routing::Static) {
+        for tunnel in &connection.tunnels {
+            peers.push(peer(config, connection, tunnel)?);
+        }
+    }
+    if peers.is_empty() {
+        return Err(Refused::NoBgp);
+    }
+    if let Local::Address(IpAddr::V4(local)) = config.gateway.local {
+        router_id = Some(local);
+    }
+    let inside =
+        peers.iter().find_map(|peer| if let IpAddr::V4(ours) = peer.ours { Some(ours) } else { None });
+    let asn = config.gateway.asn.ok_or(Refused::Missing {
+        place: "gateway".to_owned(),
+        key: "asn",
+        remedy: "write asn = 65010 (your own) below [gateway]",
+    })?;
+    Ok(Plan { asn, router_id: router_id.or(inside), advertise: config.gateway.advertise.clone(), peers })
+}
+
+fn peer(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Result<Peer, Refused> {
+    let missing =
+        |key, remedy| Refused::Missing { place: format!("{}/{}", connection.name, tunnel.name), key, remedy };
+    let inside = tunnel.inside.ok_or_else(|| {
+        missing("inside", "write our inside address with its /30: inside = \"169.254.10.2/30\"")
+    })?;
+    let theirs = tunnel.peer_inside.ok_or_else(|| {
+        missing("peer_inside", "write the peer's inside address: peer_inside = \"169.254.10.1\"")
+    })?;
+    let asn = tunnel
+        .peer_asn
+        .or(connection.cloud.preset().peer_asn)
+        .ok_or_else(|| missing("peer_asn", "write the AS number of the cloud's router: peer_asn = 64512"))?;
+    Ok(Peer {
+        connection: connection.name.clone(),
+        tunnel: tunnel.name.clone(),
+        interface: tunnel.interface.clone(),
+        ours: inside.addr(),
+        theirs,
+        on_link: inside.contains(&theirs),
+        asn,
+        timers: timers(connection.cloud),
+        max_prefixes: MAX_PREFIXES,
+        local_pref: LOCAL_PREF,
+        import: rules(config, inside.addr()),
+    })
+}
+
+/// What the cloud's side has: the lower hold time of both ends counts (RFC 4271 §4.2).
+const fn timers(cloud: Cloud) -> (Duration, Duration) {
+    let (keepalive, hold) = match cloud {
+        Cloud::Aws | Cloud::Generic => (10, 30),
+        Cloud::Gcp => (20, 60),
+        Cloud::Azure => (60, 180),
+    };
+    (Duration::from_secs(keepalive), Duration::from_secs(hold))
+}
+
+/// The guards of the embedded speaker as a list, and behind them everything else.
+fn rules(config: &Config, ours: IpAddr) -> Vec<PrefixRule> {
+    let everything = |address: IpAddr| match address {
+        IpAddr::V4(_) => IpNet::from(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+        IpAddr::V6(_) => IpNet::from(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let all = everything(ours);
+    let deny = |net: IpNet, longest: u8| PrefixRule {
+        permit: false,
+        within: net.trunc(),
+        lengths: net.prefix_len()..=longest,
+    };
+    let within = |net: IpNet| deny(net, net.max_prefix_len());
+    let tunnels = || config.tunnels().map(|(_, tunnel)| tunnel);
+    let mut rules = vec![deny(all, guard::NARROWEST_DEFAULT - 1)];
+    rules.extend(guard::martians().map(within));
+    rules.extend(config.gateway.advertise.iter().copied().map(within));
+    rules.extend(tunnels().filter_map(|tunnel| tunnel.inside).map(within));
+    rules.extend(tunnels().filter_map(|tunnel| tunnel.peer_inside).map(|peer| within(peer.into())));
+    rules.extend(tunnels().map(|tunnel| within(tunnel.peer.into())));
+    if let Local::Address(local) = config.gateway.local {
+        rules.push(within(local.into()));
+    }
+    rules.retain(|rule| rule.within.addr().is_ipv4() == ours.is_ipv4());
+    let mut seen: Vec<PrefixRule> = Vec::new();
+    for rule in rules {
+        let covered = |wider: &PrefixRule| {
+            wider.within.contains(&rule.within) && wider.lengths.end() >= rule.lengths.end()
+        };
+        if !seen.iter().any(covered) {
+            seen.push(rule);
+        }
+    }
+    seen.push(PrefixRule { permit: true, within: all, lengths: 0..=all.max_prefix_len() });
+    seen
+}
+
+/// More than a cloud's side announces to a site, less than what fills a table.
+const MAX_PREFIXES: u32 = 1000;
