@@ -51,6 +51,8 @@ impl Peer {
         let kept = if survivable { terms.kept() } else { Families::NONE };
         if now - self.since >= SETTLED {
             self.waits.reset();
+        } else {
+            self.waits.count_brief();
         }
         // What an earlier restart left over does not survive another one (RFC 4724 §4.2).
         self.flush();
@@ -83,6 +85,12 @@ impl Peer {
         self.outputs.extend(stale.iter().map(Output::Flush));
     }
 
+    /// After a session that was lost: another one at once, but not where the last ones were brief. Otherwise a peer that
+    /// connects and closes would have us change routes and write lines as fast as it can.
+    pub(super) fn begin_anew(&mut self, now: Time) {
+        if self.waits.oscillates() { self.wait(now) } else { self.retry(now) }
+    }
+
     /// After a connection that failed: another attempt in a while, or the peer's.
     pub(super) fn retry(&mut self, now: Time) {
         if self.mode == Mode::Running && self.connections.is_empty() && !self.config.passive {
@@ -91,7 +99,7 @@ impl Peer {
         }
     }
 
-    /// After a NOTIFICATION: nothing for a while, unless another connection is there.
+    /// After a NOTIFICATION, or too many sessions: nothing for a while, unless another connection is there.
     pub(super) fn wait(&mut self, now: Time) {
         if self.mode == Mode::Running && self.connections.is_empty() {
             self.outputs.extend(self.attempt.take().map(Output::Close));

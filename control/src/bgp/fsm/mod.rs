@@ -6,7 +6,7 @@
 //! Of the optional session attributes of RFC 4271 §8.1.1 there are PassiveTcpEstablishment, DampPeerOscillations and
 //! CollisionDetect. A state Idle that an automatic start would leave at once is passed over: after a TCP connection that
 //! failed, the session is Active and hears a peer that connects. Idle is for a session stopped, and for the wait after
-//! NOTIFICATIONs.
+//! NOTIFICATIONs and after sessions that come and go.
 
 mod config;
 mod connection;
@@ -116,6 +116,8 @@ impl Peer {
         };
         self.end_all(now, &failure, &told);
         self.flush();
+        // What was ended here says nothing about the peer.
+        self.waits.reset();
         self.failure = Some(failure);
     }
 
@@ -153,6 +155,11 @@ impl Peer {
             }
             // The peer has restarted, and its old connection is dead (RFC 4724 §4.2).
             self.end(now, other, &Failure::Closed, Word::None);
+            if self.waits.oscillates() {
+                self.outputs.push_back(Output::Close(id));
+                self.wait(now);
+                return id;
+            }
         }
         if let Some(other) = self.connections.iter().find(|other| other.direction == Direction::Incoming) {
             let other = other.id;
@@ -168,9 +175,9 @@ impl Peer {
         if self.attempt.take_if(|attempt| *attempt == id).is_some() {
             self.fail(&Failure::Unreachable);
             self.retry(now);
-        } else if self.connections.iter().any(|connection| connection.id == id) {
+        } else if let Some(lost) = self.connection(id).map(|connection| connection.established().is_some()) {
             self.end(now, id, &Failure::Closed, Word::None);
-            self.retry(now);
+            if lost { self.begin_anew(now) } else { self.retry(now) }
         }
     }
 

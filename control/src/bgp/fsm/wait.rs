@@ -7,6 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Waits {
     failures: u32,
+    /// Sessions in a row that did not last.
+    brief: u32,
     seed: u64,
 }
 
@@ -14,7 +16,7 @@ impl Waits {
     /// `seed` moves the peers of a gateway apart.
     pub(super) const fn new(seed: u64) -> Self {
         // xorshift stands still at zero.
-        Self { failures: 0, seed: seed | 1 }
+        Self { failures: 0, brief: 0, seed: seed | 1 }
     }
 
     /// Time before a peer that failed is tried again; doubles with every call.
@@ -26,7 +28,17 @@ impl Waits {
 
     /// A session has lasted: the next failure is the first.
     pub(super) const fn reset(&mut self) {
-        self.failures = 0;
+        (self.failures, self.brief) = (0, 0);
+    }
+
+    /// A session has not lasted.
+    pub(super) const fn count_brief(&mut self) {
+        self.brief = self.brief.saturating_add(1);
+    }
+
+    /// Whether sessions come and go so that the peer's connections have to wait too.
+    pub(super) const fn oscillates(&self) -> bool {
+        self.brief > MOST_BRIEF
     }
 
     /// Between three quarters of `full` and `full`.
@@ -41,6 +53,8 @@ impl Waits {
 
 /// The first wait. Short: the other tunnel carries, but alone.
 const FIRST: Duration = Duration::from_secs(1);
+/// Sessions that may end early before the next has to wait: a cloud's end that is being replaced has a few.
+const MOST_BRIEF: u32 = 3;
 /// The longest wait.
 const LONGEST: Duration = Duration::from_mins(1);
 /// Enough to pass `LONGEST`, few enough not to overflow.

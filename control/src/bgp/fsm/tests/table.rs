@@ -329,3 +329,39 @@ fn a_peer_that_is_refused_again_and_again_is_met_ever_more_rarely() {
     assert!((10..25).contains(&attempts), "{attempts} attempts in 10 min");
     assert_eq!(peer.failure(), Some(&Failure::OurAs { ours: 65010 }));
 }
+
+/// H32: whoever connects, says all that makes a session and closes, over and over, is met ever more rarely.
+#[test]
+fn a_peer_whose_sessions_do_not_last_is_met_ever_more_rarely() {
+    for restart_time in [None, Some(120)] {
+        let (ours, theirs) = (Config { restart_time, ..CONFIG }, Config { restart_time, ..OTHER });
+        let mut peer = Peer::new(ours, SEED);
+        peer.start(at(0));
+        let mut sessions = 0;
+        for tenth in 0..6000 {
+            let now = Time::from_epoch(Duration::from_millis(100 * tenth));
+            peer.poll(now);
+            let id = peer.accepted(now);
+            peer.received(now, id, &[theirs.open(false, Families::ALL).emit(), header::keepalive()].concat());
+            sessions += drain(&mut peer).iter().filter(|output| matches!(output, Output::Up(_))).count();
+            // With graceful restart the next connection ends the session as well.
+            if tenth % 2 == 0 || restart_time.is_none() {
+                peer.closed(now, id);
+            }
+        }
+        assert!((8..25).contains(&sessions), "{sessions} sessions in 10 min");
+    }
+}
+
+#[test]
+fn a_tunnel_that_goes_and_comes_makes_no_peer_wait() {
+    let open = OTHER.open(false, Families::NONE).emit();
+    let (mut peer, _) = in_state(&CONFIG, State::Established, &open);
+    for second in 1..20 {
+        peer.stop(at(second), &Stop::TunnelDown);
+        peer.start(at(second));
+        let id = peer.accepted(at(second));
+        peer.received(at(second), id, &[&open[..], &header::keepalive()].concat());
+        assert_eq!(peer.state(), State::Established);
+    }
+}
