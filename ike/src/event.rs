@@ -195,6 +195,11 @@ pub enum Event {
         /// Why.
         reason: Failure,
     },
+    /// The peer answered a request under its IKE SA, since `Endpoint::check_liveness` asked whether it lives.
+    Alive {
+        /// Whose.
+        peer: PeerId,
+    },
     /// An attempt to bring up the IKE SA or its child failed. Who wants the tunnel tries again.
     Failed {
         /// Whose.

@@ -203,6 +203,7 @@ impl End {
             Event::ChildUp { .. }
             | Event::ChildDown { .. }
             | Event::RekeyFailed { .. }
+            | Event::Alive { .. }
             | Event::Failed { .. } => {}
         }
     }

@@ -102,6 +102,7 @@ const fn peer_of(event: &Event) -> PeerId {
         | Event::IkeDown { peer, .. }
         | Event::ChildUp { peer, .. }
         | Event::ChildDown { peer, .. }
+        | Event::Alive { peer }
         | Event::Failed { peer, .. } => *peer,
     }
 }

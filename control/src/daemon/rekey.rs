@@ -79,7 +79,10 @@ impl Waiters {
                 self.failed(record.id, &[Sa::Ike, Sa::Child], reason);
             }
             // Somebody else's attempt, or what a rekey gave way to.
-            Event::IkeUp { .. } | Event::ChildUp { rekey: false, .. } | Event::Failed { .. } => {}
+            Event::IkeUp { .. }
+            | Event::ChildUp { rekey: false, .. }
+            | Event::Alive { .. }
+            | Event::Failed { .. } => {}
         }
     }
 

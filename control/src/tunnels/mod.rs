@@ -184,6 +184,7 @@ impl Tunnel {
                 self.on_down(now, reason)
             }
             Event::ChildDown { reason, .. } => self.on_down(now, reason),
+            Event::Alive { .. } => None,
             Event::Failed { reason, .. } => self.on_failed(now, reason),
         }
     }

@@ -32,6 +32,7 @@ use crate::exchange::established;
 use crate::limits;
 use crate::sa::child_sa::EspSpis;
 use crate::sa::compute::Compute;
+use crate::sa::ike_sa::IkeSa;
 use crate::sa::{Cx, Path};
 use crate::timer::Timers;
 
@@ -138,6 +139,23 @@ impl Endpoint {
                 Some(Slot::Starting(_) | Slot::InitSent(_) | Slot::AuthSent(_)) => self.abandon(spi),
                 Some(Slot::Answering(_) | Slot::HalfOpen(_)) | None => {}
             }
+        }
+    }
+
+    /// Asks the peer at once whether it lives (RFC 7296 §2.4); its answer comes as [`Event::Alive`], its silence as
+    /// [`Event::IkeDown`] after the retransmissions. Nothing where no IKE SA is up.
+    pub fn check_liveness(&mut self, now: Time, id: PeerId) {
+        self.ask_current(now, id, IkeSa::question);
+    }
+
+    /// Makes one attempt to bring up another IKE SA beside the one that is up, as if that were gone: what the peer answers
+    /// first decides which of the two lives. Nothing where an attempt is under way.
+    ///
+    /// For a peer that may have lost its state: it answers nothing under the old SA, and what is asked of that takes its
+    /// time to fail. A peer that is up keeps the newer of the two.
+    pub fn replace(&mut self, now: Time, id: PeerId) {
+        if self.table.attempt(id).is_none() {
+            self.attempt(now, id);
         }
     }
 

@@ -100,7 +100,8 @@ impl Endpoint {
         }
     }
 
-    fn ask_current(&mut self, now: Time, id: PeerId, ask: impl FnOnce(&mut IkeSa)) {
+    /// Asks something of the IKE SA that carries the peer's tunnel, and sends what that has to say.
+    pub(super) fn ask_current(&mut self, now: Time, id: PeerId, ask: impl FnOnce(&mut IkeSa)) {
         let Some(spi) = self.table.current(id) else { return };
         let mut cx = self.means.cx(now);
         if let Some(sa) = self.table.established(spi) {

@@ -81,7 +81,7 @@ pub(crate) fn handle(
     let Some(opened) = sa.channel.assemble(header, part, cx.now)? else { return Ok(Outcome::Done) };
     sa.heard_over(path, cx);
     if header.flags.response {
-        sa.take_proof(cx);
+        sa.answered(cx);
     }
     take(sa, header, opened, cx)
 }

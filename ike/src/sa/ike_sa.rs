@@ -62,6 +62,8 @@ pub(crate) struct IkeSa {
     pub(super) reauthenticate_at: Option<Time>,
     pub(super) childless_since: Option<Time>,
     hinted: Option<Time>,
+    /// Somebody waits to be told that the peer lives.
+    questioned: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +123,7 @@ impl IkeSa {
             reauthenticate_at: None,
             childless_since: None,
             hinted: None,
+            questioned: false,
         }
     }
 
@@ -158,6 +161,14 @@ impl IkeSa {
     }
 
     /// The peer has answered a request under this SA.
+    pub(crate) fn answered(&mut self, cx: &mut Cx<'_>) {
+        if mem::take(&mut self.questioned) {
+            cx.event(Event::Alive { peer: self.peer.id });
+        }
+        self.take_proof(cx);
+    }
+
+    /// The SA that carried the packets until this one is proven carries them no longer.
     pub(crate) fn take_proof(&mut self, cx: &mut Cx<'_>) {
         if self.unproven {
             self.switch_outbound(cx);
@@ -225,6 +236,17 @@ impl IkeSa {
         if self.state == State::Up && !rests && self.is_quiet() {
             self.hinted = Some(now);
             self.push_task(Task::Liveness);
+        }
+    }
+
+    /// Asks the peer whether it lives, and tells when it has answered. A request in flight is such a question already
+    /// (RFC 7296 §2.4).
+    pub(crate) fn question(&mut self) {
+        if self.state == State::Up {
+            self.questioned = true;
+            if self.is_quiet() {
+                self.push_task(Task::Liveness);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use gotthard_ike::codec::payload::notify::Notify;
 use gotthard_ike::error::{Failure, Stage};
 
 use crate::support::link::Weather;
-use crate::support::pair::{PEER, Pair};
+use crate::support::pair::{End, PEER, Pair};
 use crate::support::scripted::Scripted;
 
 /// ```text
@@ -53,6 +53,76 @@ fn traffic_of_the_peer_spares_the_question() {
     pair.link.weather.loss_percent = 100;
     pair.run_for(Duration::from_secs(22));
     assert!(pair.a.down().is_some());
+}
+
+/// ```text
+/// a --> HDR, SK {}
+/// a <-- HDR, SK {}
+/// ```
+#[test]
+fn a_check_that_is_asked_for_is_made_at_once_and_its_answer_told_once() {
+    let mut pair = Pair::established();
+    let before = pair.link.sent.len();
+    pair.check_liveness_a();
+    pair.check_liveness_a();
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.link.sent.len() - before, 2, "one exchange answers both");
+    assert_eq!(pair.a.alive(), 1);
+    pair.rekey_child(End::A);
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.a.alive(), 1, "who did not ask is not told");
+}
+
+#[test]
+fn any_answer_under_the_sa_is_a_sign_of_life() {
+    let mut pair = Pair::established();
+    pair.rekey_child(End::A);
+    let before = pair.link.sent.len();
+    pair.check_liveness_a();
+    assert_eq!(pair.link.sent.len(), before, "the rekey in flight is the question");
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.a.alive(), 1);
+}
+
+#[test]
+fn a_check_that_nobody_answers_ends_the_sa_and_is_no_sign_of_life() {
+    let mut pair = Pair::established();
+    pair.link.weather.loss_percent = 100;
+    pair.check_liveness_a();
+    pair.run_for(Duration::from_millis(11_600));
+    assert!(pair.a.down().is_some(), "the back-off of one request, and no interval before it");
+    pair.check_liveness_a();
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.a.alive(), 0);
+}
+
+/// The peer lost its state and answers nothing under the old SA; the new one is up long before that has timed out.
+#[test]
+fn a_peer_without_state_is_replaced_beside_the_sa_that_it_does_not_answer() {
+    let mut pair = Pair::established();
+    pair.restart_b();
+    pair.check_liveness_a();
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!((pair.a.alive(), pair.a.ike_up()), (0, 1));
+    pair.replace_a();
+    pair.run_for(Duration::from_secs(1));
+    pair.assert_up();
+    assert_eq!(pair.a.ike_up(), 2);
+    pair.run_for(Duration::from_secs(30));
+    assert!(pair.a.down().is_none(), "the end of the old one is no news");
+    pair.assert_up();
+}
+
+/// The peer was merely slow: it has both, and one is left.
+#[test]
+fn a_replacement_of_an_sa_that_lives_leaves_one() {
+    let mut pair = Pair::established();
+    pair.replace_a();
+    pair.replace_a();
+    pair.run_for(Duration::from_mins(1));
+    pair.assert_up();
+    assert_eq!((pair.a.ike_up(), pair.a.endpoint.ike_sas(), pair.b.endpoint.ike_sas()), (2, 1, 1));
+    assert!(pair.a.down().is_none() && pair.b.down().is_none());
 }
 
 #[test]

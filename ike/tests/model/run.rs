@@ -172,7 +172,7 @@ impl Run {
                     down = true;
                 }
                 Event::Failed { .. } => down = true,
-                Event::ChildDown { .. } | Event::RekeyFailed { .. } => {}
+                Event::ChildDown { .. } | Event::RekeyFailed { .. } | Event::Alive { .. } => {}
             }
         }
         self.supervisor(end).read = self.pair.side(end).events.len();

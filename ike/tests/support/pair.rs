@@ -223,6 +223,11 @@ impl Side {
             .find_map(|event| if let Event::Failed { reason, .. } = event { Some(reason) } else { None })
     }
 
+    /// How often its peer showed itself alive when it was asked.
+    pub(crate) fn alive(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::Alive { .. })).count()
+    }
+
     /// It has told its operator that the tunnel is down, and not yet that it is up again.
     pub(crate) fn is_down(&self) -> bool {
         let turn = |event: &&Event| matches!(event, Event::IkeUp { .. } | Event::IkeDown { .. });
@@ -322,6 +327,17 @@ impl Pair {
     pub(crate) fn terminate(&mut self, end: End) {
         let now = self.clock.now();
         self.side_mut(end).endpoint.terminate(now, PEER);
+        self.drain();
+    }
+
+    pub(crate) fn check_liveness_a(&mut self) {
+        self.a.endpoint.check_liveness(self.clock.now(), PEER);
+        self.drain();
+    }
+
+    /// A makes another IKE SA beside the one it has.
+    pub(crate) fn replace_a(&mut self) {
+        self.a.endpoint.replace(self.clock.now(), PEER);
         self.drain();
     }
 
