@@ -16,6 +16,7 @@ use gotthard_dataplane::sa::spec::{
     AddressRange, Encapsulation as Wire, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors,
     TunnelId, TunnelSpec,
 };
+use gotthard_dataplane::stats::TunnelStats;
 use gotthard_ike::codec::iana::IntegrityAlgorithm;
 use gotthard_ike::codec::payload::ts::TrafficSelector;
 use gotthard_ike::config::{Encapsulation, PeerId};
@@ -104,6 +105,15 @@ impl Traffic {
     }
 }
 
+/// What has arrived through a tunnel since its device was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Inner packets received and delivered.
+    pub packets: u64,
+    /// How long ago the last authentic packet arrived.
+    pub age: Option<Duration>,
+}
+
 /// What is configured of a tunnel's ESP SAs, beyond what is negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EspSettings {
@@ -183,8 +193,18 @@ impl DataPlane {
 
     /// What every tunnel carried.
     pub async fn traffic(&self) -> Vec<(PeerId, Traffic)> {
+        self.stats().await.into_iter().map(|(id, stats)| (PeerId(id.0), traffic(&stats))).collect()
+    }
+
+    /// What has arrived through every tunnel: of [`Self::traffic`] what is asked for often.
+    pub async fn arrivals(&self) -> Vec<(PeerId, Arrivals)> {
+        let arrivals = |stats: TunnelStats| Arrivals { packets: stats.rx_packets, age: stats.last_rx_age };
+        self.stats().await.into_iter().map(|(id, stats)| (PeerId(id.0), arrivals(stats))).collect()
+    }
+
+    async fn stats(&self) -> Vec<(TunnelId, TunnelStats)> {
         match self.ask(Command::Stats).await {
-            Reply::Stats(all) => all.into_iter().map(|(id, stats)| (PeerId(id.0), traffic(&stats))).collect(),
+            Reply::Stats(all) => all,
             Reply::Done | Reply::GatewayStats(_) | Reply::Refused(_) => Vec::new(),
         }
     }
@@ -323,7 +343,7 @@ fn unknown(suite: &EspSuite) -> Refused {
     Refused(format!("the packet path has no {suite}"))
 }
 
-fn traffic(stats: &gotthard_dataplane::stats::TunnelStats) -> Traffic {
+fn traffic(stats: &TunnelStats) -> Traffic {
     let other = stats
         .drops
         .iter()

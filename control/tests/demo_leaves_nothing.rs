@@ -20,13 +20,13 @@ fn shows_two_tunnels_a_throughput_and_a_failover_and_leaves_nothing() {
     let Some(demo) = Demo::start() else { return };
     let End { status, text, mistakes, left } = demo.wait();
     assert!(status.success(), "{status}\n{text}\n{mistakes}");
-    for part in ["tunnel 1 is up", "tunnel 2 is up", "aes256gcm16", "1438", "1.25 Gbps", "dpd_interval = 1s"]
-    {
+    for part in ["tunnel 1 is up", "tunnel 2 is up", "aes256gcm16", "1438", "1.25 Gbps", "within 0.9 s"] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     assert!(figure_before(&text, " Gbps") > 0.0, "{text}");
-    // With less than a second of silence no liveness check was due; after 12 s the demonstration itself gives up.
-    assert!((1000.0..13_000.0).contains(&figure_before(&text, " ms")), "{text}");
+    // Two intervals at least pass between the first echo in vain and the third; a busy machine may take longer to tell, and
+    // after 10 s the demonstration itself gives up.
+    assert!((400.0..11_000.0).contains(&figure_before(&text, " ms")), "{text}");
     assert_eq!(left, Vec::<String>::new());
 }
 

@@ -10,25 +10,30 @@ use tracing::{error, info, warn};
 
 use super::hooks::{self, Seen};
 use super::key_file::KeyFile;
+use super::probing::Probes;
 use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
+use super::switching::Switch;
 use crate::config::Config;
+use crate::failover::facts::Wish;
 use crate::hooks::Hooks;
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::DataPlane;
 use crate::routes::Table;
 use crate::routes::netlink::Netlink;
 use crate::routes::plan::{Refused, Wanted};
-use crate::tunnels::{Action, Admin, Phase, Tunnel};
+use crate::tunnels::{Action, Admin, Tunnel};
 
-/// The tunnels of a gateway. Its other parts: [`super::provision`], [`super::routing`], [`super::outlet`].
+/// The tunnels of a gateway. Its other parts: [`super::provision`], [`super::probing`], [`super::switching`],
+/// [`super::routing`], [`super::outlet`].
 pub(super) struct Gateway {
     pub(super) config: Config,
     pub(super) records: BTreeMap<PeerId, Record>,
     /// When each tunnel wants to be asked what is due.
     agenda: Timers<PeerId>,
-    /// The tunnel that carries each connection's traffic.
-    pub(super) active: BTreeMap<String, PeerId>,
+    /// Who carries the traffic.
+    pub(super) switch: Switch,
+    pub(super) probes: Probes,
     /// Prefixes that may not be routed, and why.
     pub(super) refused: Vec<Refused>,
     /// How many routes each device has.
@@ -53,12 +58,13 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// A gateway without tunnels.
-    pub(super) fn new(data: DataPlane, netlink: Netlink, clock: Clock) -> Self {
+    pub(super) fn new(data: DataPlane, netlink: Netlink, clock: Clock, probes: Probes) -> Self {
         Self {
             config: Config::default(),
             records: BTreeMap::new(),
             agenda: Timers::new(),
-            active: BTreeMap::new(),
+            switch: Switch::default(),
+            probes,
             refused: Vec::new(),
             installed: BTreeMap::new(),
             route_error: None,
@@ -83,12 +89,16 @@ impl Gateway {
             |record: &Record| !moved && described.get(&record.names()).is_some_and(|(c, t)| record.is(c, t));
         let gone: Vec<PeerId> = self.records.values().filter(|r| !stays(r)).map(|r| r.id).collect();
         let mut difference = Difference { removed: gone.len(), ..Difference::default() };
+        // The traffic moves, then the Deletes leave, then the devices go.
+        for record in self.records.values_mut().filter(|record| gone.contains(&record.id)) {
+            record.leaves = true;
+            self.unsettled = true;
+        }
+        self.route().await;
         let mut history = Vec::new();
         for id in gone {
             driver.endpoint().remove_peer(now, id);
-            // The Deletes leave and the traffic moves before the device goes.
             driver.drain(self).await;
-            self.route().await;
             history.extend(self.remove(id).await);
         }
         for record in self.records.values_mut() {
@@ -122,38 +132,31 @@ impl Gateway {
     /// Carries out what is due and what was ordered, until there is nothing left to do now.
     pub(super) async fn settle(&mut self, driver: &mut IkeDriver) {
         loop {
-            driver.tick();
-            driver.drain(self).await;
-            let now = driver.now();
-            while let Some(id) = self.agenda.take_due(now) {
-                self.ask(id, |state| state.poll(now));
-            }
-            let orders = core::mem::take(&mut self.orders);
-            if orders.is_empty() {
+            self.carry_out_all(driver).await;
+            self.unsettled |= self.switch.next().is_some_and(|at| at <= driver.now());
+            self.route().await;
+            let left = self.left();
+            if left.is_empty() {
                 break;
             }
-            for (id, action) in orders {
-                self.carry_out(id, action, driver);
+            for id in left {
+                self.take_down(driver, id);
             }
         }
         self.waiters.expire(driver.now());
-        self.route().await;
     }
 
-    /// Takes the operator's word on a tunnel.
+    /// Takes the operator's word on a tunnel. Make before break: one that is to be down goes when its traffic has moved.
     pub(super) fn set_admin(&mut self, driver: &mut IkeDriver, id: PeerId, admin: Admin) {
-        let now = driver.now();
-        let actions = self.change(id, |state| state.set_admin(now, admin)).unwrap_or_default();
-        let Some(record) = self.records.get_mut(&id) else { return };
-        if record.state.phase() == Phase::AdminDown {
-            // The endpoint answers a peer that it knows: one that is taken down must be forgotten.
-            driver.endpoint().remove_peer(now, id);
-            record.local = None;
-        } else {
-            self.orders.extend(actions.into_iter().map(|action| (id, action)));
+        match admin {
+            Admin::Down => self.set_wish(id, Wish::Down),
+            Admin::Up => {
+                self.set_wish(id, Wish::Up);
+                let now = driver.now();
+                self.ask(id, |state| state.set_admin(now, Admin::Up));
+                self.provide_peer(id, driver);
+            }
         }
-        self.provide_peer(id, driver);
-        self.unsettled = true;
     }
 
     /// An outbound SA has used three quarters of what it may carry: it is rekeyed.
@@ -222,7 +225,8 @@ impl Gateway {
 
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
-        self.agenda.next().into_iter().chain(self.waiters.next()).min()
+        let own = [self.agenda.next(), self.waiters.next(), self.switch.next(), self.probes_due()];
+        own.into_iter().flatten().min()
     }
 
     /// Changes a tunnel's state, and notes when it wants to be asked what is due.
@@ -236,9 +240,38 @@ impl Gateway {
     }
 
     /// Changes a tunnel's state, and notes what it wants of the endpoint.
-    fn ask(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> Vec<Action>) {
+    pub(super) fn ask(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> Vec<Action>) {
         let actions = self.change(id, change).unwrap_or_default();
         self.orders.extend(actions.into_iter().map(|action| (id, action)));
+    }
+
+    async fn carry_out_all(&mut self, driver: &mut IkeDriver) {
+        loop {
+            driver.tick();
+            driver.drain(self).await;
+            self.poll_probes().await;
+            let now = driver.now();
+            while let Some(id) = self.agenda.take_due(now) {
+                self.ask(id, |state| state.poll(now));
+            }
+            let orders = core::mem::take(&mut self.orders);
+            if orders.is_empty() {
+                return;
+            }
+            for (id, action) in orders {
+                self.carry_out(id, action, driver);
+            }
+        }
+    }
+
+    fn take_down(&mut self, driver: &mut IkeDriver, id: PeerId) {
+        let now = driver.now();
+        // The endpoint answers a peer that it knows: one that is taken down must be forgotten, which ends its SAs.
+        self.change(id, |state| state.set_admin(now, Admin::Down));
+        driver.endpoint().remove_peer(now, id);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.local = None;
+        }
     }
 
     fn renew(&mut self, id: PeerId, now: Time) {
@@ -250,7 +283,6 @@ impl Gateway {
         let record = self.records.remove(&id)?;
         self.tell_end(&record);
         self.agenda.set(id, None);
-        self.active.retain(|_, active| *active != id);
         if let Err(error) = self.data.remove_tunnel(id).await
             && record.device == Device::Ready
         {
@@ -264,6 +296,8 @@ impl Gateway {
         match action {
             Action::Terminate => driver.endpoint().terminate(now, id),
             Action::RekeyChild => driver.endpoint().rekey_child(now, id),
+            Action::CheckLiveness => driver.endpoint().check_liveness(now, id),
+            Action::Replace => driver.endpoint().replace(now, id),
             Action::Initiate => {
                 self.notice_new_address(id);
                 self.provide_peer(id, driver);

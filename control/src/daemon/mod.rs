@@ -10,11 +10,13 @@ mod key_file;
 mod orders;
 mod outlet;
 mod peer;
+mod probing;
 mod provision;
 mod record;
 mod rekey;
 mod routing;
 mod status;
+mod switching;
 
 use core::time::Duration;
 use std::path::Path;
@@ -30,6 +32,7 @@ use tracing::{info, warn};
 
 use self::gateway::Gateway;
 use self::key_file::KeyFile;
+use self::probing::{EchoReply, Probes, REPLIES};
 use crate::api::server::{self, Call};
 use crate::config::{Config, RunOptions, load_to_run};
 use crate::ike_driver::{Clock, IkeDriver};
@@ -73,6 +76,7 @@ struct Daemon {
     notices: mpsc::Receiver<Notice>,
     watch: Watch,
     calls: mpsc::Receiver<Call>,
+    replies: mpsc::Receiver<EchoReply>,
     housekeeping: Interval,
     houses_kept: u32,
 }
@@ -86,15 +90,26 @@ impl Daemon {
         let driver = IkeDriver::new(inbox.clone(), clock).context("starting threads for key exchanges")?;
         let data = DataPlane::start(config.gateway.packet_path, inbox, notice)
             .context("starting the packet path (it needs CAP_NET_ADMIN, UDP port 4500 and /dev/net/tun)")?;
+        let (reply, replies) = mpsc::channel(REPLIES);
         let netlink = Netlink::open()?;
         let watch = netlink.watch()?;
-        let gateway = Gateway::new(data, netlink, clock);
+        let gateway = Gateway::new(data, netlink, clock, Probes::new(reply));
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok((
-            Self { options, driver, gateway, intake, notices, watch, calls, housekeeping, houses_kept: 0 },
-            call,
-        ))
+        let houses_kept = 0;
+        let daemon = Self {
+            options,
+            driver,
+            gateway,
+            intake,
+            notices,
+            watch,
+            calls,
+            replies,
+            housekeeping,
+            houses_kept,
+        };
+        Ok((daemon, call))
     }
 
     /// The loop. Ends on a signal, or when the packet path is lost.
@@ -110,6 +125,7 @@ impl Daemon {
                 Some(notice) = self.notices.recv() => self.notice(notice).await?,
                 events = self.watch.next() => self.gateway.observe(events),
                 Some(done) = self.driver.computed() => self.driver.take(done),
+                Some(reply) = self.replies.recv() => self.gateway.echo_answered(reply),
                 Some(call) = self.calls.recv() => self.answer(call).await,
                 _ = self.housekeeping.tick() => self.keep_house().await,
                 () = sleep(due) => {}

@@ -66,6 +66,8 @@ impl Outlet for Gateway {
         let change = self.change(id, |state| state.on_event(now, &event)).flatten();
         if let Event::ChildUp { .. } = event {
             self.tunnel_up(id).await;
+        } else if let Event::Alive { .. } = event {
+            self.peer_alive(id, now);
         }
         let Some(record) = self.records.get(&id) else { return };
         self.waiters.on_event(record, &event);

@@ -10,12 +10,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tracing::{Span, info, info_span, warn};
 
 use super::peer::peer_config;
+use super::probing::Prober;
 use crate::api::messages::Target;
 use crate::config::lifetimes::Lifetimes;
 use crate::config::model::{Connection, Tunnel as TunnelConfig, TunnelAuth};
-use crate::failover::Health;
+use crate::failover::facts::{Facts, Session, Wish};
 use crate::ike_driver::IkeDriver;
 use crate::install::{self, EspSettings, Traffic};
+use crate::probe::Liveness;
 use crate::tunnels::{Change, Phase, Tunnel};
 
 /// One tunnel.
@@ -25,6 +27,12 @@ pub(super) struct Record {
     pub(super) connection: Connection,
     pub(super) tunnel: TunnelConfig,
     pub(super) state: Tunnel,
+    /// What is wanted of it, by the operator or for a planned move.
+    pub(super) wish: Wish,
+    /// A new configuration does not have it, or has it otherwise.
+    pub(super) leaves: bool,
+    /// While it has a child SA.
+    pub(super) prober: Option<Prober>,
     /// Our outer address as the endpoint knows it; `None`: the endpoint does not know the peer.
     pub(super) local: Option<IpAddr>,
     /// MTU of the path to the peer, as far as our own link tells.
@@ -70,6 +78,9 @@ impl Record {
             state: Tunnel::new(connection.mode, now, seed(id)),
             connection,
             tunnel: tunnel.clone(),
+            wish: Wish::Up,
+            leaves: false,
+            prober: None,
             local: None,
             outer_mtu: install::OUTER_MTU,
             device: Device::Missing { why: "not made yet".to_owned(), retry: now },
@@ -97,6 +108,9 @@ impl Record {
     pub(super) fn continues(&mut self, earlier: &Self) {
         self.before = earlier.traffic();
         self.state.continues(&earlier.state);
+        if earlier.wish == Wish::Down {
+            self.wish = Wish::Down;
+        }
     }
 
     /// The names of its connection and its own.
@@ -163,12 +177,20 @@ impl Record {
         self.before.plus(&self.present)
     }
 
+    /// Packets that the present device has received, as far as it was asked.
+    pub(super) const fn received(&self) -> u64 {
+        self.present.rx_packets
+    }
+
     /// What failover decides by.
-    pub(super) fn health(&self) -> Health {
-        Health {
-            wanted: self.state.phase() != Phase::AdminDown,
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            wish: if self.leaves { Wish::Down } else { self.wish },
             ike: self.state.ike().is_some(),
             esp: self.state.phase() == Phase::Up && self.device == Device::Ready && self.no_sa.is_none(),
+            probe: self.prober.as_ref().is_none_or(|prober| prober.probe.liveness() == Liveness::Up),
+            bgp: Session::None,
+            preference: PREFERENCE,
         }
     }
 
@@ -276,6 +298,8 @@ fn seed(id: PeerId) -> u64 {
     0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(id.0).wrapping_add(1))
 }
 
+/// The tunnels of a connection are equal.
+const PREFERENCE: u32 = 100;
 /// Packets that can be numbered without ESN (RFC 4303 §3.3.3).
 const SEQUENCE_NUMBERS: u64 = 1 << 32;
 

@@ -1,15 +1,11 @@
-//! Which tunnel of each connection carries its traffic, and the routes that say so to the kernel.
+//! The routes that tell the kernel who carries the traffic.
 
-use std::collections::HashMap;
-
-use gotthard_ike::config::PeerId;
 use ipnet::IpNet;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::gateway::Gateway;
-use super::record::{Device, Record, names};
-use crate::config::model::{Routing, Tunnel};
-use crate::failover;
+use super::record::Device;
+use crate::config::model::Routing;
 use crate::routes::plan::{Remote, Wanted};
 use crate::routes::{Event, Outcome, RouteError};
 
@@ -68,33 +64,6 @@ impl Gateway {
         self.route_error = Some(error);
     }
 
-    fn decide(&mut self) {
-        let named: HashMap<(&str, &str), PeerId> = self.records.values().map(|r| (r.names(), r.id)).collect();
-        for connection in &self.config.connections {
-            let id = |tunnel: &Tunnel| named.get(&names(connection, tunnel)).copied();
-            let ids: Vec<PeerId> = connection.tunnels.iter().filter_map(id).collect();
-            let health: Vec<_> =
-                ids.iter().filter_map(|id| self.records.get(id)).map(Record::health).collect();
-            let before = self.active.get(&connection.name).copied();
-            let index = before.and_then(|id| ids.iter().position(|other| *other == id));
-            let after = failover::decide(&health, index).and_then(|index| ids.get(index).copied());
-            if before == after {
-                continue;
-            }
-            let name = |id: Option<PeerId>| {
-                id.and_then(|id| self.records.get(&id)).map_or("none", |record| record.tunnel.name.as_str())
-            };
-            info!(connection = %connection.name, from = name(before), to = name(after), "traffic moves");
-            self.tell_failover(connection, before.as_slice(), after.as_slice());
-            match after {
-                Some(id) => self.active.insert(connection.name.clone(), id),
-                None => self.active.remove(&connection.name),
-            };
-        }
-        let known = &self.config.connections;
-        self.active.retain(|name, _| known.iter().any(|connection| connection.name == *name));
-    }
-
     fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::default();
         for record in self.records.values() {
@@ -112,9 +81,9 @@ impl Gateway {
             }
         }
         for connection in self.config.connections.iter().filter(|c| c.routing == Routing::Static) {
-            let active = self.active.get(&connection.name).and_then(|id| self.records.get(id));
-            let devices: Vec<String> =
-                active.map(|record| record.tunnel.interface.clone()).into_iter().collect();
+            let carriers = self.switch.carriers(&connection.name).iter();
+            let carriers = carriers.filter_map(|id| self.records.get(id));
+            let devices: Vec<String> = carriers.map(|record| record.tunnel.interface.clone()).collect();
             let remote = |prefix: &IpNet| Remote { prefix: prefix.trunc(), devices: devices.clone() };
             wanted.remotes.extend(connection.remote.iter().map(remote));
         }

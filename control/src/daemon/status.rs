@@ -5,6 +5,7 @@ use gotthard_ike::event::Nat;
 use gotthard_ike::{Counters, Time};
 
 use super::gateway::Gateway;
+use super::probing::{PROBE_CODE, SILENT};
 use super::record::{Device, Record, escaped};
 use crate::api::status::{
     BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState, IkeStatus,
@@ -12,6 +13,7 @@ use crate::api::status::{
 };
 use crate::config::model::{Connection, Routing};
 use crate::install::{self, Report};
+use crate::probe::Liveness;
 use crate::tunnels::Phase;
 
 /// The status of every connection, or of the named one, with what the endpoint has counted; `None`: there is none of that
@@ -60,11 +62,11 @@ fn connection_status(gateway: &Gateway, connection: &Connection, now: Time) -> C
 }
 
 fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, now: Time) -> TunnelStatus {
-    let active = gateway.active.get(&connection.name) == Some(&record.id);
+    let active = gateway.switch.carriers(&connection.name).contains(&record.id);
     let installed = gateway.installed.get(&record.tunnel.interface).copied().unwrap_or(0);
     let state = match record.state.phase() {
         Phase::AdminDown => TunnelState::AdminDown,
-        Phase::Up if record.health().carries() => TunnelState::Up,
+        Phase::Up if record.facts().lives() => TunnelState::Up,
         Phase::Connecting => TunnelState::Connecting,
         Phase::Up | Phase::Waiting => TunnelState::Down,
     };
@@ -77,7 +79,7 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         since_s: (now - record.state.since()).as_secs(),
         ike: ike_status(record),
         esp: esp_status(record),
-        probe: probe_status(state),
+        probe: probe_status(record, state),
         bgp: None,
         routes: RouteStatus { installed },
         broken: broken(gateway, connection, record),
@@ -115,7 +117,7 @@ fn esp_status(record: &Record) -> EspStatus {
     let mtu = child.and(record.mtu);
     let traffic = record.traffic();
     EspStatus {
-        state: if child.is_some() && record.health().esp { LinkState::Up } else { LinkState::Down },
+        state: if child.is_some() && record.facts().esp { LinkState::Up } else { LinkState::Down },
         suite: child.map(|sa| sa.suite.to_string()),
         encapsulation: child.map(|sa| encapsulation(sa.encapsulation).to_owned()),
         mtu,
@@ -143,14 +145,16 @@ const fn encapsulation(encapsulation: Encapsulation) -> &'static str {
     }
 }
 
-/// No probe of its own yet runs inside the tunnel: the liveness of the IKE SA stands for it, without a round trip time.
-const fn probe_status(state: TunnelState) -> ProbeStatus {
-    let state = match state {
-        TunnelState::Up => ProbeState::Up,
-        TunnelState::Connecting | TunnelState::Down => ProbeState::Down,
-        TunnelState::AdminDown => ProbeState::Off,
+fn probe_status(record: &Record, tunnel: TunnelState) -> ProbeStatus {
+    let Some(probe) = record.prober.as_ref().map(|prober| &prober.probe) else {
+        let off = tunnel == TunnelState::AdminDown;
+        return ProbeStatus { state: if off { ProbeState::Off } else { ProbeState::Down }, rtt_ms: None };
     };
-    ProbeStatus { state, rtt_ms: None }
+    let state = match probe.liveness() {
+        Liveness::Up => ProbeState::Up,
+        Liveness::Down => ProbeState::Down,
+    };
+    ProbeStatus { state, rtt_ms: probe.rtt().map(|rtt| rtt.as_secs_f64() * 1e3) }
 }
 
 /// The first broken link of the chain IKE, ESP, probe, BGP, routes.
@@ -174,6 +178,9 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
     }
     if let Some(why) = &record.no_sa {
         return Some(link(Link::Esp, "GTH-ESP-02", why, "report it with the log"));
+    }
+    if !record.facts().probe {
+        return Some(link(Link::Probe, PROBE_CODE, SILENT, PROBE_REMEDY));
     }
     if connection.routing != Routing::Static {
         return None;
@@ -199,5 +206,6 @@ fn link(link: Link, code: &str, message: &str, remedy: &str) -> BrokenLink {
     BrokenLink { link, code: code.to_owned(), message: message.to_owned(), remedy: remedy.to_owned() }
 }
 
+const PROBE_REMEDY: &str = "see that the cloud's endpoint is up and that nothing on the way drops ESP or UDP 4500; its traffic has moved";
 const DEVICE_REMEDY: &str =
     "see that /dev/net/tun exists, that we may use it, and that no other link has the name of `interface`";

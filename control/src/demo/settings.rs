@@ -38,7 +38,7 @@ fn file(
     let mut text = Zeroizing::new(format!(
         "[gateway]\nadvertise = [\"{ours}\"]\n\n\
          [connection.{CONNECTION}]\ncloud = \"aws\"\nmode = \"{mode}\"\nrouting = \"static\"\n\
-         remote = [\"{theirs}\"]\ndpd_interval = \"{DPD_INTERVAL}\"\n"
+         remote = [\"{theirs}\"]\n"
     ));
     for (wire, key) in WIRES.iter().zip(&keys.0) {
         let (peer, inside) = end(wire);
@@ -66,8 +66,6 @@ fn key() -> anyhow::Result<Zeroizing<String>> {
 
 /// Name of the connection, on both sides.
 pub(super) const CONNECTION: &str = "demo";
-/// How long a peer may be silent: what decides when a tunnel is given up.
-pub(super) const DPD_INTERVAL: &str = "1s";
 /// Octets of a pre-shared key, twice as many characters.
 const KEY_LEN: usize = 32;
 

@@ -40,7 +40,7 @@ pub enum Session {
 }
 
 /// A link of the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
     /// The IKE SA.
     Ike,

@@ -1,6 +1,6 @@
 //! Whether the peer lives, from inside one tunnel: what is cheapest first, and told within three probe intervals.
 //!
-//! 1. Inbound ESP was seen: it lives, and nothing is sent.
+//! 1. Inbound ESP was seen: it lived then, and nothing is sent.
 //! 2. An interval without any: an echo to the peer's inside address ([`echo`]). Three without an answer, spread over two
 //!    further intervals, and it is down: with 300 ms, 0.9 s after the last sign of life.
 //! 3. The peer has never answered an echo (Azure's gateways do not): the liveness of its IKE SA stands for it (RFC 7296
@@ -11,6 +11,7 @@
 //! traffic does not come and go with each is the work of [`crate::failover::damping`].
 
 pub mod echo;
+pub mod socket;
 
 use core::time::Duration;
 
@@ -22,13 +23,21 @@ pub struct Probe {
     interval: Duration,
     /// Inbound packets at the last poll.
     received: u64,
-    polled: Time,
     heard: Time,
     /// Since it was heard: when it was last asked.
     asked: Option<Time>,
     /// Since it was heard: how often it was asked in vain.
     misses: u32,
     echoes: Echoes,
+}
+
+/// What has arrived through the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// How many authentic packets in all, echo replies among them.
+    pub packets: u64,
+    /// When the latest did.
+    pub latest: Option<Time>,
 }
 
 /// What to ask of the peer at once.
@@ -52,53 +61,41 @@ pub enum Liveness {
 impl Probe {
     /// A tunnel that has just come up, which only a living peer can do. `received` counts its inbound packets.
     pub fn new(now: Time, interval: Duration, received: u64) -> Self {
-        Self {
-            interval,
-            received,
-            polled: now,
-            heard: now,
-            asked: None,
-            misses: 0,
-            echoes: Echoes::default(),
-        }
+        Self { interval, received, heard: now, asked: None, misses: 0, echoes: Echoes::default() }
     }
 
-    /// Takes the count of authentic inbound packets, echo replies among them; returns what to ask. To be called at
-    /// [`Self::next`].
-    pub fn poll(&mut self, now: Time, received: u64) -> Ask {
-        self.polled = now;
-        if core::mem::replace(&mut self.received, received) < received {
-            self.hear(now);
+    /// Takes what has arrived; returns what to ask. To be called at [`Self::next`]; earlier does no harm.
+    pub fn poll(&mut self, now: Time, inbound: Inbound) -> Ask {
+        if core::mem::replace(&mut self.received, inbound.packets) < inbound.packets {
+            // The reply to an echo is one of them and was heard already.
+            self.hear(inbound.latest.unwrap_or(now));
         }
         if now >= self.due() {
             self.misses = self.misses.saturating_add(u32::from(self.asked.is_some()));
             self.asked = Some(now);
             return Ask { echo: Some(self.echoes.send(now)), ike: !self.echoes.answered };
         }
-        // A busy tunnel needs no echo to live, but its round trip time would grow old.
-        let old = self.echoes.last.is_none_or(|last| now.saturating_since(last) >= self.interval * REFRESH);
-        Ask { echo: old.then(|| self.echoes.send(now)), ike: false }
+        let wanted = now >= self.echoes.due(self.interval);
+        Ask { echo: wanted.then(|| self.echoes.send(now)), ike: false }
     }
 
     /// Takes the reply to an echo. A number that was not asked for, or too long ago, says nothing.
     pub fn on_reply(&mut self, now: Time, sequence: u16) {
         if self.echoes.on_reply(now, sequence) {
             self.hear(now);
-            // It is one of the inbound packets, and is not to be heard again at the next poll.
-            self.received = self.received.saturating_add(1);
         }
     }
 
     /// The peer answered over the IKE SA. Of a peer that answers echoes it says nothing: its ESP may be dead all the same.
-    pub const fn on_ike(&mut self, now: Time) {
+    pub fn on_ike(&mut self, now: Time) {
         if !self.echoes.answered {
             self.hear(now);
         }
     }
 
-    /// When [`Self::poll`] is due: a few times an interval, so that the last sign of life is known closely.
+    /// When [`Self::poll`] is due.
     pub fn next(&self) -> Time {
-        (self.polled + self.interval / SAMPLES).min(self.due())
+        self.due().min(self.echoes.due(self.interval))
     }
 
     /// What it says.
@@ -111,10 +108,12 @@ impl Probe {
         self.echoes.rtt
     }
 
-    const fn hear(&mut self, now: Time) {
-        self.heard = now;
-        self.asked = None;
-        self.misses = 0;
+    fn hear(&mut self, at: Time) {
+        if at > self.heard {
+            self.heard = at;
+            self.asked = None;
+            self.misses = 0;
+        }
     }
 
     /// When the peer is to be asked next, if nothing is heard.
@@ -139,6 +138,8 @@ struct Echoes {
     last: Option<Time>,
     /// The latest, each in the place of the one [`UNDER_WAY`] before it.
     sent: [Option<(u16, Time)>; UNDER_WAY],
+    /// How many were sent in all; counts no further than anybody asks.
+    tries: u32,
     /// The peer has answered one.
     answered: bool,
     rtt: Option<Duration>,
@@ -147,12 +148,21 @@ struct Echoes {
 impl Echoes {
     fn send(&mut self, now: Time) -> u16 {
         self.sequence = self.sequence.wrapping_add(1);
+        self.tries = self.tries.saturating_add(1);
         self.last = Some(now);
         self.sent.rotate_right(1);
         if let Some(slot) = self.sent.first_mut() {
             *slot = Some((self.sequence, now));
         }
         self.sequence
+    }
+
+    /// When the next is to be sent though the peer lives: soon while it is not known whether it answers any, and later
+    /// because its round trip time grows old.
+    fn due(&self, interval: Duration) -> Time {
+        let Some(last) = self.last else { return Time::ZERO };
+        let tries = !self.answered && self.tries < TRIES;
+        last + interval * if tries { 1 } else { REFRESH }
     }
 
     /// True if this answers an echo under way.
@@ -172,11 +182,11 @@ impl Echoes {
 
 /// Echoes in vain until the peer is down.
 pub const MISSES: u32 = 3;
-/// Polls an interval. What is heard between two polls counts as heard at the second: the fewer, the later is a death told.
-const SAMPLES: u32 = 3;
 /// How much more seldom a peer is asked that answers over its IKE SA alone: an exchange costs both ends more than an echo,
 /// and a gateway under load answers it late.
 const IKE_PACE: u32 = 4;
+/// Echoes after which a peer that has answered none is one that answers none: the first ones may be ahead of its routes.
+const TRIES: u32 = 10;
 /// Intervals after which a round trip time is old.
 const REFRESH: u32 = 10;
 /// A reply that took longer was kept while one of the machines slept: as a round trip time it would spoil the estimate.

@@ -30,7 +30,7 @@ fn an_idle_peer_is_asked_every_interval() {
 
 /// Whenever in an interval the peer dies, busy or idle: within a second, after three echoes in vain.
 #[test]
-fn a_silent_black_hole_is_told_within_a_second_and_a_tenth() {
+fn a_silent_black_hole_is_told_within_a_second() {
     for esp in [Some(1), None] {
         for death in 5_000..5_350 {
             let mut bench = Bench::new(Peer { esp, echo: Some(8), ..Peer::DEAD });
@@ -38,7 +38,7 @@ fn a_silent_black_hole_is_told_within_a_second_and_a_tenth() {
             let before = bench.echoes;
             bench.peer = Peer::DEAD;
             let told = bench.run_until_down();
-            assert!((500..=1_100).contains(&(told - death)), "esp {esp:?}: {} ms", told - death);
+            assert!((600..=910).contains(&(told - death)), "esp {esp:?}: {} ms", told - death);
             assert!(bench.echoes - before >= 2, "{} echoes", bench.echoes - before);
         }
     }
@@ -110,7 +110,7 @@ fn a_driver_that_slept_asks_before_it_tells_a_death() {
 #[test]
 fn a_reply_to_nothing_or_twice_says_nothing() {
     let mut probe = Probe::new(at(0), INTERVAL, 0);
-    let sequence = probe.poll(at(0), 0).echo.expect("the first echo");
+    let sequence = probe.poll(at(0), Inbound { packets: 0, latest: None }).echo.expect("the first echo");
     probe.on_reply(at(5), sequence.wrapping_add(1));
     assert_eq!(probe.rtt(), None);
     probe.on_reply(at(5), sequence);
@@ -122,7 +122,7 @@ fn a_reply_to_nothing_or_twice_says_nothing() {
 fn counters_that_start_anew_are_no_sign_of_life() {
     let mut probe = Probe::new(at(0), INTERVAL, 1_000);
     for millis in (0..20_000).step_by(100) {
-        probe.poll(at(millis), 0);
+        probe.poll(at(millis), Inbound { packets: 0, latest: Some(at(millis)) });
     }
     assert_eq!(probe.liveness(), Liveness::Down);
 }
@@ -148,6 +148,7 @@ struct Bench {
     peer: Peer,
     now: u64,
     received: u64,
+    latest: Option<u64>,
     /// Replies under way: when, and to which echo (`None`: IKE).
     answers: Vec<(u64, Option<u16>)>,
     /// Echoes that are lost from here on.
@@ -160,7 +161,8 @@ struct Bench {
 impl Bench {
     fn new(peer: Peer) -> Self {
         let probe = Probe::new(at(0), INTERVAL, 0);
-        Self { probe, peer, now: 0, received: 0, answers: Vec::new(), lose: 0, echoes: 0, ikes: 0, downs: 0 }
+        let (answers, latest) = (Vec::new(), None);
+        Self { probe, peer, now: 0, received: 0, latest, answers, lose: 0, echoes: 0, ikes: 0, downs: 0 }
     }
 
     fn run_to(&mut self, end: u64) {
@@ -183,7 +185,8 @@ impl Bench {
         if at(self.now) < self.probe.next() {
             return;
         }
-        let ask = self.probe.poll(at(self.now), self.received);
+        let inbound = Inbound { packets: self.received, latest: self.latest.map(at) };
+        let ask = self.probe.poll(at(self.now), inbound);
         self.downs += u32::from(self.probe.liveness() == Liveness::Down);
         if let Some(sequence) = ask.echo {
             self.echoes += 1;
@@ -198,16 +201,21 @@ impl Bench {
         }
     }
 
+    const fn take_packet(&mut self) {
+        self.received += 1;
+        self.latest = Some(self.now);
+    }
+
     fn receive(&mut self) {
         if self.peer.esp.is_some_and(|every| self.now.is_multiple_of(every)) {
-            self.received += 1;
+            self.take_packet();
         }
         let (due, later): (Vec<_>, Vec<_>) = self.answers.drain(..).partition(|(when, _)| *when <= self.now);
         self.answers = later;
         for (_, answer) in due {
             match answer {
                 Some(sequence) => {
-                    self.received += 1;
+                    self.take_packet();
                     self.probe.on_reply(at(self.now), sequence);
                 }
                 None => self.probe.on_ike(at(self.now)),

@@ -45,6 +45,10 @@ pub enum Action {
     Initiate,
     /// Rekey the child SA.
     RekeyChild,
+    /// Ask the peer whether it lives.
+    CheckLiveness,
+    /// Make another IKE SA beside the one there is.
+    Replace,
 }
 
 /// What an operator should be told in one line.
@@ -94,6 +98,15 @@ pub struct ChildSa {
     pub encapsulation: Encapsulation,
 }
 
+/// What was asked of a peer that is silent inside the tunnel, and when the next step is due.
+#[derive(Clone, Copy, Debug)]
+enum Doubt {
+    /// Whether it lives; it has not answered.
+    Asked(Time),
+    /// It answered under its IKE SA: that one is not dead.
+    Answered(Time),
+}
+
 /// One tunnel.
 #[derive(Clone, Debug)]
 pub struct Tunnel {
@@ -104,6 +117,8 @@ pub struct Tunnel {
     next: Option<Time>,
     /// When a rekey of the child SA is asked for again; `None`: none is needed.
     rekey: Option<Time>,
+    /// While nothing is heard of the peer inside the tunnel.
+    doubt: Option<Doubt>,
     backoff: Backoff,
     ike: Option<IkeSa>,
     child: Option<ChildSa>,
@@ -124,6 +139,7 @@ impl Tunnel {
                 Mode::Responder => None,
             },
             rekey: None,
+            doubt: None,
             backoff: Backoff::new(seed),
             ike: None,
             child: None,
@@ -184,15 +200,36 @@ impl Tunnel {
                 self.on_down(now, reason)
             }
             Event::ChildDown { reason, .. } => self.on_down(now, reason),
-            Event::Alive { .. } => None,
+            Event::Alive { .. } => {
+                self.doubt = self.doubt.map(|_| Doubt::Answered(now + DOUBT_AGAIN));
+                None
+            }
             Event::Failed { reason, .. } => self.on_failed(now, reason),
         }
+    }
+
+    /// Nothing is heard of the peer inside the tunnel: asks it under its IKE SA at once. A peer that lost its state never
+    /// answers there, so soon another SA is tried beside it; the one there is ends when its own time is over.
+    pub fn doubt(&mut self, now: Time) -> Vec<Action> {
+        if self.phase != Phase::Up || self.doubt.is_some() {
+            return Vec::new();
+        }
+        self.doubt = Some(Doubt::Asked(now + UNANSWERED));
+        vec![Action::CheckLiveness]
+    }
+
+    /// The peer is heard inside the tunnel again.
+    pub const fn trust(&mut self) {
+        self.doubt = None;
     }
 
     /// Does what is due at `now`; returns what to ask of the endpoint.
     pub fn poll(&mut self, now: Time) -> Vec<Action> {
         if self.rekey.take_if(|at| *at <= now).is_some() {
             return self.rekey_child(now);
+        }
+        if let Some(doubt) = self.doubt.filter(|doubt| doubt.due() <= now) {
+            return vec![self.ask_in_doubt(now, doubt)];
         }
         if self.next.is_none_or(|at| at > now) {
             return Vec::new();
@@ -256,7 +293,7 @@ impl Tunnel {
 
     /// When [`Self::poll`] is due.
     pub fn next(&self) -> Option<Time> {
-        self.next.into_iter().chain(self.rekey).min()
+        self.next.into_iter().chain(self.rekey).chain(self.doubt.map(Doubt::due)).min()
     }
 
     /// How far it is.
@@ -292,6 +329,20 @@ impl Tunnel {
     /// Why it is not up; `None` while it is, or before the first attempt has ended.
     pub const fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
+    }
+
+    /// A responder cannot make another SA: it asks again until the one it has is dead.
+    fn ask_in_doubt(&mut self, now: Time, doubt: Doubt) -> Action {
+        match (doubt, self.mode) {
+            (Doubt::Asked(_), Mode::Initiator) => {
+                self.doubt = Some(Doubt::Asked(now + REPLACE_AGAIN));
+                Action::Replace
+            }
+            (Doubt::Asked(_), Mode::Responder) | (Doubt::Answered(_), _) => {
+                self.doubt = Some(Doubt::Asked(now + UNANSWERED));
+                Action::CheckLiveness
+            }
+        }
     }
 
     fn on_child_up(&mut self, now: Time, child: ChildSa, rekey: bool) -> Option<Change> {
@@ -363,6 +414,15 @@ impl Tunnel {
             self.phase = phase;
             self.since = now;
             self.rekey = None;
+            self.doubt = None;
+        }
+    }
+}
+
+impl Doubt {
+    const fn due(self) -> Time {
+        match self {
+            Self::Asked(at) | Self::Answered(at) => at,
         }
     }
 }
@@ -371,5 +431,11 @@ impl Tunnel {
 const SETTLED: Duration = Duration::from_secs(15);
 /// A rekey that did not come to pass is asked for again: the peer may have refused it for the moment.
 const ASK_REKEY_AGAIN: Duration = Duration::from_secs(5);
+/// A liveness check that is not answered for so long, and was sent three times, is not expected to be: time for another SA.
+const UNANSWERED: Duration = Duration::from_secs(2);
+/// An attempt has its own retransmissions; one that failed is made again.
+const REPLACE_AGAIN: Duration = Duration::from_secs(3);
+/// A peer that answers under its IKE SA and is silent inside the tunnel is asked again after this time.
+const DOUBT_AGAIN: Duration = Duration::from_secs(5);
 /// An attempt that has not ended is asked for again.
 const ASK_AGAIN: Duration = Duration::from_mins(1);

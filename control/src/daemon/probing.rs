@@ -1,0 +1,191 @@
+//! The probe of each tunnel at work: echoes out, replies and counters in, and what follows from its word.
+//!
+//! All tunnels are polled together, with one reading of the packet path's counters: the cost does not grow with the square
+//! of their number.
+
+use std::net::IpAddr;
+
+use gotthard_ike::Time;
+use gotthard_ike::config::PeerId;
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+use super::gateway::Gateway;
+use super::record::Record;
+use crate::ike_driver::Clock;
+use crate::probe::echo::{TOKEN, Token};
+use crate::probe::socket::EchoSocket;
+use crate::probe::{Ask, Inbound, Liveness, Probe};
+
+/// The probe of a tunnel that is up.
+pub(super) struct Prober {
+    pub(super) probe: Probe,
+    /// `None` where the tunnel has no inside addresses, or where it could not be opened yet.
+    socket: Option<EchoSocket>,
+    /// Why it could not.
+    refused: Option<String>,
+}
+
+/// A peer's reply to one of our echoes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EchoReply {
+    peer: PeerId,
+    sequence: u16,
+    at: Time,
+}
+
+/// When all probes are polled, and where their sockets put the replies.
+pub(super) struct Probes {
+    replies: mpsc::Sender<EchoReply>,
+    polled: Time,
+}
+
+impl Probes {
+    pub(super) const fn new(replies: mpsc::Sender<EchoReply>) -> Self {
+        Self { replies, polled: Time::ZERO }
+    }
+}
+
+impl Gateway {
+    /// Starts the probes of tunnels that came up and ends those of tunnels that are down.
+    pub(super) fn tend_probes(&mut self) {
+        let now = self.clock.now();
+        for record in self.records.values_mut() {
+            match (record.facts().esp, &record.prober) {
+                (true, None) => {
+                    let received = record.received();
+                    let probe = Probe::new(now, record.connection.probe_interval, received);
+                    record.prober = Some(Prober { probe, socket: None, refused: None });
+                }
+                (false, Some(_)) => record.prober = None,
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+    }
+
+    /// When [`Self::poll_probes`] is due.
+    pub(super) fn probes_due(&self) -> Option<Time> {
+        let probers = self.records.values().filter_map(|record| record.prober.as_ref());
+        let first = probers.map(|prober| prober.probe.next()).min()?;
+        Some(first.max(self.probes.polled + REST))
+    }
+
+    /// Polls every probe, if one of them is due.
+    pub(super) async fn poll_probes(&mut self) {
+        // Before the counters are read: what arrived meanwhile is then taken for a little older than it is, never for
+        // something that arrived after its reply was heard.
+        let now = self.clock.now();
+        if self.probes_due().is_none_or(|due| due > now) {
+            return;
+        }
+        self.probes.polled = now;
+        for (id, arrivals) in self.data.arrivals().await {
+            let latest = arrivals.age.map(|age| Time::from_epoch(now.since_epoch().saturating_sub(age)));
+            let inbound = Inbound { packets: arrivals.packets, latest };
+            let ask = self.with_probe(id, |probe| probe.poll(now, inbound)).unwrap_or_default();
+            self.ask_peer(id, ask);
+        }
+    }
+
+    /// Takes a reply.
+    pub(super) fn echo_answered(&mut self, reply: EchoReply) {
+        let EchoReply { peer, sequence, at } = reply;
+        self.with_probe(peer, |probe| probe.on_reply(at, sequence));
+    }
+
+    /// The peer has answered under its IKE SA.
+    pub(super) fn peer_alive(&mut self, id: PeerId, now: Time) {
+        self.with_probe(id, |probe| probe.on_ike(now));
+    }
+
+    /// Changes what a probe knows, and does what follows where it says something else then.
+    fn with_probe<T>(&mut self, id: PeerId, change: impl FnOnce(&mut Probe) -> T) -> Option<T> {
+        let record = self.records.get_mut(&id)?;
+        let probe = &mut record.prober.as_mut()?.probe;
+        let before = probe.liveness();
+        let result = change(probe);
+        let after = probe.liveness();
+        if before != after {
+            self.probe_says(id, after);
+        }
+        Some(result)
+    }
+
+    /// The traffic moves in the same settling. What the IKE SA is worth is asked of the peer, and takes its time.
+    fn probe_says(&mut self, id: PeerId, liveness: Liveness) {
+        let now = self.clock.now();
+        self.unsettled = true;
+        let Some(record) = self.records.get(&id) else { return };
+        match liveness {
+            Liveness::Down => {
+                record.span().in_scope(|| warn!(code = PROBE_CODE, "{SILENT}"));
+                self.ask(id, |state| state.doubt(now));
+            }
+            Liveness::Up => {
+                record.span().in_scope(|| info!("the peer is heard again inside the tunnel"));
+                self.change(id, crate::tunnels::Tunnel::trust);
+            }
+        }
+    }
+
+    fn ask_peer(&mut self, id: PeerId, ask: Ask) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if let Some(sequence) = ask.echo {
+            record.send_echo(sequence, &self.probes.replies, self.clock);
+        }
+        if ask.ike {
+            self.orders.push((id, crate::tunnels::Action::CheckLiveness));
+        }
+    }
+}
+
+impl Record {
+    fn send_echo(&mut self, sequence: u16, replies: &mpsc::Sender<EchoReply>, clock: Clock) {
+        let span = self.span();
+        let (Some(inside), Some(peer_inside)) = (self.tunnel.inside, self.tunnel.peer_inside) else { return };
+        let Some(prober) = &mut self.prober else { return };
+        let peer = self.id;
+        if prober.socket.is_none() {
+            let replies = replies.clone();
+            let deliver = move |sequence| {
+                // A full queue loses it as a busy path would.
+                let _full = replies.try_send(EchoReply { peer, sequence, at: clock.now() });
+            };
+            match open(&self.tunnel.interface, (inside.addr(), peer_inside), deliver) {
+                Ok(socket) => prober.socket = Some(socket),
+                Err(why) => {
+                    if prober.refused.as_ref() != Some(&why) {
+                        span.in_scope(|| error!(why, "{NO_ECHOES}"));
+                    }
+                    prober.refused = Some(why);
+                }
+            }
+        }
+        if let Some(Err(error)) = prober.socket.as_ref().map(|socket| socket.send(sequence)) {
+            span.in_scope(|| debug!(%error, "an echo was not sent"));
+        }
+    }
+}
+
+fn open(
+    device: &str,
+    addresses: (IpAddr, IpAddr),
+    deliver: impl Fn(u16) + Send + 'static,
+) -> Result<EchoSocket, String> {
+    let mut token = [0; TOKEN];
+    getrandom::fill(&mut token).map_err(|error| error.to_string())?;
+    EchoSocket::open(device, addresses, Token(token), deliver).map_err(|error| error.to_string())
+}
+
+/// The failure code of a peer that its probe does not hear.
+pub(super) const PROBE_CODE: &str = "GTH-PROBE-01";
+/// The same in words.
+pub(super) const SILENT: &str = "the tunnel has its SAs, and nothing is heard of the peer inside it";
+
+const NO_ECHOES: &str = "no echo can be sent: the IKE SA alone says whether the peer lives";
+
+/// Replies that wait for the loop.
+pub(super) const REPLIES: usize = 1024;
+/// Shortest time between two readings of the counters, so that a hundred tunnels whose peers answer at a hundred moments
+/// cost no more than a few.
+const REST: core::time::Duration = core::time::Duration::from_millis(10);
