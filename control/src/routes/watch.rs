@@ -10,6 +10,7 @@ use rtnetlink::sys::constants::NETLINK_ROUTE;
 use rtnetlink::sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use socket2::{SockFilter, SockRef};
 use tracing::{debug, warn};
 
 use super::message::{parse_link, parse_route};
@@ -19,13 +20,11 @@ use super::{Event, RouteError};
 #[derive(Debug)]
 pub struct Watch {
     socket: Socket,
-    /// Who makes our own changes: they are known already.
-    ours: u32,
     buffer: Vec<u8>,
 }
 
 impl Watch {
-    /// Begins to listen. `ours`: the port of the socket that makes our changes.
+    /// Begins to listen. `ours`: the port of the socket that makes our changes, which are known already.
     pub(super) fn open(ours: u32) -> Result<Self, RouteError> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
         let inner = socket.socket_mut();
@@ -33,23 +32,35 @@ impl Watch {
         if let Err(error) = set_socket_recv_buffer_size_force(&*inner, BACKLOG) {
             debug!(%error, "less is kept of what changes in the kernel's network: it may have to be read more often");
         }
+        SockRef::from(&*inner).attach_filter(&all_but(ours))?;
         for group in GROUPS {
             inner.add_membership(group as u32)?;
         }
-        Ok(Self { socket: Socket(socket), ours, buffer: Vec::with_capacity(DATAGRAM) })
+        Ok(Self { socket: Socket(socket), buffer: Vec::with_capacity(DATAGRAM) })
     }
 
-    /// The next changes, in their order; empty where they do not concern us. May be dropped and called again.
+    /// The changes that wait, in their order; there may be none that concern us. May be dropped and called again.
     pub async fn next(&mut self) -> Vec<Event> {
         self.buffer.clear();
-        match self.socket.0.recv(&mut self.buffer).await {
-            Ok(()) => self.events(),
-            Err(error) => vec![lost(&error)],
+        let first = self.socket.0.recv(&mut self.buffer).await;
+        let mut events = Vec::new();
+        self.take(first, &mut events);
+        // Whoever changes thousands of routes waits for us where too much is unread.
+        while events.len() < BURST {
+            self.buffer.clear();
+            match self.socket.0.socket_ref().recv(&mut self.buffer, 0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                received => self.take(received.map(drop), &mut events),
+            }
         }
+        events
     }
 
-    fn events(&self) -> Vec<Event> {
-        let mut events = Vec::new();
+    fn take(&self, received: io::Result<()>, events: &mut Vec<Event>) {
+        if let Err(error) = received {
+            events.push(lost(&error));
+            return;
+        }
         let mut rest = self.buffer.as_slice();
         while !rest.is_empty() {
             let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) else {
@@ -59,12 +70,22 @@ impl Watch {
             let length =
                 usize::try_from(message.header.length).unwrap_or(usize::MAX).next_multiple_of(ALIGNED);
             rest = rest.get(length.max(ALIGNED)..).unwrap_or_default();
-            if message.header.port_number != self.ours {
-                events.extend(event(message));
-            }
+            events.extend(event(message));
         }
-        events
     }
+}
+
+/// A socket filter of the kernel that drops what this port has caused (`nlmsg_pid`). It must not even wait for us: the
+/// kernel makes a sender yield after each message once half of a listener's buffer is full, and ours is not read while we
+/// send. 20,000 routes took 14 s on a busy machine, and 0.1 s with the filter.
+const fn all_but(port: u32) -> [SockFilter; 4] {
+    let loaded = u32::from_be_bytes(port.to_ne_bytes());
+    [
+        SockFilter::new(LOAD_WORD, 0, 0, NLMSG_PID),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, loaded),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
 }
 
 /// Without it [`Watch`] could not be shown.
@@ -108,10 +129,21 @@ fn lost(error: &io::Error) -> Event {
     Event::Lost
 }
 
+/// `BPF_LD | BPF_W | BPF_ABS`.
+const LOAD_WORD: u16 = 0x20;
+/// `BPF_JMP | BPF_JEQ | BPF_K`.
+const JUMP_IF_EQUAL: u16 = 0x15;
+/// `BPF_RET | BPF_K`: how many octets are kept.
+const RETURN: u16 = 0x06;
+/// Where in a message the port of who caused it is.
+const NLMSG_PID: u32 = 12;
+
 const GROUPS: [MulticastGroup; 3] =
     [MulticastGroup::Link, MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
 /// Octets of notifications that wait for us: some thousand routes.
 const BACKLOG: usize = 4 << 20;
+/// So many events are taken at once; the rest at the next turn.
+const BURST: usize = 4096;
 /// No notification is larger.
 const DATAGRAM: usize = 64 << 10;
 /// Messages in a datagram begin at multiples of this (`NLMSG_ALIGNTO`).

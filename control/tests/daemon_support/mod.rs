@@ -1,37 +1,21 @@
 //! A gateway and two cloud endpoints in network namespaces, each side the real binary.
 #![allow(clippy::unwrap_used, reason = "a test's support may panic")]
-#![allow(clippy::print_stderr, reason = "a test that cannot run says so")]
+#![allow(clippy::print_stderr, reason = "a test that fails shows the log")]
+
+#[path = "../permission/mod.rs"]
+mod permission;
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) use permission::permitted;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// Whether these tests can run; says plainly why not.
-pub(crate) fn permitted(test: &str) -> bool {
-    let why = if !rustix::process::geteuid().is_root() {
-        "needs root, for network namespaces"
-    } else if !Path::new("/dev/net/tun").exists() {
-        "needs /dev/net/tun"
-    } else if !["ip", "ping"].iter().all(|program| installed(program)) {
-        "needs ip and ping (Debian: iproute2, iputils-ping)"
-    } else {
-        return true;
-    };
-    eprintln!("SKIPPED {test}: {why}");
-    if let Some(file) = std::env::var_os("GOTTHARD_SKIPPED") {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
-        writeln!(file, "{test}: {why}").unwrap();
-    }
-    false
-}
 
 /// Three namespaces: `gateway` with an uplink to each of `cloud1` and `cloud2`. Removed when dropped.
 pub(crate) struct World {
@@ -295,11 +279,6 @@ fn write_private(path: &Path, text: &str) {
 fn ip(arguments: &str) {
     let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
     assert!(status.success(), "ip {arguments}");
-}
-
-fn installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 /// Waits until something holds.

@@ -1,0 +1,31 @@
+//! Whether tests that need root can run here.
+#![allow(clippy::unwrap_used, reason = "a test's support may panic")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run says so")]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Whether these tests can run; says plainly why not.
+pub(crate) fn permitted(test: &str) -> bool {
+    let why = if !rustix::process::geteuid().is_root() {
+        "needs root, for network namespaces"
+    } else if !Path::new("/dev/net/tun").exists() {
+        "needs /dev/net/tun"
+    } else if !["ip", "ping"].iter().all(|program| installed(program)) {
+        "needs ip and ping (Debian: iproute2, iputils-ping)"
+    } else {
+        return true;
+    };
+    eprintln!("SKIPPED {test}: {why}");
+    if let Some(file) = std::env::var_os("GOTTHARD_SKIPPED") {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        writeln!(file, "{test}: {why}").unwrap();
+    }
+    false
+}
+
+fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
