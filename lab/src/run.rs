@@ -122,11 +122,14 @@ const SKIPPED_FILE: &str = "GOTTHARD_SKIPPED";
 const SHOWN_LINES: usize = 60;
 
 /// The programs of `packages.txt`.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 18] = [
     "bird",
     "birdc",
     "charon-systemd",
     "ethtool",
+    "exabgp",
+    "gobgp",
+    "gobgpd",
     "ip",
     "iperf3",
     "nft",
@@ -137,4 +140,5 @@ const PROGRAMS: [&str; 14] = [
     "sysctl",
     "tcpdump",
     "tshark",
+    "vtysh",
 ];
