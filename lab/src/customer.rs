@@ -105,4 +105,4 @@ fn conf(prefixes: u32) -> String {
 pub const SESSIONS: [&str; 2] = ["tunnel1", "tunnel2"];
 
 /// A second charon takes the next name that is free.
-const DEVICES: [&str; 2] = ["ipsec0", "ipsec1"];
+pub(crate) const DEVICES: [&str; 2] = ["ipsec0", "ipsec1"];

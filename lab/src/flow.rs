@@ -1,6 +1,6 @@
 //! A numbered UDP flow: says which packets were lost or came twice.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -11,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use rustix::net::sockopt;
 
-use crate::Netns;
 use crate::capture::MARKER;
+use crate::{Netns, wait};
 
 /// A flow that is under way, until it is finished.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Flow {
     sender: JoinHandle<u64>,
     receivers: Vec<JoinHandle<Arrived>>,
     all_sent: Arc<AtomicBool>,
+    arrivals: Arc<AtomicU64>,
 }
 
 /// What became of a flow.
@@ -55,14 +56,15 @@ impl Flow {
     ) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let all_sent = Arc::new(AtomicBool::new(false));
+        let arrivals = Arc::<AtomicU64>::default();
         let mut receivers = Vec::new();
         for host in to {
             let socket = host.udp(target)?;
             socket.set_read_timeout(Some(QUIET))?;
             // What a busy machine lets wait here is not lost in the tunnel.
             sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)?;
-            let all_sent = Arc::clone(&all_sent);
-            receivers.push(thread::spawn(move || receive(&socket, &all_sent)));
+            let (all_sent, arrivals) = (Arc::clone(&all_sent), Arc::clone(&arrivals));
+            receivers.push(thread::spawn(move || receive(&socket, &all_sent, &arrivals)));
         }
         let socket = from.udp(source)?;
         sockopt::set_socket_send_buffer_size_force(&socket, BUFFER)?;
@@ -71,12 +73,20 @@ impl Flow {
             let stop = Arc::clone(&stop);
             thread::spawn(move || send(&socket, target, start, rate, &stop))
         };
-        Ok(Self { stop, start, rate, sender, receivers, all_sent })
+        Ok(Self { stop, start, rate, sender, receivers, all_sent, arrivals })
+    }
+
+    /// Waits until so many more packets have arrived.
+    pub fn await_arrivals(&self, more: u64, deadline: Duration) -> Result<()> {
+        let enough = self.arrivals.load(Ordering::Relaxed) + more;
+        wait::until_true(deadline, format!("{more} packets of a flow"), || {
+            Ok(self.arrivals.load(Ordering::Relaxed) >= enough)
+        })
     }
 
     /// Stops sending, takes what is still on its way, and counts.
     pub fn finish(self) -> Result<Report> {
-        let Self { stop, start, rate, sender, receivers, all_sent } = self;
+        let Self { stop, start, rate, sender, receivers, all_sent, arrivals: _ } = self;
         stop.store(true, Ordering::Relaxed);
         let sent = sender.join().map_err(|_| anyhow!("sender panicked"))?;
         all_sent.store(true, Ordering::Relaxed);
@@ -116,6 +126,13 @@ impl Arrived {
 }
 
 impl Report {
+    /// The longest time without a packet: that of the longest run of numbers that arrived nowhere. Zero where none is lost.
+    pub fn gap(&self) -> Duration {
+        let follows = |one: &u64, next: &u64| one + 1 == *next;
+        let longest = self.lost.chunk_by(follows).map(<[u64]>::len).max().unwrap_or(0);
+        since_start(u64::try_from(longest).unwrap_or(u64::MAX), self.rate)
+    }
+
     /// When the lost packets were sent: one moment for each run of them, at most `most`.
     pub fn moments_of_loss(&self, most: usize) -> Vec<Instant> {
         let apart = |pair: &[u64]| matches!(pair, [one, next] if next - one > u64::from(self.rate) / 100 + 1);
@@ -162,7 +179,7 @@ fn since_start(number: u64, rate: u32) -> Duration {
     Duration::from_nanos(number.saturating_mul(1_000_000_000) / u64::from(rate.max(1)))
 }
 
-fn receive(socket: &UdpSocket, all_sent: &AtomicBool) -> Arrived {
+fn receive(socket: &UdpSocket, all_sent: &AtomicBool, arrivals: &AtomicU64) -> Arrived {
     let mut arrived = Arrived::default();
     let mut buffer = [0; 2048];
     loop {
@@ -173,6 +190,7 @@ fn receive(socket: &UdpSocket, all_sent: &AtomicBool) -> Arrived {
                     number.and_then(|rest| rest.first_chunk()).map(|octets| u64::from_be_bytes(*octets));
                 if let Some(number) = number {
                     arrived.count(number);
+                    arrivals.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -192,3 +210,22 @@ const MOST_PACKETS: usize = 300_000_000;
 const BUFFER: usize = 32 << 20;
 const PACKET: usize = 400;
 const QUIET: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gap_is_the_longest_run_of_lost_numbers() {
+        let report = |lost: &[u64]| Report {
+            sent: 10_000,
+            lost: lost.to_vec(),
+            repeated: Vec::new(),
+            start: Instant::now(),
+            rate: 1000,
+        };
+        assert_eq!(report(&[]).gap(), Duration::ZERO);
+        assert_eq!(report(&[7]).gap(), Duration::from_millis(1));
+        assert_eq!(report(&[1, 2, 50, 51, 52, 53, 90]).gap(), Duration::from_millis(4));
+    }
+}

@@ -1,0 +1,187 @@
+//! How long the traffic of a connection stands still when the tunnel that carries it ends.
+//!
+//! Two numbered flows of 1,000 packets a second run between the LAN and the cloud, one each way. Then something happens
+//! to the tunnel that carries them, and what is missing at the other end is the gap. The gateway is ours, or the one of
+//! strongSwan and BIRD that stands beside it; the cloud is the AWS posture with BGP.
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+
+use crate::cloud::Aws;
+use crate::cloud::aws::{CUSTOMER, VPC_HOST};
+use crate::customer::Customer;
+use crate::flow::{Flow, Report};
+use crate::outage::{self, Vanishes};
+use crate::site::{CLOUD_HOST, LAN_HOST, Site};
+use crate::strongswan::posture;
+use crate::{Gotthard, Run, wait};
+
+/// What happens to the tunnel that carries the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Its packets vanish, without a word.
+    BlackHole(Vanishes),
+    /// The endpoint deletes its IKE SA.
+    Delete,
+    /// The endpoint ends its BGP session with a NOTIFICATION: Cease, administrative shutdown.
+    Cease,
+    /// Its device at the gateway goes down.
+    LinkDown,
+}
+
+/// The gateway under test.
+#[derive(Debug)]
+pub enum Gateway {
+    /// Ours.
+    Gotthard(Box<Gotthard>),
+    /// strongSwan and BIRD.
+    Customer(Box<Customer>),
+}
+
+/// Everything that a measurement needs, connected.
+#[derive(Debug)]
+pub struct Bed {
+    /// The hosts.
+    pub site: Site,
+    /// The cloud.
+    pub aws: Aws,
+    /// The gateway.
+    pub gateway: Gateway,
+}
+
+/// What became of the two flows.
+#[derive(Debug)]
+pub struct Gaps {
+    /// From the LAN to the cloud.
+    pub egress: Report,
+    /// From the VPC to the LAN; it moves when the cloud notices.
+    pub ingress: Report,
+}
+
+impl Bed {
+    /// Starts the cloud, and then the gateway by the function; returns when both tunnels and sessions are up.
+    pub fn start(run: &Run, gateway: impl FnOnce(&Site) -> Result<Gateway>) -> Result<Self> {
+        let site = Site::new()?;
+        let aws = Aws::start(run, &site)?;
+        let gateway = gateway(&site)?;
+        let bed = Self { site, aws, gateway };
+        bed.await_healthy()?;
+        Ok(bed)
+    }
+
+    /// Waits until both tunnels and sessions are up and something carries each way.
+    pub fn await_healthy(&self) -> Result<()> {
+        self.aws.await_established(RETURN)?;
+        match &self.gateway {
+            Gateway::Gotthard(gateway) => gateway.await_up(RETURN).map(drop)?,
+            Gateway::Customer(customer) => customer.await_established(&self.site, RETURN)?,
+        }
+        wait::until_true(RETURN, "routes both ways", || {
+            Ok(self.carries()?.is_some() && self.aws.carries()?.is_some())
+        })
+    }
+
+    /// The tunnel that the kernel routes the flow into, by its index.
+    pub fn carries(&self) -> Result<Option<usize>> {
+        let flow = format!("from {LAN_HOST} iif lan ipproto udp sport {EGRESS} dport {EGRESS}");
+        // Where no route leads there, ip fails.
+        let Ok(route) = self.site.gateway.ip_output(&format!("route get {CLOUD_HOST} {flow}")) else {
+            return Ok(None);
+        };
+        let words: Vec<_> = route.split_whitespace().collect();
+        let device = words.windows(2).find_map(|pair| (pair[0] == "dev").then_some(pair[1]));
+        Ok(device.and_then(|device| self.devices().iter().position(|name| *name == device)))
+    }
+
+    /// Lets something happen to the tunnel that carries the traffic, and says what was missing until `settled` ways
+    /// (egress alone, or both) had moved. The tunnel is as it was when this returns, but not yet up.
+    pub fn measure(&mut self, event: Event, ways: Ways) -> Result<Gaps> {
+        let carrying = self.carries()?.context("nothing carries")?;
+        let flows = self.flows()?;
+        flows.iter().try_for_each(|flow| flow.await_arrivals(SOME, DEADLINE))?;
+        self.begin(event, carrying)?;
+        let moved = self.await_moved(carrying, ways);
+        let arrives = moved.and_then(|()| {
+            let [egress, ingress] = &flows;
+            egress.await_arrivals(SOME, DEADLINE)?;
+            if ways == Ways::Both { ingress.await_arrivals(SOME, DEADLINE) } else { Ok(()) }
+        });
+        self.end(event, carrying)?;
+        arrives?;
+        let [egress, ingress] = flows.map(Flow::finish);
+        Ok(Gaps { egress: egress?, ingress: ingress? })
+    }
+
+    /// Both flows, started.
+    pub fn flows(&self) -> Result<[Flow; 2]> {
+        let Site { lan, endpoints: [one, two], .. } = &self.site;
+        let vpc: IpAddr = VPC_HOST.parse()?;
+        Ok([
+            Flow::at(RATE, lan, (LAN_HOST, EGRESS).into(), &[one, two], (CLOUD_HOST, EGRESS).into())?,
+            Flow::at(RATE, &self.aws.vpc, (vpc, INGRESS).into(), &[lan], (LAN_HOST, INGRESS).into())?,
+        ])
+    }
+
+    fn await_moved(&self, from: usize, ways: Ways) -> Result<()> {
+        let elsewhere = |carries: Option<usize>| carries.is_some_and(|index| index != from);
+        wait::until_true(DEADLINE, "the egress to move", || Ok(elsewhere(self.carries()?)))?;
+        if ways == Ways::Egress {
+            return Ok(());
+        }
+        wait::until_true(DEADLINE, "the ingress to move", || Ok(elsewhere(self.aws.carries()?)))
+            .with_context(|| self.aws.routes().unwrap_or_default())
+    }
+
+    fn begin(&mut self, event: Event, tunnel: usize) -> Result<()> {
+        match event {
+            Event::BlackHole(vanishes) => {
+                outage::silence(&self.site.wan, posture::ENDPOINTS[tunnel], vanishes)
+            }
+            Event::Delete => self.aws.charons[tunnel].terminate(&format!("tun{}", tunnel + 1)),
+            Event::Cease => self.aws.birds[tunnel].ask(&format!("disable {CUSTOMER}")).map(drop),
+            Event::LinkDown => self.link(tunnel, "down"),
+        }
+    }
+
+    fn end(&mut self, event: Event, tunnel: usize) -> Result<()> {
+        match event {
+            Event::BlackHole(_) => outage::mend(&self.site.wan),
+            Event::Delete => Ok(()),
+            Event::Cease => self.aws.birds[tunnel].ask(&format!("enable {CUSTOMER}")).map(drop),
+            Event::LinkDown => self.link(tunnel, "up"),
+        }
+    }
+
+    fn link(&self, tunnel: usize, state: &str) -> Result<()> {
+        self.site.gateway.ip(&format!("link set {} {state}", self.devices()[tunnel]))
+    }
+
+    const fn devices(&self) -> [&'static str; 2] {
+        match self.gateway {
+            Gateway::Gotthard(_) => ["gth0", "gth1"],
+            Gateway::Customer(_) => crate::customer::DEVICES,
+        }
+    }
+}
+
+/// How long a measurement goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// Until the egress has moved.
+    Egress,
+    /// Until the ingress has moved too, which takes as long as the cloud does.
+    Both,
+}
+
+/// Packets a second of each flow: the gap is known to a millisecond.
+const RATE: u32 = 1000;
+const EGRESS: u16 = 7001;
+const INGRESS: u16 = 7002;
+/// Packets that have to arrive before a flow counts as flowing.
+const SOME: u64 = 200;
+/// BGP alone takes 30 s to notice.
+const DEADLINE: Duration = Duration::from_mins(1);
+/// Dead peer detection of the slower kind, and a session after it.
+const RETURN: Duration = Duration::from_mins(2);
