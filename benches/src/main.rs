@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::cast_precision_loss, reason = "counts of a second of traffic have far less than 52 bits")]
 
+mod failover;
 mod gateway;
 mod ike;
 mod interrupt;
@@ -39,6 +40,8 @@ enum Command {
     Storm(ike::storm::Arguments),
     /// Keeps many tunnels up between two endpoints on a virtual clock.
     Pairs(ike::pairs::Arguments),
+    /// Measures how long traffic stands still when a tunnel ends, ours beside strongSwan and BIRD.
+    Failover(failover::Arguments),
     /// Draws the pictures of an earlier run again, from its JSON.
     Plot(report::PlotArguments),
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Respond(arguments) => ike::respond::run(&arguments),
         Command::Storm(arguments) => ike::storm::run(&arguments),
         Command::Pairs(arguments) => ike::pairs::run(&arguments),
+        Command::Failover(arguments) => failover::run(&arguments),
         Command::Plot(arguments) => report::plot_again(&arguments),
     };
     match done {

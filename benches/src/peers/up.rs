@@ -35,7 +35,7 @@ pub(super) struct Up {
 pub(super) enum Ends {
     None,
     Processes { left: Process, right: Process },
-    Charons { left: Charon, right: Charon },
+    Charons { left: Box<Charon>, right: Box<Charon> },
 }
 
 impl Up {
@@ -195,7 +195,7 @@ fn strongswan(bed: &Bed, suite: Suite, dir: &Path) -> Result<Ends> {
     };
     let (right, left) = (start(Side::Right)?, start(Side::Left)?);
     left.initiate("bench-c").context("strongSwan")?;
-    Ok(Ends::Charons { left, right })
+    Ok(Ends::Charons { left: Box::new(left), right: Box::new(right) })
 }
 
 /// The TUN device of our gateway; with many, the first part of their names.

@@ -1,0 +1,141 @@
+//! How long traffic stands still when a tunnel ends: ours beside a gateway of strongSwan and BIRD.
+
+use core::time::Duration;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use gotthard_lab::customer::Customer;
+use gotthard_lab::failover::{Bed, Event, Gateway, Ways};
+use gotthard_lab::flow::Report;
+use gotthard_lab::gotthard::Config;
+use gotthard_lab::outage::Vanishes;
+use gotthard_lab::{Gotthard, Run, Suite};
+
+use crate::{interrupt, machine};
+
+mod report;
+
+use report::Row;
+
+/// What is measured, and how often.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Runs of each event with our gateway
+    #[arg(long, default_value_t = 100)]
+    runs: u32,
+    /// Runs of each event with strongSwan and BIRD, which take half a minute each
+    #[arg(long, default_value_t = 10)]
+    beside: u32,
+    /// Of the runs with our gateway those that wait until the cloud has moved the other direction too
+    #[arg(long, default_value_t = 10)]
+    ingress: u32,
+    /// Only these events
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Show>,
+    /// The page that the table is written to
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// What happens to the tunnel that carries the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Its packets vanish, both ways
+    BlackHole,
+    /// Those that the endpoint sends vanish
+    OneWay,
+    /// The endpoint deletes its IKE SA
+    Delete,
+    /// The endpoint ends the BGP session
+    Cease,
+    /// Its device at the gateway goes down
+    LinkDown,
+}
+
+/// Whose gaps these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contender {
+    Gotthard,
+    Beside,
+}
+
+/// Measures, prints the table, and writes it where that is asked for.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    ensure!(
+        std::env::var_os("GOTTHARD_BIN").is_some() || arguments.runs == 0,
+        "GOTTHARD_BIN names the daemon: target/release/gotthard"
+    );
+    let _turn = machine::take()?;
+    let mut rows = Vec::new();
+    for (contender, runs) in [(Contender::Gotthard, arguments.runs), (Contender::Beside, arguments.beside)] {
+        if runs > 0 {
+            rows.extend(arguments.contend(contender, runs)?);
+        }
+    }
+    let table = report::table(&rows);
+    println!("{table}");
+    match &arguments.out {
+        Some(page) => report::write(page, &table).with_context(|| page.display().to_string()),
+        None => Ok(()),
+    }
+}
+
+impl Arguments {
+    fn contend(&self, contender: Contender, runs: u32) -> Result<Vec<Row>> {
+        let dir = tempfile::Builder::new().prefix("gotthard-failover-").tempdir()?;
+        let run = Run::new(Suite::Gcm, dir.path().to_owned());
+        let started = Instant::now();
+        let mut bed = Bed::start(&run, |site| contender.start(&run, site))?;
+        eprintln!("{contender:?}: everything is up after {:.1} s", started.elapsed().as_secs_f64());
+        let shows = Show::value_variants().iter().copied();
+        let shows = shows.filter(|show| self.only.is_empty() || self.only.contains(show));
+        shows.map(|show| self.repeat(&mut bed, contender, show, runs)).collect()
+    }
+
+    /// All runs of one event.
+    fn repeat(&self, bed: &mut Bed, contender: Contender, show: Show, runs: u32) -> Result<Row> {
+        let mut row = Row::new(contender, show);
+        for number in 0..runs {
+            interrupt::check()?;
+            bed.await_healthy()?;
+            let both = contender == Contender::Beside || number < self.ingress;
+            let gaps = bed.measure(show.event(), if both { Ways::Both } else { Ways::Egress })?;
+            let [egress, ingress] = [&gaps.egress, &gaps.ingress].map(Report::gap);
+            eprintln!("{contender:?} {show:?} {number}: {}", shown(egress, both.then_some(ingress)));
+            row.egress.push(egress);
+            row.ingress.extend(both.then_some(ingress));
+        }
+        Ok(row)
+    }
+}
+
+impl Contender {
+    fn start(self, run: &Run, site: &gotthard_lab::site::Site) -> Result<Gateway> {
+        Ok(match self {
+            Self::Gotthard => {
+                let config = Config::aws_bgp(run.suite);
+                Gateway::Gotthard(Box::new(Gotthard::start(run, &site.gateway, "gotthard", &config)?))
+            }
+            Self::Beside => Gateway::Customer(Box::new(Customer::start(run, site)?)),
+        })
+    }
+}
+
+impl Show {
+    const fn event(self) -> Event {
+        match self {
+            Self::BlackHole => Event::BlackHole(Vanishes::All),
+            Self::OneWay => Event::BlackHole(Vanishes::Received),
+            Self::Delete => Event::Delete,
+            Self::Cease => Event::Cease,
+            Self::LinkDown => Event::LinkDown,
+        }
+    }
+}
+
+fn shown(egress: Duration, ingress: Option<Duration>) -> String {
+    let ingress = ingress.map_or_else(String::new, |gap| format!(", ingress {} ms", gap.as_millis()));
+    format!("egress {} ms{ingress}", egress.as_millis())
+}
