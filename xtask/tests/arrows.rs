@@ -86,7 +86,7 @@ const BGP: [(&str, &[&str]); 10] = [
     ("policy", &["guard", "refusal", "route"]),
     ("quota", &[]),
     ("best_path", &["route"]),
-    ("rib", &["best_path", "route"]),
+    ("rib", &["best_path", "codec", "route"]),
 ];
 
 /// What is pure gets time as an argument and has no socket: none of these words is in it.
