@@ -35,9 +35,14 @@ impl Customer {
         Ok(Self { charons, bird })
     }
 
-    /// Waits until both sessions are established and the kernel has a route to the cloud.
-    pub fn await_established(&self, site: &Site, deadline: Duration) -> Result<()> {
-        SESSIONS.iter().try_for_each(|session| self.bird.await_established(session, deadline))?;
+    /// Waits until both sessions have brought the cloud's prefix and the kernel has a route to it.
+    pub fn await_prefixes(&self, site: &Site, deadline: Duration) -> Result<()> {
+        for session in SESSIONS {
+            self.bird.await_established(session, deadline)?;
+            wait::until_true(deadline, format!("a prefix over {session}"), || {
+                Ok(!self.bird.prefixes(session)?.is_empty())
+            })?;
+        }
         wait::until_true(deadline, "a route to the cloud", || Ok(carries(&site.gateway)?.is_some()))
     }
 

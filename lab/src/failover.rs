@@ -6,30 +6,20 @@
 
 use core::time::Duration;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use crate::cloud::Aws;
-use crate::cloud::aws::{CUSTOMER, VPC_HOST};
+use crate::cloud::aws::VPC_HOST;
 use crate::customer::Customer;
 use crate::flow::{Flow, Report};
-use crate::outage::{self, Vanishes};
 use crate::site::{CLOUD_HOST, LAN_HOST, Site};
-use crate::strongswan::posture;
 use crate::{Gotthard, Run, wait};
 
-/// What happens to the tunnel that carries the traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Its packets vanish, without a word.
-    BlackHole(Vanishes),
-    /// The endpoint deletes its IKE SA.
-    Delete,
-    /// The endpoint ends its BGP session with a NOTIFICATION: Cease, administrative shutdown.
-    Cease,
-    /// Its device at the gateway goes down.
-    LinkDown,
-}
+mod event;
+
+pub use event::Event;
 
 /// The gateway under test.
 #[derive(Debug)]
@@ -49,6 +39,8 @@ pub struct Bed {
     pub aws: Aws,
     /// The gateway.
     pub gateway: Gateway,
+    /// From the gateway's start to both sessions established and the cloud's prefix in the kernel.
+    pub startup: Duration,
 }
 
 /// What became of the two flows.
@@ -58,6 +50,17 @@ pub struct Gaps {
     pub egress: Report,
     /// From the VPC to the LAN; it moves when the cloud notices.
     pub ingress: Report,
+    /// From the end of what happened until both tunnels and sessions were up again, where that was waited for.
+    pub back: Option<Duration>,
+}
+
+/// How long a measurement goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// Until the egress has moved.
+    Egress,
+    /// Until the ingress has moved too, which takes as long as the cloud does.
+    Both,
 }
 
 impl Bed {
@@ -65,22 +68,30 @@ impl Bed {
     pub fn start(run: &Run, gateway: impl FnOnce(&Site) -> Result<Gateway>) -> Result<Self> {
         let site = Site::new()?;
         let aws = Aws::start(run, &site)?;
+        let start = Instant::now();
         let gateway = gateway(&site)?;
-        let bed = Self { site, aws, gateway };
+        let mut bed = Self { site, aws, gateway, startup: Duration::ZERO };
         bed.await_healthy()?;
+        bed.startup = start.elapsed();
         Ok(bed)
     }
 
-    /// Waits until both tunnels and sessions are up and something carries each way.
+    /// Waits until both tunnels and sessions are up, and each end has heard of the other's prefix over both: then the
+    /// traffic has moved for the last time.
     pub fn await_healthy(&self) -> Result<()> {
         self.aws.await_established(RETURN)?;
         match &self.gateway {
-            Gateway::Gotthard(gateway) => gateway.await_up(RETURN).map(drop)?,
-            Gateway::Customer(customer) => customer.await_established(&self.site, RETURN)?,
+            Gateway::Gotthard(gateway) => {
+                gateway.await_up(RETURN)?;
+                wait::until_true(RETURN, "a route into both tunnels", || {
+                    let route = self.site.gateway.ip_output("route show 10.200.0.0/16")?;
+                    Ok(self.devices().iter().all(|device| route.contains(&format!("dev {device} "))))
+                })
+                .with_context(|| gateway.ask(&["status"]).unwrap_or_default())?;
+            }
+            Gateway::Customer(customer) => customer.await_prefixes(&self.site, RETURN)?,
         }
-        wait::until_true(RETURN, "routes both ways", || {
-            Ok(self.carries()?.is_some() && self.aws.carries()?.is_some())
-        })
+        self.aws.await_prefixes(RETURN)
     }
 
     /// The tunnel that the kernel routes the flow into, by its index.
@@ -95,23 +106,26 @@ impl Bed {
         Ok(device.and_then(|device| self.devices().iter().position(|name| *name == device)))
     }
 
-    /// Lets something happen to the tunnel that carries the traffic, and says what was missing until `settled` ways
-    /// (egress alone, or both) had moved. The tunnel is as it was when this returns, but not yet up.
+    /// Lets something happen to the tunnel that carries the traffic, and says what was missing until the traffic had
+    /// moved; of what is planned, until the tunnel was back too.
     pub fn measure(&mut self, event: Event, ways: Ways) -> Result<Gaps> {
         let carrying = self.carries()?.context("nothing carries")?;
         let flows = self.flows()?;
-        flows.iter().try_for_each(|flow| flow.await_arrivals(SOME, DEADLINE))?;
-        self.begin(event, carrying)?;
-        let moved = self.await_moved(carrying, ways);
-        let arrives = moved.and_then(|()| {
-            let [egress, ingress] = &flows;
-            egress.await_arrivals(SOME, DEADLINE)?;
-            if ways == Ways::Both { ingress.await_arrivals(SOME, DEADLINE) } else { Ok(()) }
-        });
-        self.end(event, carrying)?;
-        arrives?;
+        await_some(&flows, Ways::Both)?;
+        event.begin(self, carrying)?;
+        self.await_moved(carrying, ways)?;
+        await_some(&flows, ways)?;
+        event.end(self, carrying)?;
+        let mut back = None;
+        if event.is_planned() {
+            let ended = Instant::now();
+            self.await_healthy()?;
+            back = Some(ended.elapsed());
+            await_some(&flows, Ways::Both)?;
+        }
         let [egress, ingress] = flows.map(Flow::finish);
-        Ok(Gaps { egress: egress?, ingress: ingress? })
+        self.aws.prefer_neither()?;
+        Ok(Gaps { egress: egress?, ingress: ingress?, back })
     }
 
     /// Both flows, started.
@@ -134,30 +148,7 @@ impl Bed {
             .with_context(|| self.aws.routes().unwrap_or_default())
     }
 
-    fn begin(&mut self, event: Event, tunnel: usize) -> Result<()> {
-        match event {
-            Event::BlackHole(vanishes) => {
-                outage::silence(&self.site.wan, posture::ENDPOINTS[tunnel], vanishes)
-            }
-            Event::Delete => self.aws.charons[tunnel].terminate(&format!("tun{}", tunnel + 1)),
-            Event::Cease => self.aws.birds[tunnel].ask(&format!("disable {CUSTOMER}")).map(drop),
-            Event::LinkDown => self.link(tunnel, "down"),
-        }
-    }
-
-    fn end(&mut self, event: Event, tunnel: usize) -> Result<()> {
-        match event {
-            Event::BlackHole(_) => outage::mend(&self.site.wan),
-            Event::Delete => Ok(()),
-            Event::Cease => self.aws.birds[tunnel].ask(&format!("enable {CUSTOMER}")).map(drop),
-            Event::LinkDown => self.link(tunnel, "up"),
-        }
-    }
-
-    fn link(&self, tunnel: usize, state: &str) -> Result<()> {
-        self.site.gateway.ip(&format!("link set {} {state}", self.devices()[tunnel]))
-    }
-
+    /// The tunnels' devices at the gateway.
     const fn devices(&self) -> [&'static str; 2] {
         match self.gateway {
             Gateway::Gotthard(_) => ["gth0", "gth1"],
@@ -166,13 +157,10 @@ impl Bed {
     }
 }
 
-/// How long a measurement goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ways {
-    /// Until the egress has moved.
-    Egress,
-    /// Until the ingress has moved too, which takes as long as the cloud does.
-    Both,
+/// Waits until something more has arrived of the flows that matter.
+fn await_some([egress, ingress]: &[Flow; 2], ways: Ways) -> Result<()> {
+    egress.await_arrivals(SOME, DEADLINE)?;
+    if ways == Ways::Both { ingress.await_arrivals(SOME, DEADLINE) } else { Ok(()) }
 }
 
 /// Packets a second of each flow: the gap is known to a millisecond.

@@ -21,7 +21,7 @@ fn maintenance_moves_both_directions_and_a_killed_endpoint_comes_back() -> run::
         let site = Site::new()?;
         let mut aws = Aws::start(run, &site)?;
         let customer = Customer::start(run, &site)?;
-        customer.await_established(&site, UP)?;
+        customer.await_prefixes(&site, UP)?;
         aws.await_established(UP)?;
         expect_ping(&site.lan, CLOUD_HOST)?;
         await_ping(&site.lan, VPC_HOST.parse()?, UP)?;

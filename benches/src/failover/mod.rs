@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -52,6 +51,10 @@ enum Show {
     Cease,
     /// Its device at the gateway goes down
     LinkDown,
+    /// AWS's maintenance of its endpoint
+    Maintenance,
+    /// Our operator takes it down and up again
+    Drain,
 }
 
 /// Whose gaps these are.
@@ -74,10 +77,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             rows.extend(arguments.contend(contender, runs)?);
         }
     }
-    let table = report::table(&rows);
-    println!("{table}");
+    println!("{}", report::table(&rows));
     match &arguments.out {
-        Some(page) => report::write(page, &table).with_context(|| page.display().to_string()),
+        Some(page) => report::write(page, &rows).with_context(|| page.display().to_string()),
         None => Ok(()),
     }
 }
@@ -86,11 +88,11 @@ impl Arguments {
     fn contend(&self, contender: Contender, runs: u32) -> Result<Vec<Row>> {
         let dir = tempfile::Builder::new().prefix("gotthard-failover-").tempdir()?;
         let run = Run::new(Suite::Gcm, dir.path().to_owned());
-        let started = Instant::now();
         let mut bed = Bed::start(&run, |site| contender.start(&run, site))?;
-        eprintln!("{contender:?}: everything is up after {:.1} s", started.elapsed().as_secs_f64());
+        eprintln!("{contender:?}: everything is up after {} ms", bed.startup.as_millis());
         let shows = Show::value_variants().iter().copied();
         let shows = shows.filter(|show| self.only.is_empty() || self.only.contains(show));
+        let shows = shows.filter(|show| contender.can(*show));
         shows.map(|show| self.repeat(&mut bed, contender, show, runs)).collect()
     }
 
@@ -100,10 +102,12 @@ impl Arguments {
         for number in 0..runs {
             interrupt::check()?;
             bed.await_healthy()?;
-            let both = contender == Contender::Beside || number < self.ingress;
+            let both = contender == Contender::Beside || number < self.ingress || show.is_planned();
             let gaps = bed.measure(show.event(), if both { Ways::Both } else { Ways::Egress })?;
             let [egress, ingress] = [&gaps.egress, &gaps.ingress].map(Report::gap);
             eprintln!("{contender:?} {show:?} {number}: {}", shown(egress, both.then_some(ingress)));
+            row.lost = row.lost.max(gaps.egress.lost.len());
+            row.back = row.back.max(gaps.back);
             row.egress.push(egress);
             row.ingress.extend(both.then_some(ingress));
         }
@@ -112,6 +116,11 @@ impl Arguments {
 }
 
 impl Contender {
+    /// strongSwan and BIRD have no command that takes a tunnel down and leaves the traffic whole.
+    fn can(self, show: Show) -> bool {
+        self == Self::Gotthard || show != Show::Drain
+    }
+
     fn start(self, run: &Run, site: &gotthard_lab::site::Site) -> Result<Gateway> {
         Ok(match self {
             Self::Gotthard => {
@@ -124,6 +133,10 @@ impl Contender {
 }
 
 impl Show {
+    const fn is_planned(self) -> bool {
+        matches!(self, Self::Maintenance | Self::Drain)
+    }
+
     const fn event(self) -> Event {
         match self {
             Self::BlackHole => Event::BlackHole(Vanishes::All),
@@ -131,6 +144,8 @@ impl Show {
             Self::Delete => Event::Delete,
             Self::Cease => Event::Cease,
             Self::LinkDown => Event::LinkDown,
+            Self::Maintenance => Event::Maintenance,
+            Self::Drain => Event::Drain,
         }
     }
 }

@@ -15,12 +15,13 @@
 
 use core::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
+use super::DEVICE;
 use crate::bird::{self, Bird, Session};
 use crate::site::{Site, inside_of};
-use crate::strongswan::{Charon, Settings, posture};
-use crate::{Netns, Run};
+use crate::strongswan::{Charon, posture};
+use crate::{Netns, Run, wait};
 
 /// The endpoints' daemons and the VPC.
 #[derive(Debug)]
@@ -78,6 +79,17 @@ impl Aws {
         Ok(())
     }
 
+    /// After the maintenance both have the same again.
+    pub fn prefer_neither(&mut self) -> Result<()> {
+        for endpoint in 0..self.announced.len() {
+            if self.announced[endpoint].med != USUAL_MED {
+                let usual = Announced { med: USUAL_MED, ..self.announced[endpoint].clone() };
+                self.announce(endpoint, usual)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Kills an endpoint's daemons. Its tunnel device goes with charon.
     pub fn kill(&mut self, site: &Site, endpoint: usize) -> Result<()> {
         self.charons[endpoint].kill()?;
@@ -95,6 +107,17 @@ impl Aws {
     /// Waits until both endpoints' sessions are established.
     pub fn await_established(&self, deadline: Duration) -> Result<()> {
         self.birds.iter().try_for_each(|bird| bird.await_established(CUSTOMER, deadline))
+    }
+
+    /// Waits until the VPC has heard of the customer's prefix from both endpoints.
+    pub fn await_prefixes(&self, deadline: Duration) -> Result<()> {
+        for session in VPC_DEVICES {
+            wait::until_true(deadline, format!("a prefix from {session}"), || {
+                Ok(!self.router.prefixes(session)?.is_empty())
+            })
+            .with_context(|| self.routes().unwrap_or_default())?;
+        }
+        Ok(())
     }
 
     /// The endpoint that the VPC sends to, if there is one.
@@ -118,9 +141,7 @@ impl Announced {
 
 fn charon(run: &Run, site: &Site, index: usize) -> Result<Charon> {
     let host = &site.endpoints[index];
-    let charon = Charon::start_with_settings(run, host, CHARONS[index], &posture::aws()?, Settings::ROUTED)?;
-    // The site has the inside address on the loopback, for scenarios without BGP.
-    host.ip(&format!("addr del {}/32 dev lo", inside_of(index)))?;
+    let charon = super::endpoint(run, host, index, CHARONS[index], &posture::aws()?)?;
     address_device(host, index)?;
     Ok(charon)
 }
@@ -167,9 +188,9 @@ fn endpoint_conf(index: usize, Announced { prefixes, med }: &Announced) -> Strin
 
 fn router_conf() -> String {
     let mut conf = bird::preamble(VPC_HOST);
-    for index in 0..2 {
+    for (index, name) in VPC_DEVICES.into_iter().enumerate() {
         let session = Session {
-            name: format!("endpoint{}", index + 1),
+            name: name.to_owned(),
             local: (format!("172.31.{index}.1"), AS),
             peer: (format!("172.31.{index}.2"), AS),
             timers: (3, 9),
@@ -196,8 +217,7 @@ pub const USUAL_MED: u32 = 200;
 /// See [`USUAL_MED`].
 pub const PREFERRED_MED: u32 = 100;
 
-/// The device of an endpoint's strongSwan.
-const DEVICE: &str = "ipsec0";
+/// The VPC's devices, and its sessions.
 const VPC_DEVICES: [&str; 2] = ["endpoint1", "endpoint2"];
 const CHARONS: [&str; 2] = ["endpoint1", "endpoint2"];
 const BIRDS: [&str; 2] = ["endpoint1-bgp", "endpoint2-bgp"];
