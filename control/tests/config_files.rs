@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use gotthard::config::lifetimes::Lifetimes;
-use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, TunnelAuth, Workers};
+use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, RoutePlace, TunnelAuth, Workers};
 use gotthard::config::presets::Cloud;
 use gotthard::config::{ConfigErrors, Loaded, lint, load, load_to_run};
 use gotthard_ike::config::{Encapsulation, Mode};
@@ -81,6 +81,22 @@ fn the_packet_path_is_as_it_is_written() {
         let text = format!("[gateway]\n{text}\n{TWO_TUNNELS}");
         let folder = folder(&[("gotthard.toml", &text), ("1.psk", "a.good_key\n")]);
         assert_eq!(loaded(&folder).config.gateway.packet_path, expected, "{text}");
+    }
+}
+
+#[test]
+fn routes_are_in_the_main_table_or_in_one_of_their_own() {
+    for (text, expected) in [
+        ("", RoutePlace { table: 254, rule_priority: None, hash_by_flow: true }),
+        ("table = 71", RoutePlace { table: 71, rule_priority: None, hash_by_flow: true }),
+        (
+            "table = 7100\nrule_priority = 900\nmultipath_hash = \"keep\"",
+            RoutePlace { table: 7100, rule_priority: Some(900), hash_by_flow: false },
+        ),
+    ] {
+        let text = format!("[gateway]\n{text}\n{TWO_TUNNELS}");
+        let folder = folder(&[("gotthard.toml", &text), ("1.psk", "a.good_key\n")]);
+        assert_eq!(loaded(&folder).config.gateway.routes, expected, "{text}");
     }
 }
 

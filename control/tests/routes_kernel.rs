@@ -97,6 +97,46 @@ fn the_way_to_a_peer_follows_the_uplink_at_once() {
 }
 
 #[test]
+fn a_table_of_its_own_has_rules_of_both_families_and_keeps_peers_outside() {
+    in_a_kernel("a_table_of_its_own", async |mut kernel| {
+        ip("route add 198.51.100.0/24 via 203.0.113.1 dev eth0");
+        ip("route add 10.200.0.0/16 via 203.0.113.1 dev eth0");
+        let peer = "198.51.100.11".parse().unwrap();
+        let wanted = Wanted {
+            table: 7100,
+            rule_priority: Some(900),
+            peers: vec![peer],
+            neighbours: vec![("10.1.1.1".parse().unwrap(), "gth0".into())],
+            ..wanted(&["10.200.0.0/16", "fd00:200::/32", "0.0.0.0/0"], &["gth0"])
+        };
+        kernel.settle(&wanted).await;
+        for (rules, prefix) in [("rule", "10.200.0.0/16"), ("-6 rule", "fd00:200::/32")] {
+            assert!(ip(rules).contains("900:\tfrom all lookup 7100 proto 71"), "{}", ip(rules));
+            assert!(ip(&format!("route show {prefix} table 7100")).contains("dev gth0"), "{prefix}");
+        }
+        assert_eq!(
+            devices("10.200.0.0/16"),
+            ["eth0"],
+            "of others, in another table: neither touched nor in the way"
+        );
+        assert_eq!(devices("10.1.1.1/32"), ["gth0"], "what is inside a tunnel is as if connected");
+        // The main table's more specific route would not even be looked at.
+        assert!(ip("route get 198.51.100.11").contains("dev eth0"));
+        assert!(ip("route get 198.51.100.12").contains("dev gth0"));
+
+        ip("rule del priority 900");
+        kernel.told().await;
+        assert_eq!(kernel.settle(&wanted).await, 1);
+        assert!(ip("rule").contains("lookup 7100"));
+
+        kernel.settle(&Wanted::default()).await;
+        assert_eq!(ip("rule").lines().count(), 3, "what a host has");
+        assert_eq!(ip("-6 rule").lines().count(), 2);
+        assert_eq!(kernel.own().await, 0);
+    });
+}
+
+#[test]
 fn fallbacks_of_a_killed_daemon_stay_while_they_are_held() {
     in_a_kernel("fallbacks_of_a_killed_daemon", async |mut kernel| {
         kernel.settle(&wanted(&["10.200.0.0/16", "10.201.0.0/16"], &[])).await;

@@ -8,7 +8,7 @@ use gotthard::routes::mirror::Surroundings;
 use gotthard::routes::plan::{self, Plan, Remote, Wanted};
 use gotthard::routes::{
     Edit, FALLBACK_METRIC, Failure, Hop, Kernel, KernelRoute, Link, MAIN_TABLE, METRIC, PROTOCOL, Route,
-    RouteError, Table, Target,
+    RouteError, Rule, Table, Target,
 };
 use ipnet::IpNet;
 
@@ -168,16 +168,22 @@ impl Kernel for Fake {
         Ok(self.routes.borrow().clone())
     }
 
+    async fn rules(&self) -> Result<Vec<Rule>, RouteError> {
+        Ok(Vec::new())
+    }
+
     async fn edit(&self, edits: &[Edit]) -> Result<Vec<Failure>, RouteError> {
         let mut failures = Vec::new();
         for edit in edits {
             let mut routes = self.routes.borrow_mut();
-            let (Edit::Add(route) | Edit::Replace(route) | Edit::Withdraw(route)) = edit;
+            let (Edit::Add(route) | Edit::Replace(route) | Edit::Withdraw(route)) = edit else {
+                panic!("no table of our own is wanted here, and no rule: {edit:?}");
+            };
             let there = routes.iter().position(|known| known.route.key() == route.key());
             match (edit, there) {
                 (Edit::Add(_), None) => {}
                 (Edit::Replace(_) | Edit::Withdraw(_), Some(at)) => drop(routes.remove(at)),
-                (Edit::Add(_), Some(_)) | (Edit::Replace(_) | Edit::Withdraw(_), None) => {
+                _ => {
                     failures.push(Failure { edit: edit.clone(), why: "it is not as you think".into() });
                     continue;
                 }

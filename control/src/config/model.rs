@@ -32,6 +32,8 @@ pub struct Gateway {
     pub asn: Option<u32>,
     /// Prefixes that we offer to every connection.
     pub advertise: Vec<IpNet>,
+    /// Where our routes are.
+    pub routes: RoutePlace,
     /// How the packet path runs.
     pub packet_path: PacketPath,
     /// The file that takes the keys of every SA, for a person who decrypts a capture.
@@ -39,6 +41,26 @@ pub struct Gateway {
     /// The folder of the operator's hooks; `None`: `hooks.d` beside the configuration file, if it is there.
     pub hooks: Option<PathBuf>,
 }
+
+/// Where our routes are, and how packets come to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutePlace {
+    /// The table of the routes to remote prefixes.
+    pub table: u32,
+    /// The priority of the rule that leads to it; `None`: there is none of ours.
+    pub rule_priority: Option<u32>,
+    /// The kernel may be told to spread packets over several tunnels by flow.
+    pub hash_by_flow: bool,
+}
+
+impl Default for RoutePlace {
+    fn default() -> Self {
+        Self { table: MAIN_TABLE, rule_priority: None, hash_by_flow: true }
+    }
+}
+
+/// The table that packets take where no rule says otherwise (`RT_TABLE_MAIN`).
+pub const MAIN_TABLE: u32 = 254;
 
 /// How the packet path runs; taken once, when the daemon starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use crate::hooks::Hooks;
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::DataPlane;
 use crate::routes::Table;
+use crate::routes::flow_hash::FlowHash;
 use crate::routes::netlink::Netlink;
 use crate::routes::plan::{Refused, Wanted};
 use crate::tunnels::{Action, Admin, Tunnel};
@@ -44,6 +45,8 @@ pub(super) struct Gateway {
     pub(super) unsettled: bool,
     pub(super) data: DataPlane,
     pub(super) table: Table<Netlink>,
+    /// What we changed of how the kernel spreads packets.
+    pub(super) flow_hash: Option<FlowHash>,
     pub(super) clock: Clock,
     /// Takes the keys of every SA, where the operator asks for that.
     pub(super) keys: Option<KeyFile>,
@@ -71,6 +74,7 @@ impl Gateway {
             unsettled: true,
             data,
             table: Table::new(netlink),
+            flow_hash: None,
             clock,
             keys: None,
             orders: Vec::new(),
@@ -212,6 +216,9 @@ impl Gateway {
 
     /// Removes every route and device.
     pub(super) async fn clear(&mut self) {
+        if let Some(hash) = self.flow_hash.take() {
+            hash.give_back();
+        }
         self.table.hold_inherited(false);
         self.table.distrust();
         if let Err(error) = self.table.reconcile(&Wanted::default()).await {

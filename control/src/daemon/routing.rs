@@ -5,7 +5,8 @@ use tracing::{error, warn};
 
 use super::gateway::Gateway;
 use super::record::Device;
-use crate::config::model::Routing;
+use crate::config::model::{RoutePlace, Routing};
+use crate::routes::flow_hash::FlowHash;
 use crate::routes::plan::{Remote, Wanted};
 use crate::routes::{Event, Outcome, RouteError};
 
@@ -17,9 +18,18 @@ impl Gateway {
         }
         self.decide();
         let wanted = self.wanted();
+        self.spread_by_flow(&wanted);
         match self.table.reconcile(&wanted).await {
             Ok(outcome) => self.take_outcome(outcome, wanted),
             Err(error) => self.take_route_error(&error),
+        }
+    }
+
+    /// Before packets are shared for the first time, they are to be told apart by flow.
+    fn spread_by_flow(&mut self, wanted: &Wanted) {
+        let shared = wanted.remotes.iter().any(|remote| remote.devices.len() > 1);
+        if shared && self.config.gateway.routes.hash_by_flow {
+            self.flow_hash.get_or_insert_with(FlowHash::take);
         }
     }
 
@@ -65,7 +75,8 @@ impl Gateway {
     }
 
     fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::default();
+        let RoutePlace { table, rule_priority, .. } = self.config.gateway.routes;
+        let mut wanted = Wanted { table, rule_priority, ..Wanted::default() };
         for record in self.records.values() {
             wanted.peers.push(record.tunnel.peer);
             wanted.insides.extend(record.tunnel.inside.map(|net| net.trunc()));

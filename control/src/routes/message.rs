@@ -4,13 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use rtnetlink::RouteMessageBuilder;
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol,
     RouteScope, RouteType,
 };
 
-use super::{Hop, KernelRoute, Link, PROTOCOL, Route, Target};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+
+use super::{Family, Hop, KernelRoute, Link, PROTOCOL, Route, Rule, Target};
 
 /// What asks the kernel for a route of ours.
 pub(super) fn route(route: &Route) -> RouteMessage {
@@ -57,6 +60,40 @@ pub(super) fn key(route: &Route) -> RouteMessage {
     message.attributes.push(RouteAttribute::Table(route.table));
     message.attributes.push(RouteAttribute::Priority(route.metric));
     message
+}
+
+/// A rule of ours, to be made or removed.
+pub(super) fn rule(rule: &Rule) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = match rule.family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    };
+    message.header.action = RuleAction::ToTable;
+    message.attributes.push(RuleAttribute::Priority(rule.priority));
+    message.attributes.push(RuleAttribute::Table(rule.table));
+    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)));
+    message
+}
+
+/// A rule, where it is one of ours.
+pub(super) fn parse_rule(message: &RuleMessage) -> Option<Rule> {
+    let family = match u8::from(message.header.family) {
+        AF_INET => Family::V4,
+        AF_INET6 => Family::V6,
+        _ => return None,
+    };
+    let (mut table, mut priority, mut ours) = (u32::from(message.header.table), 0, false);
+    for attribute in &message.attributes {
+        if let RuleAttribute::Table(number) = attribute {
+            table = *number;
+        } else if let RuleAttribute::Priority(number) = attribute {
+            priority = *number;
+        } else if let RuleAttribute::Protocol(protocol) = attribute {
+            ours = u8::from(*protocol) == PROTOCOL;
+        }
+    }
+    ours.then_some(Rule { family, table, priority })
 }
 
 fn next_hop(hop: &Hop) -> RouteNextHop {

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Event, KernelRoute, Key, Link, PROTOCOL, Route};
+use super::{Edit, Event, KernelRoute, Key, Link, PROTOCOL, Route, Rule};
 
 /// Links and routes, ours and those of others.
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
     around: Surroundings,
     own: BTreeMap<Key, Route>,
+    rules: BTreeSet<Rule>,
     /// It is not known to be true: everything must be read.
     stale: bool,
 }
@@ -41,10 +42,11 @@ impl Mirror {
     }
 
     /// What was read just now.
-    pub fn read(links: Vec<Link>, routes: Vec<KernelRoute>) -> Self {
+    pub fn read(links: Vec<Link>, routes: Vec<KernelRoute>, rules: Vec<Rule>) -> Self {
         let (own, foreign): (Vec<_>, Vec<_>) = routes.into_iter().partition(|r| r.protocol == PROTOCOL);
         let own = own.into_iter().map(|known| (known.route.key(), known.route)).collect();
-        Self { around: Surroundings::new(links, foreign), own, stale: false }
+        let rules = rules.into_iter().collect();
+        Self { around: Surroundings::new(links, foreign), own, rules, stale: false }
     }
 
     /// It must be read anew before it is relied upon.
@@ -67,14 +69,23 @@ impl Mirror {
         &self.own
     }
 
-    /// We have put a route there.
-    pub fn installed(&mut self, route: Route) {
-        self.own.insert(route.key(), route);
+    /// Our rules.
+    pub const fn rules(&self) -> &BTreeSet<Rule> {
+        &self.rules
     }
 
-    /// We have removed a route.
-    pub fn withdrawn(&mut self, key: &Key) {
-        self.own.remove(key);
+    /// We have carried out an edit.
+    pub fn edited(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Add(route) | Edit::Replace(route) => drop(self.own.insert(route.key(), route.clone())),
+            Edit::Withdraw(route) => drop(self.own.remove(&route.key())),
+            Edit::AddRule(rule) => {
+                self.rules.insert(*rule);
+            }
+            Edit::RemoveRule(rule) => {
+                self.rules.remove(rule);
+            }
+        }
     }
 
     /// Takes what somebody else has changed.
@@ -110,6 +121,12 @@ impl Mirror {
                 let prefix = route.route.prefix;
                 self.around.add(route);
                 Concern::Prefix(prefix)
+            }
+            Event::RuleGone(rule) => {
+                if self.rules.remove(&rule) {
+                    return Concern::Everything;
+                }
+                Concern::None
             }
             Event::RouteGone(route) if route.protocol == PROTOCOL => {
                 match self.own.remove(&route.route.key()) {

@@ -7,6 +7,7 @@
 //! Everything carries our [`PROTOCOL`] number: what does not is never changed, and what does and is not wanted is
 //! removed, also after a daemon that was killed. One daemon a network namespace, therefore.
 
+pub mod flow_hash;
 mod message;
 pub mod mirror;
 pub mod netlink;
@@ -21,6 +22,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use self::table::{Outcome, Table};
+pub use crate::config::model::MAIN_TABLE;
 
 /// What of the kernel's network is needed here.
 pub trait Kernel {
@@ -29,6 +31,9 @@ pub trait Kernel {
 
     /// Every route of every table, both families.
     fn routes(&self) -> impl Future<Output = Result<Vec<KernelRoute>, RouteError>>;
+
+    /// Our rules, both families.
+    fn rules(&self) -> impl Future<Output = Result<Vec<Rule>, RouteError>>;
 
     /// Carries out the edits in their order, all of them, and says which were refused.
     fn edit(&self, edits: &[Edit]) -> impl Future<Output = Result<Vec<Failure>, RouteError>>;
@@ -110,7 +115,37 @@ pub struct KernelRoute {
     pub protocol: u8,
 }
 
-/// A change of a route of ours.
+/// A rule that has packets look into our table (ip-rule(8)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    /// Whose packets.
+    pub family: Family,
+    /// The table.
+    pub table: u32,
+    /// Rules are asked in ascending order; the main table's has 32766.
+    pub priority: u32,
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// That of a prefix.
+    pub const fn of(prefix: &IpNet) -> Self {
+        match prefix {
+            IpNet::V4(_) => Self::V4,
+            IpNet::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// A change of a route or a rule of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// Added; refused where any route has its key.
@@ -119,6 +154,10 @@ pub enum Edit {
     Replace(Route),
     /// Removed. One that is gone already is no failure, and nobody else's is touched.
     Withdraw(Route),
+    /// A rule added; one that is there already is no failure.
+    AddRule(Rule),
+    /// A rule removed; one that is gone already is no failure.
+    RemoveRule(Rule),
 }
 
 /// An edit that the kernel refused.
@@ -146,6 +185,8 @@ pub enum Event {
     },
     /// A route is gone.
     RouteGone(KernelRoute),
+    /// A rule of ours is gone.
+    RuleGone(Rule),
     /// More changed than was told: only reading everything says what.
     Lost,
 }
@@ -169,8 +210,6 @@ pub enum RouteError {
     },
 }
 
-/// The table that packets take where no rule says otherwise (`RT_TABLE_MAIN`).
-pub const MAIN_TABLE: u32 = 254;
 /// `rtm_protocol` of all our routes: `ip route show proto 71`. Not one of those that iproute2 or a routing daemon
 /// registered.
 pub const PROTOCOL: u8 = 71;

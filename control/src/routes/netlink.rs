@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, pin_mut};
 use ipnet::IpNet;
-use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{Error, Handle, IpVersion, LinkUnspec, RouteMessageBuilder};
 use tracing::debug;
 
-use super::message::{parse_link, parse_route};
+use super::message::{parse_link, parse_route, parse_rule};
 use super::pipeline::Pipeline;
 use super::watch::Watch;
-use super::{Edit, Failure, Kernel, KernelRoute, Link, RouteError};
+use super::{Edit, Failure, Kernel, KernelRoute, Link, RouteError, Rule};
 
 /// The network of the namespace in which it was opened.
 #[derive(Clone, Debug)]
@@ -64,6 +64,16 @@ impl Kernel for Netlink {
             routes.extend(messages.iter().filter_map(parse_route));
         }
         Ok(routes)
+    }
+
+    async fn rules(&self) -> Result<Vec<Rule>, RouteError> {
+        let mut rules = Vec::new();
+        for family in [IpVersion::V4, IpVersion::V6] {
+            let messages = collect(self.handle.rule().get(family).execute());
+            let messages = messages.await.map_err(refused("reading the rules"))?;
+            rules.extend(messages.iter().filter_map(parse_rule));
+        }
+        Ok(rules)
     }
 
     async fn edit(&self, edits: &[Edit]) -> Result<Vec<Failure>, RouteError> {

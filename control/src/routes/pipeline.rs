@@ -101,15 +101,23 @@ fn request(edit: &Edit) -> NetlinkMessage<RouteNetlinkMessage> {
             (RouteNetlinkMessage::NewRoute(message::route(route)), NLM_F_CREATE | NLM_F_REPLACE)
         }
         Edit::Withdraw(route) => (RouteNetlinkMessage::DelRoute(message::key(route)), 0),
+        Edit::AddRule(rule) => (RouteNetlinkMessage::NewRule(message::rule(rule)), NLM_F_CREATE | NLM_F_EXCL),
+        Edit::RemoveRule(rule) => (RouteNetlinkMessage::DelRule(message::rule(rule)), 0),
     };
     let mut request = NetlinkMessage::from(payload);
     request.header.flags = NLM_F_REQUEST | flags;
     request
 }
 
-/// What is to be removed may have gone by itself.
+/// What is to be removed may have gone by itself, and a rule may be there: there is nothing in it that could differ.
 fn is_done(edit: &Edit, code: NonZeroI32) -> bool {
-    matches!(edit, Edit::Withdraw(_)) && code.get() == -Errno::SRCH.raw_os_error()
+    let done = match edit {
+        Edit::Add(_) | Edit::Replace(_) => return false,
+        Edit::Withdraw(_) => Errno::SRCH,
+        Edit::AddRule(_) => Errno::EXIST,
+        Edit::RemoveRule(_) => Errno::NOENT,
+    };
+    code.get() == -done.raw_os_error()
 }
 
 /// Messages of one datagram: were all of them refused, the answers would still fit into a receive buffer of the size that

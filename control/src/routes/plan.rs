@@ -6,13 +6,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::mirror::Surroundings;
-use super::{FALLBACK_METRIC, Hop, KernelRoute, Key, MAIN_TABLE, METRIC, Route, Target};
+use super::{FALLBACK_METRIC, Family, Hop, KernelRoute, Key, MAIN_TABLE, METRIC, Route, Rule, Target};
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The table that our routes are in.
+    /// The table that the routes to the remote prefixes are in.
     pub table: u32,
+    /// The priority of the rule that has packets look into it; `None`: the table is the main one, or others make the rules.
+    pub rule_priority: Option<u32>,
     /// Our TUN devices: no outer path leads through them.
     pub devices: Vec<String>,
     /// Outer addresses of the peers: never routed into a tunnel.
@@ -29,7 +31,7 @@ impl Default for Wanted {
     fn default() -> Self {
         let (devices, peers, remotes) = Default::default();
         let (neighbours, insides) = Default::default();
-        Self { table: MAIN_TABLE, devices, peers, remotes, neighbours, insides }
+        Self { table: MAIN_TABLE, rule_priority: None, devices, peers, remotes, neighbours, insides }
     }
 }
 
@@ -47,6 +49,8 @@ pub struct Remote {
 pub struct Plan {
     /// In the order in which they are to be installed.
     pub routes: Vec<Route>,
+    /// The rules that lead to them.
+    pub rules: BTreeSet<Rule>,
     /// Prefixes that must not be routed.
     pub refused: Vec<Refused>,
 }
@@ -75,7 +79,14 @@ pub fn plan(wanted: &Wanted, around: &Surroundings) -> Plan {
     }
     planner.take_insides();
     let Planner { pins, fallbacks, tunnels, refused, .. } = planner;
-    Plan { routes: [pins.routes, fallbacks.routes, tunnels.routes].concat(), refused }
+    Plan { routes: [pins.routes, fallbacks.routes, tunnels.routes].concat(), rules: rules(wanted), refused }
+}
+
+/// One for each family that has prefixes: a host may have but one of the two.
+fn rules(wanted: &Wanted) -> BTreeSet<Rule> {
+    let Wanted { table, rule_priority: Some(priority), .. } = *wanted else { return BTreeSet::new() };
+    let families = wanted.remotes.iter().map(|remote| Family::of(&remote.prefix));
+    families.map(|family| Rule { family, table, priority }).collect()
 }
 
 struct Planner<'w> {
@@ -148,10 +159,11 @@ impl<'w> Planner<'w> {
         }
     }
 
+    /// They are as the kernel's own routes to connected networks are: in the main table.
     fn take_insides(&mut self) {
         let neighbours = self.wanted.neighbours.iter().map(|(address, _)| IpNet::from(*address));
         for inside in self.wanted.insides.iter().copied().chain(neighbours) {
-            let fallback = self.unreachable(inside);
+            let fallback = Route { table: MAIN_TABLE, ..self.unreachable(inside) };
             let mut others = self.around.routes_to(fallback.table, inside);
             if !others.any(|other| other.route.metric == fallback.metric) {
                 self.fallbacks.push(fallback);
@@ -159,7 +171,8 @@ impl<'w> Planner<'w> {
         }
         for (address, device) in &self.wanted.neighbours {
             if let Some(index) = self.indices.get(device.as_str()) {
-                self.tunnels.push(self.through(IpNet::from(*address), BTreeSet::from([*index])));
+                let route = self.through(IpNet::from(*address), BTreeSet::from([*index]));
+                self.tunnels.push(Route { table: MAIN_TABLE, ..route });
             }
         }
     }

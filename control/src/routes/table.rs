@@ -8,7 +8,7 @@ use tracing::debug;
 use super::mirror::{Concern, Mirror};
 use super::plan::{self, Plan, Refused, Wanted};
 use super::{
-    Edit, Event, FALLBACK_METRIC, Failure, Kernel, Key, Link, MAIN_TABLE, Route, RouteError, Target,
+    Edit, Event, FALLBACK_METRIC, Failure, Kernel, Key, Link, MAIN_TABLE, Route, RouteError, Rule, Target,
 };
 
 /// Keeps the kernel's routes as they are wanted.
@@ -108,8 +108,8 @@ impl<K: Kernel> Table<K> {
 
     async fn attempt(&mut self) -> Result<(Outcome, Option<Failure>), RouteError> {
         self.refresh().await?;
-        let Plan { routes, refused } = plan::plan(&self.wanted, self.mirror.around());
-        let edits = self.edits(routes);
+        let Plan { routes, rules, refused } = plan::plan(&self.wanted, self.mirror.around());
+        let edits = self.edits(routes, &rules);
         let failed = self.carry_out(&edits).await?;
         Ok((Outcome { edits: edits.len(), refused }, failed))
     }
@@ -118,15 +118,16 @@ impl<K: Kernel> Table<K> {
         if !self.mirror.is_stale() {
             return Ok(());
         }
-        self.mirror = Mirror::read(self.kernel.links().await?, self.kernel.routes().await?);
+        let kernel = &self.kernel;
+        self.mirror = Mirror::read(kernel.links().await?, kernel.routes().await?, kernel.rules().await?);
         let own = self.mirror.own().values();
         let fallbacks = own.filter(|route| route.metric == FALLBACK_METRIC).map(Route::key);
         self.inherited.get_or_insert_with(|| fallbacks.collect());
         Ok(())
     }
 
-    /// From the routes that there are to those that are wanted.
-    fn edits(&mut self, routes: Vec<Route>) -> Vec<Edit> {
+    /// From the routes and rules that there are to those that are wanted.
+    fn edits(&mut self, routes: Vec<Route>, rules: &BTreeSet<Rule>) -> Vec<Edit> {
         let wanted: BTreeSet<Key> = routes.iter().map(Route::key).collect();
         let own = self.mirror.own();
         let inherited = self.inherited.get_or_insert_default();
@@ -145,7 +146,9 @@ impl<K: Kernel> Table<K> {
                 None => edits.push(Edit::Add(route)),
             }
         }
+        edits.extend(rules.difference(self.mirror.rules()).copied().map(Edit::AddRule));
         edits.extend(withdrawn);
+        edits.extend(self.mirror.rules().difference(rules).copied().map(Edit::RemoveRule));
         edits
     }
 
@@ -161,7 +164,7 @@ impl<K: Kernel> Table<K> {
             let failures = failures?;
             let stuck = failures.iter().filter_map(|failure| match &failure.edit {
                 Edit::Replace(route) => Some(Edit::Withdraw(route.clone())),
-                Edit::Add(_) | Edit::Withdraw(_) => None,
+                Edit::Add(_) | Edit::Withdraw(_) | Edit::AddRule(_) | Edit::RemoveRule(_) => None,
             });
             let stuck: Vec<Edit> = stuck.collect();
             if !stuck.is_empty() {
@@ -170,10 +173,7 @@ impl<K: Kernel> Table<K> {
             return Ok(failures.into_iter().next());
         };
         for edit in edits {
-            match edit {
-                Edit::Add(route) | Edit::Replace(route) => self.mirror.installed(route.clone()),
-                Edit::Withdraw(route) => self.mirror.withdrawn(&route.key()),
-            }
+            self.mirror.edited(edit);
         }
         Ok(None)
     }
@@ -185,6 +185,8 @@ impl From<Failure> for RouteError {
             Edit::Add(route) => format!("adding the route to {}", route.prefix),
             Edit::Replace(route) => format!("moving the route to {}", route.prefix),
             Edit::Withdraw(route) => format!("removing the route to {}", route.prefix),
+            Edit::AddRule(rule) => format!("adding the rule {} for table {}", rule.priority, rule.table),
+            Edit::RemoveRule(rule) => format!("removing the rule {} for table {}", rule.priority, rule.table),
         };
         Self::Kernel { what, why }
     }

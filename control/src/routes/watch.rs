@@ -13,7 +13,7 @@ use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{SockFilter, SockRef};
 use tracing::{debug, warn};
 
-use super::message::{parse_link, parse_route};
+use super::message::{parse_link, parse_route, parse_rule};
 use super::{Event, RouteError};
 
 /// Listens to the kernel.
@@ -108,6 +108,8 @@ fn event(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Event> {
         added(&route, flags)
     } else if let RouteNetlinkMessage::DelRoute(route) = inner {
         parse_route(&route).map(Event::RouteGone)
+    } else if let RouteNetlinkMessage::DelRule(rule) = inner {
+        parse_rule(&rule).map(Event::RuleGone)
     } else {
         None
     }
@@ -138,8 +140,13 @@ const RETURN: u16 = 0x06;
 /// Where in a message the port of who caused it is.
 const NLMSG_PID: u32 = 12;
 
-const GROUPS: [MulticastGroup; 3] =
-    [MulticastGroup::Link, MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
+const GROUPS: [MulticastGroup; 5] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Ipv4Rule,
+    MulticastGroup::Ipv6Rule,
+];
 /// Octets of notifications that wait for us: some thousand routes.
 const BACKLOG: usize = 4 << 20;
 /// So many events are taken at once; the rest at the next turn.
