@@ -1,9 +1,11 @@
 //! Whole daemons in network namespaces: up, over, reloaded, ended, killed. Needs root.
+#![allow(clippy::unwrap_used, reason = "what cannot be read fails its test")]
 
 mod daemon_support;
 
 use daemon_support::{PSK2, World, gateway, permitted, wait_until};
 use rustix::process::Signal;
+use serde_json::Value;
 
 #[test]
 fn two_tunnels_come_up_and_sigterm_leaves_nothing_behind() {
@@ -23,6 +25,17 @@ fn two_tunnels_come_up_and_sigterm_leaves_nothing_behind() {
     assert!(world.ip("gateway", "link show dev gth0").contains("mtu 1438"));
     assert!(world.ping());
     assert!(!world.log("gateway").contains("psk.of.tunnel"), "no secret in the log");
+    let routes = daemon.command(&["routes", "aws", "--output", "json"]);
+    let routes: Value = serde_json::from_str(&routes).unwrap();
+    let route = &routes["routes"][0];
+    assert_eq!((&route["prefix"], &route["state"]), (&"10.200.0.0/16".into(), &"routed".into()));
+    // Whichever came up first.
+    let [first, second] = [0, 1].map(|path| &route["paths"][path]);
+    let (used, other) = if first["used"] == true { (first, second) } else { (second, first) };
+    assert_eq!((&used["used"], &used["not_used"]), (&true.into(), &Value::Null));
+    assert_eq!((&other["used"], &other["not_used"]), (&false.into(), &"an equal path is in use".into()));
+    assert!(daemon.command(&["routes"]).contains("  ● aws/"));
+    assert_eq!(daemon.command(&["routes", "gcp"]), "", "there is none");
 
     daemon.signal(Signal::TERM);
     assert!(daemon.wait(), "exit code 0");

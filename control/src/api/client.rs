@@ -65,6 +65,7 @@ fn encode(request: &Request) -> anyhow::Result<hyper::Request<Full<Bytes>>> {
     let (method, path, body) = match request {
         Request::Status { connection: None } => ("GET", "/v1/status", String::new()),
         Request::Status { connection: Some(name) } => ("POST", "/v1/status", serde_json::to_string(name)?),
+        Request::Routes { connection } => ("POST", "/v1/routes", serde_json::to_string(connection)?),
         Request::Up(target) => ("POST", "/v1/up", serde_json::to_string(target)?),
         Request::Down(target) => ("POST", "/v1/down", serde_json::to_string(target)?),
         Request::Rekey(rekey) => ("POST", "/v1/rekey", serde_json::to_string(rekey)?),

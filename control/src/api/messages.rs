@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::routes::RouteTable;
 use super::status::Status;
 
 /// A question or an order to the daemon.
@@ -12,6 +13,11 @@ use super::status::Status;
 pub enum Request {
     /// How every connection is, or the named one alone.
     Status {
+        /// Name of a connection.
+        connection: Option<String>,
+    },
+    /// What is behind the peers of every connection, or of the named one alone.
+    Routes {
         /// Name of a connection.
         connection: Option<String>,
     },
@@ -61,6 +67,8 @@ impl fmt::Display for Sa {
 pub enum Response {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Routes`].
+    Routes(Box<RouteTable>),
     /// The order is accepted; what it leads to shows in the status.
     Done {
         /// One line for the operator.

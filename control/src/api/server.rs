@@ -119,6 +119,7 @@ async fn serve_connection(stream: UnixStream, door: &Door, router: Router) {
 fn router(calls: mpsc::Sender<Call>) -> Router {
     Router::new()
         .route("/v1/status", get(status).post(status_of))
+        .route("/v1/routes", post(routes))
         .route("/v1/up", post(up))
         .route("/v1/down", post(down))
         .route("/v1/rekey", post(rekey))
@@ -136,6 +137,13 @@ async fn status(State(calls): State<mpsc::Sender<Call>>) -> HttpResponse {
 async fn status_of(State(calls): State<mpsc::Sender<Call>>, body: Body<String>) -> HttpResponse {
     match body {
         Ok(Json(name)) => ask(&calls, Request::Status { connection: Some(name) }).await,
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn routes(State(calls): State<mpsc::Sender<Call>>, body: Body<Option<String>>) -> HttpResponse {
+    match body {
+        Ok(Json(connection)) => ask(&calls, Request::Routes { connection }).await,
         Err(error) => bad_request(&error),
     }
 }
@@ -206,7 +214,7 @@ fn bad_request(error: &JsonRejection) -> HttpResponse {
 
 fn reply(response: Response) -> HttpResponse {
     let code = match &response {
-        Response::Status(_) | Response::Done { .. } => StatusCode::OK,
+        Response::Status(_) | Response::Routes(_) | Response::Done { .. } => StatusCode::OK,
         Response::Refused(refusal) => match refusal.kind {
             RefusalKind::BadRequest => StatusCode::BAD_REQUEST,
             RefusalKind::Forbidden => StatusCode::FORBIDDEN,

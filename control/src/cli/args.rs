@@ -39,6 +39,8 @@ pub enum Command {
     },
     /// Show how the connections are; exits with 5 unless all are up
     Status(StatusArgs),
+    /// Show the prefixes behind the peers, the ways to each, which is used and why the others are not
+    Routes(RoutesArgs),
     /// Want a connection or tunnel up
     Up {
         /// CONNECTION or CONNECTION/TUNNEL
@@ -97,6 +99,16 @@ pub struct StatusArgs {
     /// Show it again every second, with rates, until interrupted
     #[arg(long)]
     pub watch: bool,
+}
+
+/// What `routes` shows, and how.
+#[derive(Clone, Debug, Args)]
+pub struct RoutesArgs {
+    /// A connection; default: all
+    pub connection: Option<String>,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
 }
 
 /// What `export` prints.

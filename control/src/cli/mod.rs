@@ -14,6 +14,7 @@ mod explain;
 mod export;
 mod live;
 mod order;
+mod routes;
 mod show;
 mod table;
 mod text;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         }
         Command::Check { config } => check::check(&config.config).into(),
         Command::Status(wanted) => in_runtime(live::status(&cli.socket, wanted)),
+        Command::Routes(wanted) => in_runtime(routes::routes(&cli.socket, wanted)),
         Command::Up { target } => in_runtime(order::up(&cli.socket, target)),
         Command::Down { target } => in_runtime(order::down(&cli.socket, target)),
         Command::Rekey(wanted) => in_runtime(order::rekey(&cli.socket, wanted)),

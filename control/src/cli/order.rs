@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::text;
 use crate::api::client::{AskError, ask};
 use crate::api::messages::{RefusalKind, Rekey, Request, Response, Sa, Target};
+use crate::api::routes::RouteTable;
 use crate::api::status::Status;
 
 pub(super) async fn up(socket: &Path, target: Target) -> Exit {
@@ -31,7 +32,15 @@ pub(super) async fn reload(socket: &Path) -> Exit {
 pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<Status, Exit> {
     match answer(socket, Request::Status { connection }).await? {
         Response::Status(status) => Ok(*status),
-        Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
+        Response::Routes(_) | Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
+    }
+}
+
+/// What is behind the peers of all connections or of one; `Err` has been told to the operator.
+pub(super) async fn routes(socket: &Path, connection: Option<String>) -> Result<RouteTable, Exit> {
+    match answer(socket, Request::Routes { connection }).await? {
+        Response::Routes(table) => Ok(*table),
+        Response::Status(_) | Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
     }
 }
 
@@ -41,7 +50,7 @@ async fn order(socket: &Path, request: Request) -> Exit {
             println!("{}", text::lines(&message));
             Exit::Ok
         }
-        Ok(Response::Status(_) | Response::Refused(_)) => unexpected(),
+        Ok(Response::Status(_) | Response::Routes(_) | Response::Refused(_)) => unexpected(),
         Err(exit) => exit,
     }
 }

@@ -14,6 +14,7 @@ mod probing;
 mod provision;
 mod record;
 mod rekey;
+mod route_table;
 mod routing;
 mod status;
 mod switching;

@@ -4,6 +4,7 @@ use gotthard_ike::config::PeerId;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
+use super::route_table::route_table;
 use super::{Daemon, gateway, notify, status};
 use crate::api::messages::{RefusalKind, Request, Response, Target};
 use crate::api::server::Call;
@@ -23,6 +24,10 @@ impl Daemon {
                     None => unknown(&connection.unwrap_or_default()),
                 }
             }
+            Request::Routes { connection } => match route_table(&self.gateway, connection.as_deref()) {
+                Some(table) => Response::Routes(Box::new(table)),
+                None => unknown(&connection.unwrap_or_default()),
+            },
             Request::Up(target) => self.set_admin(&target, Admin::Up),
             Request::Down(target) => self.set_admin(&target, Admin::Down),
             Request::Rekey(rekey) => return self.gateway.rekey(&mut self.driver, rekey, answer),

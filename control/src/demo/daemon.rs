@@ -90,7 +90,9 @@ impl Daemon {
     pub(super) async fn status(&self) -> anyhow::Result<Status> {
         match ask(&self.socket, &Request::Status { connection: None }).await? {
             Response::Status(status) => Ok(*status),
-            Response::Done { message } => bail!("the {}'s daemon has no status: {message}", self.side),
+            Response::Done { .. } | Response::Routes(_) => {
+                bail!("the {}'s daemon answers something else than was asked", self.side)
+            }
             Response::Refused(refusal) => {
                 bail!("the {}'s daemon has no status: {}", self.side, refusal.message)
             }
@@ -130,7 +132,9 @@ impl Daemon {
         match ask(&self.socket, &request).await? {
             Response::Done { .. } => Ok(()),
             Response::Refused(refusal) => bail!("the {}'s daemon refuses: {}", self.side, refusal.message),
-            Response::Status(_) => bail!("the {}'s daemon answers something else than was asked", self.side),
+            Response::Status(_) | Response::Routes(_) => {
+                bail!("the {}'s daemon answers something else than was asked", self.side)
+            }
         }
     }
 
