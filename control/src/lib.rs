@@ -12,6 +12,7 @@ compile_error!(
 
 pub mod api;
 pub mod bgp;
+pub mod bgp_driver;
 pub mod cli;
 pub mod config;
 pub mod daemon;

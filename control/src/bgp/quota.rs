@@ -55,6 +55,21 @@ impl Quota {
         self.began = now;
     }
 
+    /// The session is over: it has no prefixes.
+    pub fn clear(&mut self) {
+        self.held.clear();
+    }
+
+    /// Takes another limit for what is announced from here on.
+    pub const fn set_limit(&mut self, limit: usize, excess: Excess) {
+        (self.limit, self.excess) = (limit, excess);
+    }
+
+    /// How many prefixes it may have.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Takes an announced prefix; one that is there already takes no room.
     pub fn announce(&mut self, now: Time, prefix: IpNet) -> Admission {
         if self.held.contains(&prefix) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::best_path::{self, Candidate, Choice, Through};
+use super::codec::{Families, Family};
 use super::route::{Path, Route};
 
 /// The routes of all sessions. `K` names a tunnel.
@@ -70,11 +71,13 @@ impl<K: Copy + Ord> Rib<K> {
 
     /// The tunnel's session ended for good: its routes go.
     pub fn end(&mut self, tunnel: K) {
-        self.remove_where(tunnel, |_| true);
+        self.remove_where(tunnel, |_, _| true);
     }
 
-    /// The tunnel's session restarts (RFC 4724 §4.2): its routes stay until they are announced again or swept.
-    pub fn restart(&mut self, tunnel: K) {
+    /// The tunnel's session restarts (RFC 4724 §4.2): its routes of `kept` stay until they are announced again or swept, the
+    /// others go.
+    pub fn restart(&mut self, tunnel: K, kept: Families) {
+        self.remove_where(tunnel, |prefix, _| !kept.contains(Family::of(prefix)));
         for entry in self.entries.values_mut() {
             if let Some(known) = entry.paths.get_mut(&tunnel) {
                 known.stale = true;
@@ -82,14 +85,20 @@ impl<K: Copy + Ord> Rib<K> {
         }
     }
 
-    /// The restarted peer has told all that it has (End-of-RIB), or its time is over: what it did not tell again goes.
-    pub fn sweep(&mut self, tunnel: K) {
-        self.remove_where(tunnel, |known| known.stale);
+    /// The restarted peer has told all that it has of a family (End-of-RIB), or its time is over: what it did not tell
+    /// again goes.
+    pub fn sweep(&mut self, tunnel: K, family: Family) {
+        self.remove_where(tunnel, |prefix, known| known.stale && Family::of(prefix) == family);
     }
 
     /// The standing of a tunnel changed: every prefix is decided anew.
     pub fn touch_all(&mut self) {
         self.touched.extend(self.entries.keys());
+    }
+
+    /// Whether a prefix waits for [`Self::settle`].
+    pub fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// Decides every prefix that was touched and returns those whose tunnels changed, in order. A tunnel that `through` does
@@ -124,14 +133,23 @@ impl<K: Copy + Ord> Rib<K> {
         })
     }
 
+    /// The routes that came through a tunnel, in order.
+    pub fn routes_of(&self, tunnel: K) -> Vec<Route> {
+        let known = |(prefix, entry): (&IpNet, &Entry<K>)| {
+            let known = entry.paths.get(&tunnel)?;
+            Some(Route { prefix: *prefix, path: Arc::clone(&known.path) })
+        };
+        self.entries.iter().filter_map(known).collect()
+    }
+
     /// How many prefixes a tunnel's peer announces.
     pub fn count(&self, tunnel: K) -> usize {
         self.entries.values().filter(|entry| entry.paths.contains_key(&tunnel)).count()
     }
 
-    fn remove_where(&mut self, tunnel: K, goes: impl Fn(&Known) -> bool) {
+    fn remove_where(&mut self, tunnel: K, goes: impl Fn(IpNet, &Known) -> bool) {
         for (prefix, entry) in &mut self.entries {
-            if entry.paths.get(&tunnel).is_some_and(&goes) {
+            if entry.paths.get(&tunnel).is_some_and(|known| goes(*prefix, known)) {
                 entry.paths.remove(&tunnel);
                 self.touched.insert(*prefix);
             }
@@ -244,10 +262,12 @@ mod tests {
         rib.announce(0, route(PREFIX, 100), 100);
         rib.announce(0, route("10.201.0.0/16", 100), 100);
         rib.settle(both_ready);
-        rib.restart(0);
+        rib.restart(0, Families::IPV4);
         assert_eq!(rib.settle(both_ready), [], "nothing moves while it restarts");
         rib.announce(0, route("10.201.0.0/16", 100), 100);
-        rib.sweep(0);
+        rib.sweep(0, Family::Ipv6);
+        assert_eq!(rib.settle(both_ready), []);
+        rib.sweep(0, Family::Ipv4);
         assert_eq!(rib.settle(both_ready), change(&[], true));
         assert_eq!((rib.count(0), rib.count(1)), (1, 0));
     }

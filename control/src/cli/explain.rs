@@ -117,7 +117,7 @@ mod tests {
 
     fn files(path: &Path) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(path) else { return vec![path.to_path_buf()] };
-        entries.map(|entry| entry.unwrap().path()).collect()
+        entries.flat_map(|entry| files(&entry.unwrap().path())).collect()
     }
 
     /// What stands between quotes and has the form of a code.

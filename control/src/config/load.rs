@@ -96,7 +96,7 @@ impl Loaded {
 
     /// What is valid, but not carried out by this version; `gotthard run` refuses it.
     pub fn not_carried_out(&self) -> Vec<ConfigError> {
-        let unsupported = self.config.connections.iter().filter(|c| c.routing != Routing::Static);
+        let unsupported = self.config.connections.iter().filter(|c| c.routing == Routing::External);
         let error = |connection: &Connection| {
             let key = format!("connection.{}.routing", connection.name);
             let (file, line) = self.place(&key);

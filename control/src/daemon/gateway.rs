@@ -8,6 +8,7 @@ use gotthard_ike::config::PeerId;
 use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
+use super::bgp::Bgp;
 use super::hooks::{self, Seen};
 use super::key_file::KeyFile;
 use super::probing::Probes;
@@ -56,6 +57,8 @@ pub(super) struct Gateway {
     pub(super) waiters: Waiters,
     /// The operator's programs that are told what happens.
     pub(super) hooks: Hooks,
+    /// The BGP sessions of the tunnels.
+    pub(super) bgp: Bgp,
     next_id: u32,
 }
 
@@ -80,6 +83,7 @@ impl Gateway {
             orders: Vec::new(),
             waiters: Waiters::default(),
             hooks: Hooks::new(hooks::LIMIT),
+            bgp: Bgp::new(),
             next_id: 0,
         }
     }
@@ -99,6 +103,7 @@ impl Gateway {
             self.unsettled = true;
         }
         self.route().await;
+        self.forget_sessions(&gone).await;
         let mut history = Vec::new();
         for id in gone {
             driver.endpoint().remove_peer(now, id);
@@ -128,6 +133,7 @@ impl Gateway {
             self.records.insert(record.id, record);
         }
         self.config = config;
+        self.configure_bgp();
         self.unsettled = true;
         self.provide(driver).await;
         difference
@@ -137,12 +143,16 @@ impl Gateway {
     pub(super) async fn settle(&mut self, driver: &mut IkeDriver) {
         loop {
             self.carry_out_all(driver).await;
+            self.settle_bgp();
             self.unsettled |= self.switch.next().is_some_and(|at| at <= driver.now());
             self.route().await;
+            // What was decided may begin and end sessions, and that another decision.
+            self.settle_bgp();
             let left = self.left();
-            if left.is_empty() {
+            if left.is_empty() && !self.unsettled {
                 break;
             }
+            self.end_sessions(&left).await;
             for id in left {
                 self.take_down(driver, id);
             }
@@ -232,7 +242,8 @@ impl Gateway {
 
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
-        let own = [self.agenda.next(), self.waiters.next(), self.switch.next(), self.probes_due()];
+        let bgp = self.bgp.speaker.next();
+        let own = [self.agenda.next(), self.waiters.next(), self.switch.next(), self.probes_due(), bgp];
         own.into_iter().flatten().min()
     }
 

@@ -4,6 +4,7 @@
 //! is then settled: the IKE endpoint's outputs are carried out in their order, and the routes follow. Packets do not pass
 //! here.
 
+mod bgp;
 mod gateway;
 mod hooks;
 mod key_file;
@@ -127,6 +128,7 @@ impl Daemon {
                 events = self.watch.next() => self.gateway.observe(events),
                 Some(done) = self.driver.computed() => self.driver.take(done),
                 Some(reply) = self.replies.recv() => self.gateway.echo_answered(reply),
+                arrival = self.gateway.bgp.driver.arrival() => self.gateway.bgp_arrived(arrival),
                 Some(call) = self.calls.recv() => self.answer(call).await,
                 _ = self.housekeeping.tick() => self.keep_house().await,
                 () = sleep(due) => {}
@@ -138,6 +140,8 @@ impl Daemon {
     /// Tells the peers, waits briefly for their answers, and removes what the daemon has made.
     async fn stop(&mut self) {
         info!("ending: deleting the SAs at the peers");
+        let tunnels: Vec<_> = self.gateway.records.keys().copied().collect();
+        self.gateway.end_sessions(&tunnels).await;
         self.gateway.terminate_all(&mut self.driver);
         let told = async {
             loop {

@@ -13,7 +13,7 @@ use super::peer::peer_config;
 use super::probing::Prober;
 use crate::api::messages::Target;
 use crate::config::lifetimes::Lifetimes;
-use crate::config::model::{Connection, Tunnel as TunnelConfig, TunnelAuth};
+use crate::config::model::{Connection, Routing, Tunnel as TunnelConfig, TunnelAuth};
 use crate::failover::facts::{Facts, Session, Wish};
 use crate::ike_driver::IkeDriver;
 use crate::install::{self, EspSettings, Traffic};
@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) state: Tunnel,
     /// What is wanted of it, by the operator or for a planned move.
     pub(super) wish: Wish,
+    /// How its BGP session is.
+    pub(super) bgp: Session,
     /// A new configuration does not have it, or has it otherwise.
     pub(super) leaves: bool,
     /// While it has a child SA.
@@ -73,12 +75,14 @@ pub(super) struct Moved {
 impl Record {
     pub(super) fn new(id: PeerId, connection: &Connection, tunnel: &TunnelConfig, now: Time) -> Self {
         let connection = settings(connection);
+        let session = if connection.routing == Routing::Bgp { Session::Down } else { Session::None };
         Self {
             id,
             state: Tunnel::new(connection.mode, now, seed(id)),
             connection,
             tunnel: tunnel.clone(),
             wish: Wish::Up,
+            bgp: session,
             leaves: false,
             prober: None,
             local: None,
@@ -189,7 +193,7 @@ impl Record {
             ike: self.state.ike().is_some(),
             esp: self.state.phase() == Phase::Up && self.device == Device::Ready && self.no_sa.is_none(),
             probe: self.prober.as_ref().is_none_or(|prober| prober.probe.liveness() == Liveness::Up),
-            bgp: Session::None,
+            bgp: self.bgp,
             preference: PREFERENCE,
         }
     }

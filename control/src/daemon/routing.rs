@@ -17,6 +17,7 @@ impl Gateway {
             return;
         }
         self.decide();
+        self.decide_prefixes();
         let wanted = self.wanted();
         self.spread_by_flow(&wanted);
         match self.table.reconcile(&wanted).await {
@@ -98,6 +99,11 @@ impl Gateway {
             let remote = |prefix: &IpNet| Remote { prefix: prefix.trunc(), devices: devices.clone() };
             wanted.remotes.extend(connection.remote.iter().map(remote));
         }
+        let interface = |id| self.records.get(id).map(|record| record.tunnel.interface.clone());
+        wanted.remotes.extend(self.bgp.learned.iter().map(|(prefix, used)| {
+            let devices = used.iter().filter_map(interface).collect();
+            Remote { prefix: *prefix, devices }
+        }));
         wanted
     }
 }

@@ -8,9 +8,11 @@ use super::gateway::Gateway;
 use super::probing::{PROBE_CODE, SILENT};
 use super::record::{Device, Record, escaped};
 use crate::api::status::{
-    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState, IkeStatus,
-    Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState, TunnelStatus,
+    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState,
+    IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState,
+    TunnelStatus,
 };
+use crate::bgp::speaker::View;
 use crate::config::model::{Connection, Routing};
 use crate::install::{self, Report};
 use crate::probe::Liveness;
@@ -80,7 +82,7 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         ike: ike_status(record),
         esp: esp_status(record),
         probe: probe_status(record, state),
-        bgp: None,
+        bgp: gateway.bgp.speaker.session(record.id).map(|session| bgp_status(&session)),
         routes: RouteStatus { installed },
         broken: broken(gateway, connection, record),
     }
@@ -135,6 +137,15 @@ fn esp_status(record: &Record) -> EspStatus {
             icv: traffic.icv,
             other: traffic.drops.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect(),
         },
+    }
+}
+
+fn bgp_status(session: &View<'_>) -> BgpStatus {
+    BgpStatus {
+        state: session.state.name().to_owned(),
+        peer_asn: session.peer_asn,
+        received: session.received as u64,
+        sent: session.sent as u64,
     }
 }
 

@@ -49,7 +49,6 @@ impl Switch {
         self.verdicts.get(&id).map_or(State::Down, |verdict| verdict.state)
     }
 
-    #[expect(dead_code, reason = "the routes that peers announce ask it")]
     /// How far the routes of a peer may use its tunnel; `None`: nothing was decided of it.
     pub(super) fn through(&self, id: PeerId) -> Option<Through> {
         self.verdicts.get(&id).map(|verdict| verdict.through)

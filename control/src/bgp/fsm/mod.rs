@@ -254,6 +254,11 @@ impl Peer {
         self.established().map(|(_, terms)| terms)
     }
 
+    /// Whether routes of a session that is lost are kept, until the peer tells them again or its time is over (RFC 4724).
+    pub const fn keeps_routes(&self) -> bool {
+        self.restart.is_waiting()
+    }
+
     /// Since when it is established, or was last.
     pub const fn since(&self) -> Time {
         self.since

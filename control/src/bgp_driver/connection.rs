@@ -1,0 +1,146 @@
+//! The task of one TCP connection, and that of a listener.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::io;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::socket::Ends;
+use super::{Accepted, Arrival, Tagged};
+use crate::bgp::fsm::ConnectionId;
+
+/// A connection's side of its queues.
+pub(super) struct Link<K> {
+    pub(super) tunnel: K,
+    pub(super) id: ConnectionId,
+    pub(super) serial: u64,
+    pub(super) inbox: mpsc::Sender<Tagged<K>>,
+    /// What is to be sent. Its end is the connection's.
+    pub(super) queue: mpsc::Receiver<Vec<u8>>,
+}
+
+impl<K: Copy> Link<K> {
+    /// Tells the loop; waits while it has no room.
+    async fn tell(&self, arrival: Arrival<K>) {
+        // Without a receiver the daemon is at its end.
+        drop(self.inbox.send((self.serial, arrival)).await);
+    }
+}
+
+/// Accepts the peer, and closes whoever else connects.
+pub(super) async fn accept<K: Copy>(
+    listener: TcpListener,
+    peer: IpAddr,
+    inbox: mpsc::Sender<Tagged<K>>,
+    serial: u64,
+    tunnel: K,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) if from.ip() == peer => {
+                if inbox.send((serial, Arrival::Accepted(tunnel, Accepted(stream)))).await.is_err() {
+                    return;
+                }
+            }
+            Ok((_, from)) => debug!(%from, "not the BGP peer: closed"),
+            Err(error) => {
+                debug!(%error, "accepting a BGP connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Opens a connection and carries it. An attempt that is given up ends with its queue.
+pub(super) async fn open<K: Copy>(ends: Ends, mut link: Link<K>) {
+    let connected = tokio::select! {
+        connected = ends.connect() => connected,
+        // Nothing is sent before there is a connection: this is the end.
+        _ = link.queue.recv() => return,
+    };
+    match connected {
+        Ok(stream) => {
+            link.tell(Arrival::Connected(link.tunnel, link.id)).await;
+            carry(stream, link).await;
+        }
+        Err(error) => {
+            debug!(peer = %ends.peer, %error, "no BGP connection");
+            link.tell(Arrival::Closed(link.tunnel, link.id)).await;
+        }
+    }
+}
+
+/// Carries a connection until one of its ends closes it.
+pub(super) async fn carry<K: Copy>(stream: TcpStream, mut link: Link<K>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "messages may wait for one another");
+    }
+    let (mut reader, mut writer) = stream.into_split();
+    let closed_here = tokio::select! {
+        () = read(&mut reader, link.tunnel, link.id, link.serial, &link.inbox) => false,
+        written = write(&mut writer, &mut link.queue) => written.is_ok(),
+    };
+    if closed_here {
+        farewell(reader, writer).await;
+    } else {
+        link.tell(Arrival::Closed(link.tunnel, link.id)).await;
+    }
+}
+
+/// Hands over what the peer sends, until it closes.
+async fn read<K: Copy>(
+    reader: &mut OwnedReadHalf,
+    tunnel: K,
+    id: ConnectionId,
+    serial: u64,
+    inbox: &mpsc::Sender<Tagged<K>>,
+) {
+    let mut buffer = vec![0; CHUNK];
+    while let Ok(len @ 1..) = reader.read(&mut buffer).await {
+        let octets = buffer.get(..len).unwrap_or_default().to_vec();
+        if inbox.send((serial, Arrival::Received(tunnel, id, octets))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends what is queued, until the queue ends.
+async fn write(writer: &mut OwnedWriteHalf, queue: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let octets = batch.concat();
+        batch.clear();
+        timeout(SEND_HOLD, writer.write_all(&octets)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+    Ok(())
+}
+
+/// Waits briefly for the peer to close too: a connection that is closed with octets unread is reset, and a reset overtakes
+/// the NOTIFICATION before it.
+async fn farewell(mut reader: OwnedReadHalf, mut writer: OwnedWriteHalf) {
+    let end = async {
+        writer.shutdown().await?;
+        let mut buffer = vec![0; CHUNK];
+        while reader.read(&mut buffer).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whoever does not answer is left to the kernel.
+    drop(timeout(FAREWELL, end).await);
+}
+
+/// Octets that are handed to the loop at once: what a turn of it may cost.
+const CHUNK: usize = 16 << 10;
+/// Messages that are written at once.
+const BATCH: usize = 16;
+/// How long a peer may read nothing (RFC 9687 §4.4): its hold time, which such a peer has the keepalives for, is not ours.
+const SEND_HOLD: Duration = Duration::from_mins(8);
+/// How long a peer that was told of the end has to close.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Rest after a failed accept, so that a lasting error does not become a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

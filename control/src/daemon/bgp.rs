@@ -1,0 +1,183 @@
+//! The BGP sessions of the tunnels: described by the configuration, begun and ended with their tunnels, and what their
+//! peers announce turned into what is routed.
+
+mod notices;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use gotthard_ike::Time;
+use gotthard_ike::config::PeerId;
+use ipnet::IpNet;
+use tracing::warn;
+
+use super::gateway::Gateway;
+use super::record::names;
+use crate::bgp::best_path::Through;
+use crate::bgp::fsm::Stop;
+use crate::bgp::rib::Change;
+use crate::bgp::speaker::{Output, Settings, Speaker};
+use crate::bgp_driver::{Arrival, BgpDriver};
+use crate::config::model::Routing;
+use crate::failover::decision::State;
+use crate::failover::facts::{Link, Session, Wish};
+
+/// The sessions, their connections, and what they have come to.
+pub(super) struct Bgp {
+    pub(super) speaker: Speaker<PeerId>,
+    pub(super) driver: BgpDriver<PeerId>,
+    /// The prefixes of the peers, and the tunnels that carry each; none: packets are refused.
+    pub(super) learned: BTreeMap<IpNet, Vec<PeerId>>,
+    /// How each tunnel stood when the prefixes were last decided.
+    standings: BTreeMap<PeerId, Through>,
+}
+
+impl Bgp {
+    pub(super) fn new() -> Self {
+        Self {
+            speaker: Speaker::new(),
+            driver: BgpDriver::new(),
+            learned: BTreeMap::new(),
+            standings: BTreeMap::new(),
+        }
+    }
+}
+
+impl Gateway {
+    /// Takes what the configuration says of BGP. Sessions that it describes as before go on.
+    pub(super) fn configure_bgp(&mut self) {
+        let now = self.clock.now();
+        let config = &self.config;
+        let ids: BTreeMap<_, _> = self.records.values().map(|record| (record.names(), record.id)).collect();
+        let session = |(connection, tunnel)| {
+            let id = *ids.get(&names(connection, tunnel))?;
+            Some((id, settings::session(config, tunnel)?))
+        };
+        let by_bgp = config.tunnels().filter(|(connection, _)| connection.routing == Routing::Bgp);
+        let described: Vec<(PeerId, Settings)> = by_bgp.filter_map(session).collect();
+        self.bgp.speaker.set_site(now, settings::site(config), config.gateway.advertise.clone());
+        for (id, settings) in described {
+            self.bgp.speaker.set_session(now, id, settings, u64::from(id.0));
+        }
+    }
+
+    /// Tells the peers of tunnels that are about to go down, while these still carry it.
+    pub(super) async fn end_sessions(&mut self, tunnels: &[PeerId]) {
+        let now = self.clock.now();
+        for id in tunnels {
+            self.bgp.speaker.stop(now, *id, &Stop::Shutdown("the tunnel is taken down".to_owned()));
+        }
+        self.carry_out_bgp();
+        self.bgp.driver.flush(tunnels).await;
+    }
+
+    /// Ends the sessions of tunnels that the configuration describes no longer, or otherwise.
+    pub(super) async fn forget_sessions(&mut self, tunnels: &[PeerId]) {
+        let now = self.clock.now();
+        for id in tunnels {
+            self.bgp.speaker.remove(now, *id);
+        }
+        self.carry_out_bgp();
+        self.bgp.driver.flush(tunnels).await;
+        for id in tunnels {
+            self.bgp.driver.leave(*id);
+        }
+    }
+
+    /// Takes what happened to a TCP connection; [`Self::settle_bgp`] must follow.
+    pub(super) fn bgp_arrived(&mut self, arrival: Arrival<PeerId>) {
+        let now = self.clock.now();
+        let Bgp { speaker, driver, .. } = &mut self.bgp;
+        match arrival {
+            Arrival::Connected(tunnel, id) => speaker.connected(now, tunnel, id),
+            Arrival::Received(tunnel, id, octets) => speaker.received(now, tunnel, id, &octets),
+            Arrival::Closed(tunnel, id) => speaker.closed(now, tunnel, id),
+            Arrival::Accepted(tunnel, accepted) => {
+                if let Some(id) = speaker.accepted(now, tunnel) {
+                    driver.adopt(tunnel, id, accepted);
+                }
+            }
+        }
+    }
+
+    /// Begins and ends sessions with their tunnels, and does what is due. Where that concerns the traffic, a decision is due.
+    pub(super) fn settle_bgp(&mut self) {
+        let now = self.clock.now();
+        self.follow_tunnels(now);
+        self.bgp.speaker.poll(now);
+        self.carry_out_bgp();
+        for record in self.records.values_mut() {
+            let Some(session) = self.bgp.speaker.session(record.id) else { continue };
+            let state = if session.carries() { Session::Up } else { Session::Down };
+            self.unsettled |= core::mem::replace(&mut record.bgp, state) != state;
+        }
+        self.unsettled |= self.bgp.speaker.is_touched();
+    }
+
+    /// Decides the prefixes that changed, or all of them where a tunnel stands otherwise than before.
+    pub(super) fn decide_prefixes(&mut self) {
+        let standing = |id: &PeerId| Some((*id, self.switch.through(*id)?));
+        let standings: BTreeMap<PeerId, Through> = self.records.keys().filter_map(standing).collect();
+        let Bgp { speaker, learned, standings: before, .. } = &mut self.bgp;
+        if *before != standings {
+            *before = standings;
+            speaker.touch_all();
+        }
+        for Change { prefix, used, gone } in speaker.settle(|tunnel| before.get(&tunnel).copied()) {
+            if gone {
+                learned.remove(&prefix);
+            } else {
+                learned.insert(prefix, used);
+            }
+        }
+    }
+
+    /// A session runs while the links below it hold. One whose tunnel has gone silent is ended, so that the peer moves its
+    /// traffic too, unless no other tunnel of the connection lives: then the silence may be the probe's mistake.
+    fn follow_tunnels(&mut self, now: Time) {
+        let living: BTreeMap<PeerId, String> = self
+            .records
+            .values()
+            .filter(|record| record.facts().lives())
+            .map(|record| (record.id, record.connection.name.clone()))
+            .collect();
+        let Self { records, switch, bgp: Bgp { speaker, driver, .. }, .. } = self;
+        for record in records.values().filter(|record| record.connection.routing == Routing::Bgp) {
+            let relief =
+                || living.iter().any(|(id, name)| *id != record.id && *name == record.connection.name);
+            let draining = switch.state(record.id) == State::Draining;
+            speaker.set_draining(now, record.id, draining);
+            match record.facts().broken() {
+                None | Some(Link::Bgp) if record.facts().wish != Wish::Down => {
+                    let Some(ends) = settings::ends(&record.tunnel) else { continue };
+                    match driver.listen(record.id, ends) {
+                        Ok(()) => speaker.start(now, record.id),
+                        Err(error) => {
+                            record.span().in_scope(|| warn!(%error, "BGP cannot listen in the tunnel"));
+                        }
+                    }
+                }
+                Some(Link::Probe) if !relief() => {}
+                Some(Link::Ike | Link::Esp | Link::Probe) => speaker.stop(now, record.id, &Stop::TunnelDown),
+                None | Some(Link::Bgp) => {}
+            }
+        }
+    }
+
+    /// Carries out what the speaker wants, in its order.
+    fn carry_out_bgp(&mut self) {
+        let Self { records, bgp: Bgp { speaker, driver, .. }, .. } = self;
+        while let Some((tunnel, output)) = speaker.poll_output() {
+            match output {
+                Output::Connect(id) => driver.connect(tunnel, id),
+                Output::Send(id, octets) => driver.send(tunnel, id, octets),
+                Output::Close(id) => driver.close(tunnel, id),
+                Output::Notice(notice) => {
+                    if let Some(record) = records.get(&tunnel) {
+                        record.span().in_scope(|| notices::log(&notice));
+                    }
+                }
+            }
+        }
+    }
+}
