@@ -16,12 +16,14 @@ pub struct RouteTable {
     pub schema_version: u32,
     /// In their order: by family, address and length.
     pub routes: Vec<PrefixStatus>,
+    /// Prefixes that two networks claim; those of all connections.
+    pub overlaps: Vec<OverlapStatus>,
 }
 
 impl RouteTable {
     /// A table of these prefixes.
-    pub const fn new(routes: Vec<PrefixStatus>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, routes }
+    pub const fn new(routes: Vec<PrefixStatus>, overlaps: Vec<OverlapStatus>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, routes, overlaps }
     }
 }
 
@@ -57,6 +59,17 @@ pub struct RefusedStatus {
     pub code: String,
     /// What is in the way, and what to do.
     pub message: String,
+}
+
+/// A prefix of two networks: the packets of one of them go to the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapStatus {
+    /// Stable code: `GTH-ROUTE-15` of two clouds, `GTH-ROUTE-16` with a network of ours.
+    pub code: String,
+    /// Which prefixes, and whose.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// A way to a prefix: one tunnel.

@@ -7,7 +7,7 @@ use super::args::{Output, RoutesArgs};
 use super::exit::Exit;
 use super::order;
 use super::text;
-use crate::api::routes::{PathStatus, PrefixState, PrefixStatus, RouteTable, Source};
+use crate::api::routes::{OverlapStatus, PathStatus, PrefixState, PrefixStatus, RouteTable, Source};
 
 /// Shows the table once.
 pub(super) async fn routes(socket: &Path, wanted: RoutesArgs) -> Exit {
@@ -27,7 +27,7 @@ fn render(table: &RouteTable) -> String {
     if table.routes.is_empty() {
         return "nothing is behind the peers\n".to_owned();
     }
-    table.routes.iter().map(render_prefix).collect()
+    table.routes.iter().map(render_prefix).chain(table.overlaps.iter().map(render_overlap)).collect()
 }
 
 fn render_prefix(route: &PrefixStatus) -> String {
@@ -46,6 +46,11 @@ fn render_prefix(route: &PrefixStatus) -> String {
         out.push_str(&render_path(path));
     }
     out
+}
+
+fn render_overlap(overlap: &OverlapStatus) -> String {
+    let OverlapStatus { code, message, remedy } = overlap;
+    format!("overlap  {}  {}: {}\n", text::line(code), text::line(message), text::line(remedy))
 }
 
 fn render_path(path: &PathStatus) -> String {
@@ -103,7 +108,7 @@ mod tests {
         };
         let occupied =
             RefusedStatus { code: "GTH-ROUTE-01".into(), message: "it is \x1brouted already".into() };
-        let table = RouteTable::new(vec![
+        let routes = vec![
             prefix(
                 "10.200.0.0/16",
                 PrefixState::Routed,
@@ -115,7 +120,13 @@ mod tests {
                 vec![path("1", None, Some("the tunnel is down"))],
             ),
             PrefixStatus { refused: Some(occupied), ..prefix("10.202.0.0/16", PrefixState::Refused, vec![]) },
-        ]);
+        ];
+        let overlap = OverlapStatus {
+            code: "GTH-ROUTE-15".into(),
+            message: "10.200.0.0/16 is both of aws and of azure".into(),
+            remedy: "renumber one".into(),
+        };
+        let table = RouteTable::new(routes, vec![overlap]);
         assert_eq!(
             render(&table),
             "10.200.0.0/16\n\
@@ -125,7 +136,8 @@ mod tests {
              10.201.0.0/16  unreachable: no tunnel carries it\n\
              \u{20}   aws/1  gth1  static  not used: the tunnel is down\n\
              10.202.0.0/16  not routed\n\
-             \u{20}   GTH-ROUTE-01  it is \\u{1b}routed already\n"
+             \u{20}   GTH-ROUTE-01  it is \\u{1b}routed already\n\
+             overlap  GTH-ROUTE-15  10.200.0.0/16 is both of aws and of azure: renumber one\n"
         );
     }
 }

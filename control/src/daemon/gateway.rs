@@ -15,6 +15,7 @@ use super::probing::Probes;
 use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
 use super::switching::Switch;
+use crate::bgp::overlap::Overlap;
 use crate::config::Config;
 use crate::failover::facts::Wish;
 use crate::hooks::Hooks;
@@ -46,6 +47,10 @@ pub(super) struct Gateway {
     pub(super) unsettled: bool,
     pub(super) data: DataPlane,
     pub(super) table: Table<Netlink>,
+    /// Prefixes that two networks claim.
+    pub(super) overlaps: Vec<Overlap>,
+    /// When the daemon started.
+    pub(super) started: Time,
     /// What we changed of how the kernel spreads packets.
     pub(super) flow_hash: Option<FlowHash>,
     pub(super) clock: Clock,
@@ -77,6 +82,8 @@ impl Gateway {
             unsettled: true,
             data,
             table: Table::new(netlink),
+            overlaps: Vec::new(),
+            started: clock.now(),
             flow_hash: None,
             clock,
             keys: None,

@@ -10,6 +10,7 @@ mod hooks;
 mod key_file;
 mod orders;
 mod outlet;
+mod overlaps;
 mod peer;
 mod probing;
 mod provision;

@@ -7,8 +7,11 @@ use ipnet::IpNet;
 
 use super::gateway::Gateway;
 use super::record::Record;
-use crate::api::routes::{PathStatus, PrefixState, PrefixStatus, RefusedStatus, RouteTable, Source};
+use crate::api::routes::{
+    OverlapStatus, PathStatus, PrefixState, PrefixStatus, RefusedStatus, RouteTable, Source,
+};
 use crate::bgp::best_path::Step;
+use crate::bgp::overlap::Overlap;
 use crate::config::model::{Connection, Routing};
 use crate::failover::decision::State;
 
@@ -23,9 +26,16 @@ pub(super) fn route_table(gateway: &Gateway, wanted: Option<&str>) -> Option<Rou
         }
     }
     let known = wanted.is_none() || !connections.is_empty();
-    known.then(|| {
-        RouteTable::new(paths.into_iter().map(|(prefix, paths)| entry(gateway, prefix, paths)).collect())
-    })
+    let entries = paths.into_iter().map(|(prefix, paths)| entry(gateway, prefix, paths));
+    known.then(|| RouteTable::new(entries.collect(), gateway.overlaps.iter().map(overlap).collect()))
+}
+
+fn overlap(overlap: &Overlap) -> OverlapStatus {
+    OverlapStatus {
+        code: overlap.code().to_owned(),
+        message: overlap.to_string(),
+        remedy: Overlap::remedy().to_owned(),
+    }
 }
 
 fn entry(gateway: &Gateway, prefix: IpNet, mut paths: Vec<PathStatus>) -> PrefixStatus {

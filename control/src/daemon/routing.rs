@@ -1,5 +1,7 @@
 //! The routes that tell the kernel who carries the traffic.
 
+use core::time::Duration;
+
 use ipnet::IpNet;
 use tracing::{error, warn};
 
@@ -20,8 +22,12 @@ impl Gateway {
         self.decide_prefixes();
         let wanted = self.wanted();
         self.spread_by_flow(&wanted);
+        self.table.hold_inherited(self.waits_for_peers());
         match self.table.reconcile(&wanted).await {
-            Ok(outcome) => self.take_outcome(outcome, wanted),
+            Ok(outcome) => {
+                self.take_outcome(outcome, wanted);
+                self.look_for_overlaps();
+            }
             Err(error) => self.take_route_error(&error),
         }
     }
@@ -63,7 +69,14 @@ impl Gateway {
         if read {
             self.table.distrust();
         }
-        self.unsettled |= read || self.route_error.is_some();
+        let waited = self.table.holds_inherited() && !self.waits_for_peers();
+        self.unsettled |= read || waited || self.route_error.is_some();
+    }
+
+    /// Peers that speak BGP may not have told again what a daemon before us had learnt of them.
+    fn waits_for_peers(&self) -> bool {
+        let speaks = self.config.connections.iter().any(|c| c.routing == Routing::Bgp);
+        speaks && self.clock.now() < self.started + RELEARN
     }
 
     /// Said once: it is tried again until it succeeds.
@@ -107,3 +120,6 @@ impl Gateway {
         wanted
     }
 }
+
+/// How long peers have to tell their prefixes again after a start of ours: the restart time that is usual (RFC 4724 §4.1).
+const RELEARN: Duration = Duration::from_mins(2);

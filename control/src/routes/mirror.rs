@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Edit, Event, KernelRoute, Key, Link, PROTOCOL, Route, Rule};
+use super::{Edit, Event, KernelRoute, Key, Link, MAIN_TABLE, PROTOCOL, Route, Rule, Target};
 
 /// Links and routes, ours and those of others.
 #[derive(Clone, Debug, Default)]
@@ -197,6 +197,18 @@ impl Surroundings {
         self.routes.values().flatten()
     }
 
+    /// Networks that links are connected to, by the kernel's own word, each with the link's name.
+    pub fn connected(&self) -> impl Iterator<Item = (IpNet, &str)> {
+        let of_kernel =
+            self.routes().filter(|known| known.protocol == KERNEL && known.route.table == MAIN_TABLE);
+        let named = |known: &KernelRoute| {
+            let Target::Links(hops) = &known.route.target else { return None };
+            let link = self.link(hops.first()?.index)?;
+            Some((known.route.prefix, link.name.as_str()))
+        };
+        of_kernel.filter_map(named)
+    }
+
     /// The route of `table` that packets to `address` take, were there none through one of the links `besides`: by the
     /// longest prefix and then the lowest metric.
     pub fn path_to(&self, table: u32, address: IpAddr, besides: &[u32]) -> Option<&Route> {
@@ -229,3 +241,6 @@ impl Surroundings {
         }
     }
 }
+
+/// `RTPROT_KERNEL`: what an address on a link brings with it.
+const KERNEL: u8 = 2;

@@ -85,6 +85,11 @@ impl<K: Kernel> Table<K> {
         self.holds_inherited = hold;
     }
 
+    /// Whether they are kept.
+    pub const fn holds_inherited(&self) -> bool {
+        self.holds_inherited
+    }
+
     /// The smallest MTU of our links towards an address, were there no tunnels.
     pub async fn mtu_towards(&mut self, address: IpAddr) -> Option<u32> {
         self.refresh().await.ok()?;
