@@ -24,8 +24,10 @@ pub use event::Event;
 /// The gateway under test.
 #[derive(Debug)]
 pub enum Gateway {
-    /// Ours.
+    /// Ours, with BGP.
     Gotthard(Box<Gotthard>),
+    /// Ours, with static routes. Nothing but its egress is measured: AWS would need routes of its own.
+    Static(Box<Gotthard>),
     /// strongSwan and BIRD.
     Customer(Box<Customer>),
 }
@@ -79,10 +81,11 @@ impl Bed {
     /// Waits until both tunnels and sessions are up, and each end has heard of the other's prefix over both: then the
     /// traffic has moved for the last time.
     pub fn await_healthy(&self) -> Result<()> {
-        self.aws.await_established(RETURN)?;
         match &self.gateway {
+            Gateway::Static(gateway) => return gateway.await_up(RETURN).map(drop),
             Gateway::Gotthard(gateway) => {
                 gateway.await_up(RETURN)?;
+                self.aws.await_established(RETURN)?;
                 wait::until_true(RETURN, "a route into both tunnels", || {
                     let route = self.site.gateway.ip_output("route show 10.200.0.0/16")?;
                     Ok(self.devices().iter().all(|device| route.contains(&format!("dev {device} "))))
@@ -111,20 +114,19 @@ impl Bed {
     pub fn measure(&mut self, event: Event, ways: Ways) -> Result<Gaps> {
         let carrying = self.carries()?.context("nothing carries")?;
         let flows = self.flows()?;
-        await_some(&flows, Ways::Both)?;
+        let flowing = if matches!(self.gateway, Gateway::Static(_)) { Ways::Egress } else { Ways::Both };
+        await_some(&flows, flowing)?;
         event.begin(self, carrying)?;
         self.await_moved(carrying, ways)?;
         await_some(&flows, ways)?;
-        event.end(self, carrying)?;
+        let ends = event.end(self, carrying)?;
         let mut back = None;
         if event.is_planned() {
-            let ended = Instant::now();
             self.await_healthy()?;
-            back = Some(ended.elapsed());
-            await_some(&flows, Ways::Both)?;
+            back = Some(ends.elapsed());
+            await_some(&flows, flowing)?;
         }
         let [egress, ingress] = flows.map(Flow::finish);
-        self.aws.prefer_neither()?;
         Ok(Gaps { egress: egress?, ingress: ingress?, back })
     }
 
@@ -151,7 +153,7 @@ impl Bed {
     /// The tunnels' devices at the gateway.
     const fn devices(&self) -> [&'static str; 2] {
         match self.gateway {
-            Gateway::Gotthard(_) => ["gth0", "gth1"],
+            Gateway::Gotthard(_) | Gateway::Static(_) => ["gth0", "gth1"],
             Gateway::Customer(_) => crate::customer::DEVICES,
         }
     }

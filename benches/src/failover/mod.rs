@@ -10,6 +10,7 @@ use gotthard_lab::failover::{Bed, Event, Gateway, Ways};
 use gotthard_lab::flow::Report;
 use gotthard_lab::gotthard::Config;
 use gotthard_lab::outage::Vanishes;
+use gotthard_lab::site::Site;
 use gotthard_lab::{Gotthard, Run, Suite};
 
 use crate::{interrupt, machine};
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// Runs of each event with our gateway
     #[arg(long, default_value_t = 100)]
     runs: u32,
+    /// Runs of each event with our gateway and static routes
+    #[arg(long = "static", default_value_t = 10)]
+    fixed: u32,
     /// Runs of each event with strongSwan and BIRD, which take half a minute each
     #[arg(long, default_value_t = 10)]
     beside: u32,
@@ -61,6 +65,7 @@ enum Show {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contender {
     Gotthard,
+    Static,
     Beside,
 }
 
@@ -72,20 +77,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     let _turn = machine::take()?;
     let mut rows = Vec::new();
-    for (contender, runs) in [(Contender::Gotthard, arguments.runs), (Contender::Beside, arguments.beside)] {
+    for (contender, runs) in [
+        (Contender::Gotthard, arguments.runs),
+        (Contender::Static, arguments.fixed),
+        (Contender::Beside, arguments.beside),
+    ] {
         if runs > 0 {
-            rows.extend(arguments.contend(contender, runs)?);
+            arguments.contend(contender, runs, &mut rows)?;
         }
     }
     println!("{}", report::table(&rows));
-    match &arguments.out {
-        Some(page) => report::write(page, &rows).with_context(|| page.display().to_string()),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 impl Arguments {
-    fn contend(&self, contender: Contender, runs: u32) -> Result<Vec<Row>> {
+    /// Each row is written when it is complete: what comes after it may fail.
+    fn contend(&self, contender: Contender, runs: u32, rows: &mut Vec<Row>) -> Result<()> {
         let dir = tempfile::Builder::new().prefix("gotthard-failover-").tempdir()?;
         let run = Run::new(Suite::Gcm, dir.path().to_owned());
         let mut bed = Bed::start(&run, |site| contender.start(&run, site))?;
@@ -93,7 +100,13 @@ impl Arguments {
         let shows = Show::value_variants().iter().copied();
         let shows = shows.filter(|show| self.only.is_empty() || self.only.contains(show));
         let shows = shows.filter(|show| contender.can(*show));
-        shows.map(|show| self.repeat(&mut bed, contender, show, runs)).collect()
+        for show in shows {
+            rows.push(self.repeat(&mut bed, contender, show, runs)?);
+            if let Some(page) = &self.out {
+                report::write(page, rows).with_context(|| page.display().to_string())?;
+            }
+        }
+        Ok(())
     }
 
     /// All runs of one event.
@@ -102,7 +115,11 @@ impl Arguments {
         for number in 0..runs {
             interrupt::check()?;
             bed.await_healthy()?;
-            let both = contender == Contender::Beside || number < self.ingress || show.is_planned();
+            let both = match contender {
+                Contender::Gotthard => number < self.ingress || show.is_planned(),
+                Contender::Static => false,
+                Contender::Beside => true,
+            };
             let gaps = bed.measure(show.event(), if both { Ways::Both } else { Ways::Egress })?;
             let [egress, ingress] = [&gaps.egress, &gaps.ingress].map(Report::gap);
             eprintln!("{contender:?} {show:?} {number}: {}", shown(egress, both.then_some(ingress)));
@@ -116,17 +133,20 @@ impl Arguments {
 }
 
 impl Contender {
-    /// strongSwan and BIRD have no command that takes a tunnel down and leaves the traffic whole.
+    /// strongSwan and BIRD have no command that takes a tunnel down and leaves the traffic whole, and without BGP neither
+    /// has the cloud a way to say that it ends a session or prefers the other.
     fn can(self, show: Show) -> bool {
-        self == Self::Gotthard || show != Show::Drain
+        match self {
+            Self::Gotthard => true,
+            Self::Static => !matches!(show, Show::Cease | Show::Maintenance),
+            Self::Beside => show != Show::Drain,
+        }
     }
 
-    fn start(self, run: &Run, site: &gotthard_lab::site::Site) -> Result<Gateway> {
+    fn start(self, run: &Run, site: &Site) -> Result<Gateway> {
         Ok(match self {
-            Self::Gotthard => {
-                let config = Config::aws_bgp(run.suite);
-                Gateway::Gotthard(Box::new(Gotthard::start(run, &site.gateway, "gotthard", &config)?))
-            }
+            Self::Gotthard => Gateway::Gotthard(ours(run, site, &Config::aws_bgp(run.suite))?),
+            Self::Static => Gateway::Static(ours(run, site, &Config::aws(run.suite))?),
             Self::Beside => Gateway::Customer(Box::new(Customer::start(run, site)?)),
         })
     }
@@ -148,6 +168,10 @@ impl Show {
             Self::Drain => Event::Drain,
         }
     }
+}
+
+fn ours(run: &Run, site: &Site, config: &Config) -> Result<Box<Gotthard>> {
+    Ok(Box::new(Gotthard::start(run, &site.gateway, "gotthard", config)?))
 }
 
 fn shown(egress: Duration, ingress: Option<Duration>) -> String {

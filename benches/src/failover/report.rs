@@ -43,6 +43,7 @@ impl Row {
         };
         let who = match self.contender {
             Contender::Gotthard => "Gotthard",
+            Contender::Static => "Gotthard, static routes",
             Contender::Beside => "strongSwan + BIRD",
         };
         format!("| {what} | {who} |")

@@ -1,6 +1,8 @@
 //! What happens to the tunnel that carries the traffic.
 
-use anyhow::Result;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
 
 use super::{Bed, Gateway, Ways};
 use crate::cloud::aws::CUSTOMER;
@@ -47,20 +49,25 @@ impl Event {
         }
     }
 
-    /// Ends, when the traffic has moved; the tunnel is to come back.
-    pub(super) fn end(self, bed: &mut Bed, tunnel: usize) -> Result<()> {
-        match self {
-            Self::BlackHole(_) => outage::mend(&bed.site.wan),
-            Self::Delete => Ok(()),
-            Self::Cease => bed.aws.birds[tunnel].ask(&format!("enable {CUSTOMER}")).map(drop),
-            Self::LinkDown => bed.link(tunnel, "up"),
-            Self::Maintenance => {
-                bed.await_moved(tunnel, Ways::Both)?;
-                bed.aws.kill(&bed.site, tunnel)?;
-                bed.aws.start_again(&bed.site, tunnel)
-            }
-            Self::Drain => bed.command("up", tunnel),
+    /// Ends, when the traffic has moved, and says since when the tunnel may come back.
+    pub(super) fn end(self, bed: &mut Bed, tunnel: usize) -> Result<Instant> {
+        if self == Self::Maintenance {
+            bed.await_moved(tunnel, Ways::Both)?;
+            bed.aws.kill(&bed.site, tunnel)?;
         }
+        let ends = Instant::now();
+        match self {
+            Self::BlackHole(_) => outage::mend(&bed.site.wan)?,
+            Self::Delete => {}
+            Self::Cease => bed.aws.birds[tunnel].ask(&format!("enable {CUSTOMER}")).map(drop)?,
+            Self::LinkDown => bed.link(tunnel, "up")?,
+            Self::Maintenance => {
+                bed.aws.start_again(&bed.site, tunnel)?;
+                bed.aws.prefer_neither()?;
+            }
+            Self::Drain => bed.command("up", tunnel)?,
+        }
+        Ok(ends)
     }
 }
 
@@ -71,8 +78,9 @@ impl Bed {
 
     /// A command of our gateway about a tunnel. strongSwan and BIRD have none that covers both.
     fn command(&self, command: &str, tunnel: usize) -> Result<()> {
-        let Gateway::Gotthard(gateway) = &self.gateway else {
-            anyhow::bail!("only ours takes a tunnel down by one command");
+        let gateway = match &self.gateway {
+            Gateway::Gotthard(gateway) | Gateway::Static(gateway) => gateway,
+            Gateway::Customer(_) => bail!("only ours takes a tunnel down by one command"),
         };
         gateway.ask(&[command, &format!("{CONNECTION}/{}", tunnel + 1)]).map(drop)
     }

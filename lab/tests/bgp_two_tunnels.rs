@@ -1,0 +1,95 @@
+//! Our gateway with BGP over two tunnels to AWS's posture: how soon it routes, and how soon traffic leaves a tunnel that
+//! ends. The bounds are those of a busy machine; `gotthard-benches failover` measures.
+
+use core::time::Duration;
+
+use anyhow::{Result, ensure};
+use gotthard_lab::cloud::aws::{CUSTOMER, VPC_HOST};
+use gotthard_lab::failover::{Bed, Event, Gaps, Gateway, Ways};
+use gotthard_lab::gotthard::Config;
+use gotthard_lab::outage::Vanishes;
+use gotthard_lab::site::CLOUD_HOST;
+use gotthard_lab::traffic::expect_ping;
+use gotthard_lab::{Gotthard, Run, Suite, run};
+
+#[test]
+fn both_sessions_are_established_and_prefixes_routed_within_five_seconds() -> run::Outcome {
+    scenario("bgp_startup", |bed| {
+        run::say(&format!("lab: both sessions and the prefix after {} ms", bed.startup.as_millis()));
+        ensure!(bed.startup <= Duration::from_secs(5), "{:?}", bed.startup);
+        expect_ping(&bed.site.lan, CLOUD_HOST)?;
+        expect_ping(&bed.site.lan, VPC_HOST.parse()?)?;
+        for bird in &bed.aws.birds {
+            ensure!(bird.prefixes(CUSTOMER)? == ["10.10.0.0/16"], "{}", bird.routes(CUSTOMER)?);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn traffic_leaves_a_silent_tunnel_long_before_its_hold_time() -> run::Outcome {
+    scenario("bgp_black_hole", |bed| {
+        for number in 0..run::number("GOTTHARD_FAILOVERS", 2)? {
+            bed.await_healthy()?;
+            let gaps = bed.measure(Event::BlackHole(Vanishes::All), Ways::Egress)?;
+            expect_gap(&format!("black hole {number}"), &gaps, SILENCE)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn traffic_leaves_at_a_signal_at_once() -> run::Outcome {
+    scenario("bgp_signals", |bed| {
+        for event in [Event::Delete, Event::Cease, Event::LinkDown] {
+            bed.await_healthy()?;
+            let gaps = bed.measure(event, Ways::Egress)?;
+            expect_gap(&format!("{event:?}"), &gaps, SIGNAL)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_drained_tunnel_and_its_return_lose_nothing() -> run::Outcome {
+    scenario("bgp_drain", |bed| {
+        let gaps = bed.measure(Event::Drain, Ways::Both)?;
+        gaps.egress.expect_whole("from the LAN to the cloud")?;
+        gaps.ingress.expect_whole("from the cloud to the LAN")
+    })
+}
+
+#[test]
+fn maintenance_loses_no_more_than_a_black_hole_and_both_tunnels_carry_again() -> run::Outcome {
+    scenario("bgp_maintenance", |bed| {
+        let gaps = bed.measure(Event::Maintenance, Ways::Both)?;
+        expect_gap("maintenance", &gaps, SILENCE)?;
+        ensure!(gaps.ingress.gap() <= SILENCE, "ingress {:?}", gaps.ingress.gap());
+        let back = gaps.back.unwrap_or(Duration::MAX);
+        run::say(&format!("lab: both carry again after {:.1} s", back.as_secs_f64()));
+        ensure!(back <= Duration::from_secs(15), "both carry again after {back:?}");
+        Ok(())
+    })
+}
+
+fn scenario(name: &str, body: impl FnOnce(&mut Bed) -> Result<()>) -> run::Outcome {
+    let start = |run: &Run| {
+        Bed::start(run, |site| {
+            let config = Config::aws_bgp(run.suite);
+            Ok(Gateway::Gotthard(Box::new(Gotthard::start(run, &site.gateway, "gotthard", &config)?)))
+        })
+    };
+    run::scenario(name, Suite::Gcm, |run| body(&mut start(run)?))
+}
+
+fn expect_gap(what: &str, gaps: &Gaps, most: Duration) -> Result<()> {
+    let gap = gaps.egress.gap();
+    run::say(&format!("lab: {what}: a gap of {} ms", gap.as_millis()));
+    ensure!(gap <= most, "{what}: a gap of {gap:?}, at most {most:?}");
+    Ok(())
+}
+
+/// Three probes of 300 ms are missed, on a machine that is not quiet.
+const SILENCE: Duration = Duration::from_secs(4);
+/// A tenth of a second where nothing else runs.
+const SIGNAL: Duration = Duration::from_secs(1);
