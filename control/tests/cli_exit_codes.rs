@@ -41,20 +41,6 @@ fn an_invalid_configuration_exits_with_4_and_names_its_place() {
 }
 
 #[test]
-fn run_refuses_routing_that_it_does_not_carry_out_with_4() {
-    let text = VALID.replace("\"static\"", "\"external\"").replace("remote = [\"10.200.0.0/16\"]\n", "");
-    let folder = folder(&text);
-    assert_eq!(gotthard(&["check", "--config", &config(&folder)]).status.code(), Some(0));
-    let done = gotthard(&["run", "--config", &config(&folder)]);
-    assert_eq!(done.status.code(), Some(4));
-    assert!(
-        stderr(&done).contains("connection.a.routing: \"external\" is not carried out"),
-        "{}",
-        stderr(&done)
-    );
-}
-
-#[test]
 fn a_wrong_command_line_exits_with_2() {
     for wrong in [
         &["fly"][..],

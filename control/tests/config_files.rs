@@ -10,7 +10,7 @@ use std::time::Duration;
 use gotthard::config::lifetimes::Lifetimes;
 use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, RoutePlace, TunnelAuth, Workers};
 use gotthard::config::presets::Cloud;
-use gotthard::config::{ConfigErrors, Loaded, lint, load, load_to_run};
+use gotthard::config::{ConfigErrors, Loaded, lint, load};
 use gotthard_ike::config::{Encapsulation, Mode};
 use tempfile::TempDir;
 
@@ -209,17 +209,6 @@ fn a_file_that_cannot_be_read_is_named() {
     fs::write(folder.path().join("gotthard.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(refused(&folder).to_string().contains("larger than 1024 KiB"));
     assert!(load(Path::new("/dev/zero")).unwrap_err().to_string().contains("larger than"));
-}
-
-#[test]
-fn run_refuses_what_this_version_does_not_carry_out() {
-    let text =
-        TWO_TUNNELS.replace("\"static\"", "\"external\"").replace("remote = [\"10.200.0.0/16\"]\n", "");
-    let folder = folder(&[("gotthard.toml", &text), ("1.psk", "a.good_key")]);
-    let loaded = loaded(&folder);
-    assert!(lint::lint(&loaded).iter().any(|warning| warning.key == "connection.aws-prod.routing"));
-    let errors = load_to_run(&folder.path().join("gotthard.toml")).unwrap_err();
-    assert_eq!((errors.0[0].line, errors.0[0].key.as_str()), (3, "connection.aws-prod.routing"));
 }
 
 #[test]

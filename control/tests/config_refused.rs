@@ -669,21 +669,6 @@ fn bgp_needs_our_as_number_and_an_inside_address() {
 }
 
 #[test]
-fn what_this_version_does_not_carry_out_is_valid_and_is_named_for_run() {
-    let text = VALID
-        .replace("routing = \"static\"", "routing = \"external\"")
-        .replace("remote = [\"10.200.0.0/16\"]\n", "");
-    let loaded = parse_str(&text, "g.toml", &NoSecrets).unwrap();
-    let [error] = loaded.not_carried_out().try_into().unwrap();
-    let ConfigError { line, key, problem, remedy, .. } = error;
-    assert_eq!((line, key.as_str()), (13, "connection.aws-prod.routing"));
-    assert!(
-        problem.contains("\"external\" is not carried out") && remedy.contains("routing = \"static\""),
-        "{problem}"
-    );
-}
-
-#[test]
 fn a_name_for_a_terminal_attack_is_shown_escaped() {
     let errors = refused("[connection.\"\\u001b[2J\"]\nrouting = \"static\"\nremote = [\"10.0.0.0/8\"]\n");
     assert!(errors.iter().all(|error| !error.to_string().contains('\u{1b}')), "{errors:?}");

@@ -25,12 +25,12 @@ fn the_object_is_as_the_contract_has_it() {
                 "drops":{"replay":0,"icv":0,"selectors":7}},
          "probe":{"state":"up","rtt_ms":8.1},
          "bgp":{"state":"established","peer_asn":64512,"received":12,"sent":1},
-         "routes":{"installed":12},"broken":null},
+         "routes":{"installed":12,"by":{}},"broken":null},
         {"name":"2","peer":"198.51.100.12","interface":"gth1","state":"admin-down","active":false,"since_s":0,
          "ike":{"state":"down","suite":null,"spi_i":null,"spi_r":null,"rekeys":0,"nat":null},
          "esp":{"state":"down","suite":null,"encapsulation":null,"mtu":null,"mss":null,"esn":null,"spi_in":null,"spi_out":null,"rekeys":0,
                 "rx_packets":0,"rx_bytes":0,"tx_packets":0,"tx_bytes":0,"drops":{"replay":0,"icv":0}},
-         "probe":{"state":"off","rtt_ms":null},"bgp":null,"routes":{"installed":0},
+         "probe":{"state":"off","rtt_ms":null},"bgp":null,"routes":{"installed":0,"by":{}},
          "broken":{"link":"ike","code":"GTH-IKE-01","message":"taken down","remedy":"gotthard up aws-prod/2"}}]}]});
     assert_eq!(serde_json::to_value(status()).unwrap(), expected);
     assert_eq!(serde_json::from_value::<Status>(expected).unwrap(), status());
@@ -97,7 +97,7 @@ fn up() -> TunnelStatus {
         },
         probe: ProbeStatus { state: ProbeState::Up, rtt_ms: Some(8.1) },
         bgp: Some(BgpStatus { state: "established".to_owned(), peer_asn: 64512, received: 12, sent: 1 }),
-        routes: RouteStatus { installed: 12 },
+        routes: RouteStatus::ours(12),
         broken: None,
     }
 }

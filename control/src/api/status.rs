@@ -244,10 +244,25 @@ pub struct BgpStatus {
 }
 
 /// Routes that point into a tunnel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteStatus {
     /// How many the kernel has.
     pub installed: u64,
+    /// Of these, how many another daemon has made (`"bird"`, `"zebra"`, …); empty unless routing is `"external"`.
+    #[serde(default)]
+    pub by: BTreeMap<String, u64>,
+}
+
+impl RouteStatus {
+    /// So many of our own.
+    pub const fn ours(installed: u64) -> Self {
+        Self { installed, by: BTreeMap::new() }
+    }
+
+    /// Those of other daemons, by their names.
+    pub fn of_others(by: BTreeMap<String, u64>) -> Self {
+        Self { installed: by.values().sum(), by }
+    }
 }
 
 /// The first broken link of the chain IKE, ESP, probe, BGP, routes.

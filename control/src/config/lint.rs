@@ -27,7 +27,6 @@ pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
         }
     }
     warnings.overlaps();
-    warnings.found.extend(loaded.not_carried_out());
     warnings.found
 }
 

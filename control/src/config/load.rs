@@ -13,7 +13,7 @@ use super::document::{Page, Record, Table};
 use super::error::{ConfigError, ConfigErrors};
 use super::gateway;
 use super::locate::{self, Lines};
-use super::model::{Config, Connection, Gateway, Routing};
+use super::model::{Config, Connection, Gateway};
 use super::secret::{FileSecrets, SecretSource};
 use super::unique::Taken;
 
@@ -41,13 +41,6 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
         sources.push(read_file(&path)?);
     }
     parse_sources(&sources, &FileSecrets)
-}
-
-/// Reads and checks for carrying it out: what this version cannot carry out is an error as well.
-pub fn load_to_run(path: &Path) -> Result<Config, ConfigErrors> {
-    let loaded = load(path)?;
-    let not_carried_out = loaded.not_carried_out();
-    if not_carried_out.is_empty() { Ok(loaded.config) } else { Err(ConfigErrors(not_carried_out)) }
 }
 
 /// Checks one text, without a file system but for what `secrets` reads.
@@ -92,29 +85,6 @@ impl Loaded {
                 None => return self.places.values().next().cloned().unwrap_or_default(),
             }
         }
-    }
-
-    /// What is valid, but not carried out by this version; `gotthard run` refuses it.
-    pub fn not_carried_out(&self) -> Vec<ConfigError> {
-        let unsupported = self.config.connections.iter().filter(|c| c.routing == Routing::External);
-        let error = |connection: &Connection| {
-            let key = format!("connection.{}.routing", connection.name);
-            let (file, line) = self.place(&key);
-            ConfigError {
-                file,
-                line,
-                column: 0,
-                key,
-                problem: format!(
-                    "{:?} is not carried out by gotthard {}",
-                    connection.routing.name(),
-                    env!("CARGO_PKG_VERSION")
-                ),
-                remedy: "write routing = \"static\" and remote = [\"10.200.0.0/16\"] (the prefixes behind the cloud)"
-                    .to_owned(),
-            }
-        };
-        unsupported.map(error).collect()
     }
 }
 

@@ -23,7 +23,7 @@ mod unique;
 mod values;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use load::{Loaded, Source, load, load_to_run, parse_sources, parse_str};
+pub use load::{Loaded, Source, load, parse_sources, parse_str};
 pub use model::Config;
 pub use options::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, RunOptions};
 pub use secret::{FileKind, FileSecrets, NoSecrets, SecretSource};

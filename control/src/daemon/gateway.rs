@@ -151,7 +151,8 @@ impl Gateway {
         loop {
             self.carry_out_all(driver).await;
             self.settle_bgp();
-            self.unsettled |= self.switch.next().is_some_and(|at| at <= driver.now());
+            let due = [self.switch.next(), self.carriers_due()].into_iter().flatten().min();
+            self.unsettled |= due.is_some_and(|at| at <= driver.now());
             self.route().await;
             // What was decided may begin and end sessions, and that another decision.
             self.settle_bgp();
@@ -250,8 +251,9 @@ impl Gateway {
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
         let bgp = self.bgp.speaker.next();
-        let own = [self.agenda.next(), self.waiters.next(), self.switch.next(), self.probes_due(), bgp];
-        own.into_iter().flatten().min()
+        let decisions = [self.switch.next(), self.carriers_due(), self.probes_due(), bgp];
+        let own = [self.agenda.next(), self.waiters.next()].into_iter().chain(decisions);
+        own.flatten().min()
     }
 
     /// Changes a tunnel's state, and notes when it wants to be asked what is due.

@@ -5,6 +5,7 @@
 //! here.
 
 mod bgp;
+mod external;
 mod gateway;
 mod hooks;
 mod key_file;
@@ -37,7 +38,7 @@ use self::gateway::Gateway;
 use self::key_file::KeyFile;
 use self::probing::{EchoReply, Probes, REPLIES};
 use crate::api::server::{self, Call};
-use crate::config::{Config, RunOptions, load_to_run};
+use crate::config::{self, Config, RunOptions};
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::{DataPlane, Notice};
 use crate::intake::{self, Intake};
@@ -48,7 +49,7 @@ use crate::routes::watch::Watch;
 /// Runs until SIGTERM or SIGINT, and leaves no route or device behind.
 pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
     privileges::keep_memory_private();
-    let config = load_to_run(&options.config)?;
+    let config = config::load(&options.config)?.config;
     let signals = Signals::install().context("installing signal handlers")?;
     let listener = server::bind(&options.socket)
         .with_context(|| format!("opening the control socket {}", options.socket.display()))?;

@@ -8,7 +8,7 @@ use super::route_table::route_table;
 use super::{Daemon, gateway, notify, status};
 use crate::api::messages::{RefusalKind, Request, Response, Target};
 use crate::api::server::Call;
-use crate::config::load_to_run;
+use crate::config;
 use crate::tunnels::Admin;
 
 impl Daemon {
@@ -57,8 +57,8 @@ impl Daemon {
 
     pub(super) async fn reload(&mut self) -> Response {
         notify_reloading();
-        let loaded = load_to_run(&self.options.config).map_err(|errors| errors.to_string());
-        let loaded = loaded.and_then(|config| match self.reveal_keys(&config) {
+        let loaded = config::load(&self.options.config).map_err(|errors| errors.to_string());
+        let loaded = loaded.map(|loaded| loaded.config).and_then(|config| match self.reveal_keys(&config) {
             Ok(()) => Ok(config),
             Err(refused) => Err(refused.to_string()),
         });

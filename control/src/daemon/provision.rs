@@ -43,6 +43,9 @@ impl Gateway {
         };
         if let Some(record) = self.records.get_mut(&id) {
             record.device = device;
+            if let Some(shown) = &mut record.shown {
+                shown.forget();
+            }
             record.outer_mtu = outer_mtu;
             self.unsettled = true;
         }
@@ -54,6 +57,10 @@ impl Gateway {
         self.data.add_tunnel(record.id, name, cap, outer_mtu).await.map_err(|error| error.to_string())?;
         let prepared = async {
             kernel.set_mtu(name, cap).await?;
+            if record.shown.is_some() {
+                // Before it is up: a daemon beside us never sees a carrier that no tunnel has.
+                kernel.set_carrier(name, false).await?;
+            }
             kernel.raise(name, record.tunnel.inside).await
         };
         if let Err(error) = prepared.await {

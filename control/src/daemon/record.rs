@@ -9,6 +9,7 @@ use gotthard_ike::error::Failure;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tracing::{Span, info, info_span, warn};
 
+use super::external::Shown;
 use super::peer::peer_config;
 use super::probing::Prober;
 use crate::api::messages::Target;
@@ -40,6 +41,8 @@ pub(super) struct Record {
     /// MTU of the path to the peer, as far as our own link tells.
     pub(super) outer_mtu: u16,
     pub(super) device: Device,
+    /// The device's carrier, where another daemon goes by it.
+    pub(super) shown: Option<Shown>,
     /// Why the peer cannot be asked: no address of ours, no socket.
     pub(super) no_path: Option<String>,
     /// Why the packet path refused an SA.
@@ -76,6 +79,7 @@ impl Record {
     pub(super) fn new(id: PeerId, connection: &Connection, tunnel: &TunnelConfig, now: Time) -> Self {
         let connection = settings(connection);
         let session = if connection.routing == Routing::Bgp { Session::Down } else { Session::None };
+        let shown = Shown::of(&connection);
         Self {
             id,
             state: Tunnel::new(connection.mode, now, seed(id)),
@@ -87,6 +91,7 @@ impl Record {
             prober: None,
             local: None,
             outer_mtu: install::OUTER_MTU,
+            shown,
             device: Device::Missing { why: "not made yet".to_owned(), retry: now },
             no_path: None,
             no_sa: None,

@@ -20,6 +20,7 @@ impl Gateway {
         }
         self.decide();
         self.decide_prefixes();
+        self.show_carriers().await;
         let wanted = self.wanted();
         self.spread_by_flow(&wanted);
         self.table.hold_inherited(self.waits_for_peers());

@@ -64,8 +64,13 @@ fn connection_status(gateway: &Gateway, connection: &Connection, now: Time) -> C
 }
 
 fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, now: Time) -> TunnelStatus {
-    let active = gateway.switch.carriers(&connection.name).contains(&record.id);
-    let installed = gateway.installed.get(&record.tunnel.interface).copied().unwrap_or(0);
+    let external = connection.routing == Routing::External;
+    let routes = if external {
+        RouteStatus::of_others(gateway.foreign_routes(&record.tunnel.interface))
+    } else {
+        RouteStatus::ours(gateway.installed.get(&record.tunnel.interface).copied().unwrap_or(0))
+    };
+    let carries = external || gateway.switch.carriers(&connection.name).contains(&record.id);
     let state = match record.state.phase() {
         Phase::AdminDown => TunnelState::AdminDown,
         Phase::Up if record.facts().lives() => TunnelState::Up,
@@ -77,13 +82,13 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         peer: record.tunnel.peer,
         interface: record.tunnel.interface.clone(),
         state,
-        active: active && installed > 0,
+        active: carries && routes.installed > 0,
         since_s: (now - record.state.since()).as_secs(),
         ike: ike_status(record),
         esp: esp_status(record),
         probe: probe_status(record, state),
         bgp: gateway.bgp.speaker.session(record.id).map(|session| bgp_status(&session)),
-        routes: RouteStatus { installed },
+        routes,
         broken: broken(gateway, connection, record),
     }
 }

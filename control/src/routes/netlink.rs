@@ -39,6 +39,15 @@ impl Netlink {
         &self.handle
     }
 
+    /// Gives a device a carrier or takes it away: what a daemon beside us reacts to. Without one it sends nothing; what
+    /// arrives through it is delivered all the same.
+    pub async fn set_carrier(&self, device: &str, on: bool) -> Result<(), RouteError> {
+        let index = self.index_of(device).await?;
+        let change = LinkUnspec::new_with_index(index).carrier(on).build();
+        let what = format!("setting the carrier of {device} {}", if on { "on" } else { "off" });
+        self.handle.link().change(change).execute().await.map_err(refused(&what))
+    }
+
     /// The index of a device.
     pub async fn index_of(&self, device: &str) -> Result<u32, RouteError> {
         let request = self.handle.link().get().match_name(device).execute();

@@ -1,0 +1,96 @@
+//! Another routing daemon beside us: what `gotthard export` prints, loaded into the daemon itself, and how soon it moves
+//! the traffic when a tunnel loses its carrier.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use gotthard_lab::bird::{self, Bird};
+use gotthard_lab::cloud::Aws;
+use gotthard_lab::gotthard::Config;
+use gotthard_lab::process::Signal;
+use gotthard_lab::site::{CLOUD_HOST, Site};
+use gotthard_lab::strongswan::posture;
+use gotthard_lab::traffic::{await_ping, expect_ping};
+use gotthard_lab::{Gotthard, Netns, Run, Suite, nat, run, wait};
+
+/// The suite of the tunnels is nothing to a routing daemon.
+fn scenario(name: &str, body: impl FnOnce(&Run) -> Result<()>) -> run::Outcome {
+    run::scenario(name, Suite::Gcm, body)
+}
+
+#[test]
+fn bird_learns_over_two_tunnels_and_leaves_a_silent_one_by_its_carrier() -> run::Outcome {
+    scenario("external_bird", |run| {
+        let site = Site::new()?;
+        let aws = Aws::start(run, &site)?;
+        let gateway = start(run, &site)?;
+        let conf = bird::preamble(posture::CUSTOMER_GATEWAY) + &export(run, &gateway, "bird")?;
+        let bird = Bird::start(run, &site.gateway, "beside", &conf)?;
+        aws.await_established(UP)?;
+        moves_and_returns(&site, &aws, &gateway, "bird")?;
+        drop(bird);
+        end(&site, gateway)
+    })
+}
+
+/// A silent black hole on the tunnel that carries: the route moves by the carrier, not by the hold time of 30 s.
+fn moves_and_returns(site: &Site, aws: &Aws, gateway: &Gotthard, daemon: &str) -> Result<()> {
+    let first = await_route(&site.gateway, daemon, |_| true)?;
+    await_ping(&site.lan, CLOUD_HOST, UP)?;
+    let status = gateway.ask(&["status", "--output", "json"])?;
+    let routes: serde_json::Value = serde_json::from_str(&status)?;
+    let tunnel = &routes["connections"][0]["tunnels"][first];
+    ensure!(tunnel["routes"]["by"][daemon] == 1 && tunnel["active"] == true, "{status}");
+
+    nat::cut(&site.wan, posture::ENDPOINTS[first])?;
+    let start = Instant::now();
+    let second = await_route(&site.gateway, daemon, |index| index != first)?;
+    let moved = start.elapsed();
+    run::say(&format!("{daemon}: the route left the silent tunnel after {:.2} s", moved.as_secs_f64()));
+    ensure!(moved < SOON, "the route moved after {moved:?}");
+    ensure!(second == 1 - first, "{second}");
+    expect_ping(&site.lan, CLOUD_HOST)?;
+
+    nat::mend(&site.wan)?;
+    gateway.await_up(RETURN)?;
+    aws.await_established(RETURN)?;
+    expect_ping(&site.lan, CLOUD_HOST)
+}
+
+/// Two tunnels of a gateway that leaves the routes to another daemon.
+fn start(run: &Run, site: &Site) -> Result<Gotthard> {
+    let config = Config { routing: "external", ..Config::aws_bgp(Suite::Gcm) };
+    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
+    gateway.await_up(UP)?;
+    Ok(gateway)
+}
+
+fn export(run: &Run, gateway: &Gotthard, daemon: &str) -> Result<String> {
+    let file = run.dir().join("gotthard/gotthard.toml");
+    gateway.ask(&["export", daemon, "--config", file.to_str().context("a name in UTF-8")?])
+}
+
+/// The tunnel that the daemon's route to the cloud leads into, once it leads into one that is looked for.
+fn await_route(host: &Netns, daemon: &str, wanted: impl Fn(usize) -> bool) -> Result<usize> {
+    wait::until(UP, format!("a route of {daemon}"), || {
+        let route = host.ip_output(&format!("route show 10.200.0.0/16 proto {daemon}"))?;
+        let index = (0..2).find(|index| route.contains(&format!("dev gth{index}")));
+        Ok(index.filter(|index| !route.contains("linkdown") && wanted(*index)))
+    })
+}
+
+/// Nothing of ours is left, whatever carriers the devices had.
+fn end(site: &Site, mut gateway: Gotthard) -> Result<()> {
+    gateway.process.signal(Signal::TERM)?;
+    gateway.process.success(UP)?;
+    let left = site.gateway.configuration()?;
+    ensure!(!left.contains("gth") && !left.contains("proto 71"), "{left}");
+    Ok(())
+}
+
+const UP: Duration = Duration::from_secs(20);
+/// The probe's 0.9 s, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(3);
+/// A tunnel that was silent is tried after at most 30 s.
+const RETURN: Duration = Duration::from_secs(60);
