@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod drill;
 pub mod export;
 pub mod failover;
 pub mod hooks;

@@ -212,3 +212,67 @@ fn hooks_are_told_of_tunnels_and_of_the_way_of_the_traffic_to_the_very_end() {
     assert!(daemon.wait());
     assert!(told("aws/2 tunnel-down GTH-IKE-18 down-client"), "{:?}", world.events());
 }
+
+#[test]
+fn a_drill_moves_the_traffic_away_and_back_and_loses_nothing() {
+    if !permitted("a_drill_moves_the_traffic_away_and_back_and_loses_nothing") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.wait_up(1);
+    let active = usize::from(daemon.tunnel(1)["active"] == true);
+    for target in [&[][..], &["--target", "10.200.0.1", "--source", "10.10.0.1"][..]] {
+        let text = daemon.command(&[&["drill", "aws", "--output", "json"], target].concat());
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["passed"], true, "{text}");
+        let moves = report["moves"].as_array().unwrap();
+        assert_eq!(moves.len(), 2, "{text}");
+        assert!(moves.iter().all(|step| step["lost"] == 0 && step["sent"].as_u64() > Some(500)), "{text}");
+        assert_eq!((&moves[0]["from"], &moves[0]["to"]), (&moves[1]["to"], &moves[1]["from"]), "{text}");
+        assert_eq!(daemon.tunnel(active)["active"], true);
+    }
+    assert!(world.log("gateway").contains("drill passed"));
+}
+
+#[test]
+fn a_drill_is_refused_where_the_other_tunnel_is_not_healthy_or_nobody_answers() {
+    if !permitted("a_drill_is_refused_where_the_other_tunnel_is_not_healthy_or_nobody_answers") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.wait_up(1);
+    let (code, said) = daemon.outcome(&["drill", "aws", "--target", "10.200.0.99"]);
+    assert!(code == Some(1) && said.contains("nobody answers its echoes"), "{said}");
+    daemon.command(&["down", "aws/2"]);
+    daemon.wait_for(1, "admin-down", |tunnel| tunnel["state"] == "admin-down");
+    let (code, said) = daemon.outcome(&["drill", "aws"]);
+    assert!(code == Some(1) && said.contains("tunnel 2 is not healthy"), "{said}");
+    let (code, said) = daemon.outcome(&["drill", "none"]);
+    assert!(code == Some(1) && said.contains("there is no none"), "{said}");
+}
+
+#[test]
+fn a_drill_whose_caller_is_gone_brings_the_traffic_back() {
+    if !permitted("a_drill_whose_caller_is_gone_brings_the_traffic_back") {
+        return;
+    }
+    let world = World::new();
+    let _clouds = world.start_clouds();
+    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    daemon.wait_up(0);
+    daemon.wait_up(1);
+    let active = usize::from(daemon.tunnel(1)["active"] == true);
+    let mut client = daemon.begin(&["drill", "aws"]);
+    daemon.wait_for(1 - active, "the move", |tunnel| tunnel["active"] == true);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    daemon.wait_for(active, "the return", |tunnel| tunnel["active"] == true);
+    wait_until("the verdict", || world.log("gateway").contains("whoever asked for it is gone"));
+    assert!(world.ping());
+}

@@ -69,6 +69,9 @@ fn encode(request: &Request) -> anyhow::Result<hyper::Request<Full<Bytes>>> {
         Request::Up(target) => ("POST", "/v1/up", serde_json::to_string(target)?),
         Request::Down(target) => ("POST", "/v1/down", serde_json::to_string(target)?),
         Request::Rekey(rekey) => ("POST", "/v1/rekey", serde_json::to_string(rekey)?),
+        Request::Drill(order) => ("POST", "/v1/drill", serde_json::to_string(order)?),
+        Request::DrillState => ("GET", "/v1/drill", String::new()),
+        Request::DrillEnd => ("POST", "/v1/drill/end", String::new()),
         Request::Reload => ("POST", "/v1/reload", String::new()),
     };
     Ok(hyper::Request::builder()

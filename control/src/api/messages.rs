@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::drill::{DrillOrder, DrillState};
 use super::routes::RouteTable;
 use super::status::Status;
 
@@ -27,6 +28,12 @@ pub enum Request {
     Down(Target),
     /// Rekey an SA of a tunnel that is up.
     Rekey(Rekey),
+    /// Move a connection's traffic off its tunnel and back, and measure that.
+    Drill(DrillOrder),
+    /// How far the drill is.
+    DrillState,
+    /// End the drill; its traffic moves back.
+    DrillEnd,
     /// Read the configuration again and carry out what changed.
     Reload,
 }
@@ -74,6 +81,8 @@ pub enum Response {
         /// One line for the operator.
         message: String,
     },
+    /// To [`Request::Drill`] and those after it.
+    Drill(Box<DrillState>),
     /// Refused, and nothing was changed.
     Refused(Refusal),
 }

@@ -4,6 +4,7 @@
 //! daemon's end and hands every request to the daemon's one loop; [`client`] is the command line's end.
 
 pub mod client;
+pub mod drill;
 pub mod messages;
 mod peer;
 pub mod routes;

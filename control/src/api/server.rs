@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::drill::DrillOrder;
 use super::messages::{RefusalKind, Rekey, Request, Response, Target};
 use super::peer::{Door, Peer};
 
@@ -124,6 +125,8 @@ fn router(calls: mpsc::Sender<Call>) -> Router {
         .route("/v1/down", post(down))
         .route("/v1/rekey", post(rekey))
         .route("/v1/reload", post(reload))
+        .route("/v1/drill", get(drill_state).post(drill))
+        .route("/v1/drill/end", post(drill_end))
         .fallback(|| async { reply(Response::refused(RefusalKind::BadRequest, "no such request")) })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(calls)
@@ -194,6 +197,28 @@ async fn rekey(
     }
 }
 
+async fn drill(
+    State(calls): State<mpsc::Sender<Call>>,
+    Extension(peer): Extension<Peer>,
+    body: Body<DrillOrder>,
+) -> HttpResponse {
+    match body {
+        Ok(Json(order)) => {
+            info!(uid = peer.uid, connection = %order.connection.escape_debug(), "asked for a drill");
+            ask(&calls, Request::Drill(order)).await
+        }
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn drill_state(State(calls): State<mpsc::Sender<Call>>) -> HttpResponse {
+    ask(&calls, Request::DrillState).await
+}
+
+async fn drill_end(State(calls): State<mpsc::Sender<Call>>) -> HttpResponse {
+    ask(&calls, Request::DrillEnd).await
+}
+
 async fn reload(State(calls): State<mpsc::Sender<Call>>, Extension(peer): Extension<Peer>) -> HttpResponse {
     info!(uid = peer.uid, "asked for reload");
     ask(&calls, Request::Reload).await
@@ -214,7 +239,9 @@ fn bad_request(error: &JsonRejection) -> HttpResponse {
 
 fn reply(response: Response) -> HttpResponse {
     let code = match &response {
-        Response::Status(_) | Response::Routes(_) | Response::Done { .. } => StatusCode::OK,
+        Response::Status(_) | Response::Routes(_) | Response::Drill(_) | Response::Done { .. } => {
+            StatusCode::OK
+        }
         Response::Refused(refusal) => match refusal.kind {
             RefusalKind::BadRequest => StatusCode::BAD_REQUEST,
             RefusalKind::Forbidden => StatusCode::FORBIDDEN,

@@ -1,5 +1,6 @@
 //! The commands and their options.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +54,8 @@ pub enum Command {
     },
     /// Rekey a tunnel now; traffic goes on
     Rekey(RekeyArgs),
+    /// Test the failover of a live connection: its traffic leaves a tunnel and comes back
+    Drill(DrillArgs),
     /// Have the daemon read its configuration again; untouched tunnels keep every SA
     Reload,
     /// Explain a failure code: what it means, where it shows, what to change; without a code, list them
@@ -106,6 +109,25 @@ pub struct StatusArgs {
 pub struct RoutesArgs {
     /// A connection; default: all
     pub connection: Option<String>,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// What `drill` tests, and how.
+#[derive(Clone, Debug, Args)]
+pub struct DrillArgs {
+    /// The connection
+    pub connection: String,
+    /// A host behind the cloud that answers echoes; default: the peer, in whichever tunnel carries
+    #[arg(long, value_name = "ADDRESS")]
+    pub target: Option<IpAddr>,
+    /// Our address towards the target, one that the cloud answers to
+    #[arg(long, value_name = "ADDRESS", requires = "target")]
+    pub source: Option<IpAddr>,
+    /// Echoes a second
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rate: u32,
     /// The form
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,

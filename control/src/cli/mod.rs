@@ -9,6 +9,7 @@
 
 mod args;
 mod check;
+mod drill;
 mod exit;
 mod explain;
 mod export;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Up { target } => in_runtime(order::up(&cli.socket, target)),
         Command::Down { target } => in_runtime(order::down(&cli.socket, target)),
         Command::Rekey(wanted) => in_runtime(order::rekey(&cli.socket, wanted)),
+        Command::Drill(wanted) => in_runtime(drill::drill(&cli.socket, wanted)),
         Command::Reload => in_runtime(order::reload(&cli.socket)),
         Command::Explain { code } => explain::explain(code.as_deref()).into(),
         Command::Export(wanted) => export::export(&wanted).into(),

@@ -32,7 +32,9 @@ pub(super) async fn reload(socket: &Path) -> Exit {
 pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<Status, Exit> {
     match answer(socket, Request::Status { connection }).await? {
         Response::Status(status) => Ok(*status),
-        Response::Routes(_) | Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
+        Response::Routes(_) | Response::Drill(_) | Response::Done { .. } | Response::Refused(_) => {
+            Err(unexpected())
+        }
     }
 }
 
@@ -40,7 +42,9 @@ pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<
 pub(super) async fn routes(socket: &Path, connection: Option<String>) -> Result<RouteTable, Exit> {
     match answer(socket, Request::Routes { connection }).await? {
         Response::Routes(table) => Ok(*table),
-        Response::Status(_) | Response::Done { .. } | Response::Refused(_) => Err(unexpected()),
+        Response::Status(_) | Response::Drill(_) | Response::Done { .. } | Response::Refused(_) => {
+            Err(unexpected())
+        }
     }
 }
 
@@ -50,13 +54,15 @@ async fn order(socket: &Path, request: Request) -> Exit {
             println!("{}", text::lines(&message));
             Exit::Ok
         }
-        Ok(Response::Status(_) | Response::Routes(_) | Response::Refused(_)) => unexpected(),
+        Ok(Response::Status(_) | Response::Routes(_) | Response::Drill(_) | Response::Refused(_)) => {
+            unexpected()
+        }
         Err(exit) => exit,
     }
 }
 
 /// The daemon's answer; refusals and failures are told to the operator here.
-async fn answer(socket: &Path, request: Request) -> Result<Response, Exit> {
+pub(super) async fn answer(socket: &Path, request: Request) -> Result<Response, Exit> {
     match ask(socket, &request).await {
         Ok(Response::Refused(refusal)) => {
             eprintln!("error: {}", text::lines(&refusal.message));
@@ -82,7 +88,7 @@ async fn answer(socket: &Path, request: Request) -> Result<Response, Exit> {
     }
 }
 
-fn unexpected() -> Exit {
+pub(super) fn unexpected() -> Exit {
     eprintln!("error: the daemon answered something else than was asked: is it of this version?");
     Exit::Failed
 }

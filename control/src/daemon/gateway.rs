@@ -9,6 +9,7 @@ use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
 use super::bgp::Bgp;
+use super::drill::Drill;
 use super::hooks::{self, Seen};
 use super::key_file::KeyFile;
 use super::probing::Probes;
@@ -64,6 +65,8 @@ pub(super) struct Gateway {
     pub(super) hooks: Hooks,
     /// The BGP sessions of the tunnels.
     pub(super) bgp: Bgp,
+    /// The drill under way.
+    pub(super) drill: Option<Drill>,
     next_id: u32,
 }
 
@@ -91,6 +94,7 @@ impl Gateway {
             waiters: Waiters::default(),
             hooks: Hooks::new(hooks::LIMIT),
             bgp: Bgp::new(),
+            drill: None,
             next_id: 0,
         }
     }
@@ -157,7 +161,7 @@ impl Gateway {
             // What was decided may begin and end sessions, and that another decision.
             self.settle_bgp();
             let left = self.left();
-            if left.is_empty() && !self.unsettled {
+            if left.is_empty() && !self.unsettled && !self.drill_turn() {
                 break;
             }
             self.end_sessions(&left).await;
@@ -250,8 +254,8 @@ impl Gateway {
 
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
-        let bgp = self.bgp.speaker.next();
-        let decisions = [self.switch.next(), self.carriers_due(), self.probes_due(), bgp];
+        let (bgp, drill) = (self.bgp.speaker.next(), self.drill_due());
+        let decisions = [self.switch.next(), self.carriers_due(), self.probes_due(), bgp, drill];
         let own = [self.agenda.next(), self.waiters.next()].into_iter().chain(decisions);
         own.flatten().min()
     }

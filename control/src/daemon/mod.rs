@@ -5,6 +5,7 @@
 //! here.
 
 mod bgp;
+mod drill;
 mod external;
 mod gateway;
 mod hooks;

@@ -31,6 +31,9 @@ impl Daemon {
             Request::Up(target) => self.set_admin(&target, Admin::Up),
             Request::Down(target) => self.set_admin(&target, Admin::Down),
             Request::Rekey(rekey) => return self.gateway.rekey(&mut self.driver, rekey, answer),
+            Request::Drill(order) => self.gateway.start_drill(order),
+            Request::DrillState => self.gateway.ask_drill(),
+            Request::DrillEnd => self.gateway.end_drill(),
             Request::Reload => self.reload().await,
         };
         // Who asked may be gone.

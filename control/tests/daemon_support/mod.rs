@@ -189,6 +189,20 @@ impl Daemon {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs a command that may fail; returns its exit code and all that it said.
+    pub(crate) fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(BINARY).args(arguments).arg("--socket").arg(&self.socket).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), said)
+    }
+
+    /// Starts a command and leaves it running.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--socket").arg(&self.socket).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
     /// A tunnel of its first connection, as in the JSON of `status`; `Null` while it does not answer.
     pub(crate) fn tunnel(&self, index: usize) -> Value {
         let text = self.command(&["status", "--output", "json"]);
