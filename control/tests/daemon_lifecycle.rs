@@ -226,7 +226,7 @@ fn a_drill_moves_the_traffic_away_and_back_and_loses_nothing() {
     let active = usize::from(daemon.tunnel(1)["active"] == true);
     for target in [&[][..], &["--target", "10.200.0.1", "--source", "10.10.0.1"][..]] {
         let text = daemon.command(&[&["drill", "aws", "--output", "json"], target].concat());
-        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let report: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(report["passed"], true, "{text}");
         let moves = report["moves"].as_array().unwrap();
         assert_eq!(moves.len(), 2, "{text}");
@@ -269,10 +269,10 @@ fn a_drill_whose_caller_is_gone_brings_the_traffic_back() {
     daemon.wait_up(1);
     let active = usize::from(daemon.tunnel(1)["active"] == true);
     let mut client = daemon.begin(&["drill", "aws"]);
-    daemon.wait_for(1 - active, "the move", |tunnel| tunnel["active"] == true);
+    wait_until("the order", || world.log("gateway").contains("asked for a drill"));
     client.kill().unwrap();
     client.wait().unwrap();
-    daemon.wait_for(active, "the return", |tunnel| tunnel["active"] == true);
     wait_until("the verdict", || world.log("gateway").contains("whoever asked for it is gone"));
+    daemon.wait_for(active, "the return", |tunnel| tunnel["active"] == true);
     assert!(world.ping());
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use gotthard_lab::bird::{self, Bird};
 use gotthard_lab::cloud::Aws;
+use gotthard_lab::frr::Frr;
 use gotthard_lab::gotthard::Config;
 use gotthard_lab::process::Signal;
 use gotthard_lab::site::{CLOUD_HOST, Site};
@@ -30,6 +31,20 @@ fn bird_learns_over_two_tunnels_and_leaves_a_silent_one_by_its_carrier() -> run:
         aws.await_established(UP)?;
         moves_and_returns(&site, &aws, &gateway, "bird")?;
         drop(bird);
+        end(&site, gateway)
+    })
+}
+
+#[test]
+fn frr_learns_over_two_tunnels_and_leaves_a_silent_one_by_its_carrier() -> run::Outcome {
+    scenario("external_frr", |run| {
+        let site = Site::new()?;
+        let aws = Aws::start(run, &site)?;
+        let gateway = start(run, &site)?;
+        let frr = Frr::start(run, &site.gateway, "beside", &export(run, &gateway, "frr")?)?;
+        aws.await_established(UP)?;
+        moves_and_returns(&site, &aws, &gateway, "bgp")?;
+        drop(frr);
         end(&site, gateway)
     })
 }

@@ -9,7 +9,7 @@ const CRATES: [(&str, &[&str]); 3] =
     [("ike", &[]), ("dataplane", &[]), ("control", &["gotthard-ike", "gotthard-dataplane"])];
 
 /// `(crate, module, the modules of the same crate that it must not name)`.
-const FORBIDDEN: [(&str, &str, &[&str]); 23] = [
+const FORBIDDEN: [(&str, &str, &[&str]); 24] = [
     ("ike", "codec", &["crypto", "sa", "exchange", "endpoint", "event", "config", "error", "suite", "timer"]),
     ("ike", "crypto", &["sa", "exchange", "endpoint", "event", "config", "error", "timer"]),
     ("ike", "sa", &["exchange", "endpoint"]),
@@ -40,6 +40,11 @@ const FORBIDDEN: [(&str, &str, &[&str]); 23] = [
         "control",
         "export",
         &["cli", "api", "install", "ike_driver", "tunnels", "probe", "routes", "failover", "hooks", "daemon"],
+    ),
+    (
+        "control",
+        "drill",
+        &["cli", "api", "config", "install", "ike_driver", "tunnels", "bgp", "routes", "hooks", "daemon"],
     ),
     (
         "control",

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use tracing::warn;
 
 use super::gateway::Gateway;
+use super::hooks::session_event;
 use super::record::names;
 use crate::bgp::best_path::Through;
 use crate::bgp::fsm::Stop;
@@ -166,7 +167,7 @@ impl Gateway {
 
     /// Carries out what the speaker wants, in its order.
     fn carry_out_bgp(&mut self) {
-        let Self { records, bgp: Bgp { speaker, driver, .. }, .. } = self;
+        let Self { records, hooks, bgp: Bgp { speaker, driver, .. }, .. } = self;
         while let Some((tunnel, output)) = speaker.poll_output() {
             match output {
                 Output::Connect(id) => driver.connect(tunnel, id),
@@ -175,6 +176,9 @@ impl Gateway {
                 Output::Notice(notice) => {
                     if let Some(record) = records.get(&tunnel) {
                         record.span().in_scope(|| notices::log(&notice));
+                        if let Some(event) = session_event(record, &notice) {
+                            hooks.tell(event);
+                        }
                     }
                 }
             }

@@ -290,7 +290,7 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// A client asks a few times a second: one that does not is gone.
-const LEASE: Duration = Duration::from_secs(3);
+const LEASE: Duration = Duration::from_millis(1500);
 /// After a move, what was under way is still part of it.
 const AFTERMATH: Duration = Duration::from_millis(900);
 const LAST_REPLIES: Duration = Duration::from_millis(50);

@@ -8,6 +8,7 @@ use gotthard_ike::error::Failure;
 
 use super::gateway::Gateway;
 use super::record::{Record, escaped};
+use crate::bgp::speaker::Notice;
 use crate::config::Config;
 use crate::config::model::Connection;
 use crate::hooks::{Event, Reason, Tunnel, What};
@@ -71,6 +72,20 @@ pub(super) fn folder(config: &Config, file: &Path) -> Option<PathBuf> {
     let folder = config.gateway.hooks.clone().or_else(usual)?;
     // A hook is not run in our folder.
     Some(std::path::absolute(&folder).unwrap_or(folder))
+}
+
+/// What hooks are told of a session.
+pub(super) fn session_event(record: &Record, notice: &Notice) -> Option<Event> {
+    match notice {
+        Notice::Up { .. } => Some(event(record, What::BgpUp)),
+        Notice::Down { failure, .. } => {
+            let reason = Reason { code: failure.code(), message: escaped(failure) };
+            Some(event(record, What::BgpDown(reason)))
+        }
+        Notice::Failed(_) | Notice::Refused { .. } | Notice::Flawed { .. } | Notice::NotOffered { .. } => {
+            None
+        }
+    }
 }
 
 fn event(record: &Record, what: What) -> Event {
