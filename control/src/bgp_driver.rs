@@ -13,8 +13,8 @@ use std::io;
 
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::debug;
@@ -52,7 +52,11 @@ pub enum Arrival<K> {
 
 /// A connection of the peer that has no name yet. Closed when dropped.
 #[derive(Debug)]
-pub struct Accepted(TcpStream);
+pub struct Accepted {
+    stream: TcpStream,
+    /// Held until the connection is closed.
+    place: OwnedSemaphorePermit,
+}
 
 /// An arrival with the serial of the connection, or of the line, that it came from.
 type Tagged<K> = (u64, Arrival<K>);
@@ -116,7 +120,11 @@ impl<K: Copy + Ord + Send + Sync + 'static> BgpDriver<K> {
 
     /// Names a connection of the peer.
     pub fn adopt(&mut self, tunnel: K, id: ConnectionId, accepted: Accepted) {
-        self.spawn(tunnel, id, |link| connection::carry(accepted.0, link));
+        let Accepted { stream, place } = accepted;
+        self.spawn(tunnel, id, |link| async move {
+            connection::carry(stream, link).await;
+            drop(place);
+        });
     }
 
     /// Sends octets after those before. A peer that has left so much unread that there is no room loses the connection.

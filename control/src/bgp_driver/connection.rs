@@ -3,11 +3,12 @@
 use core::net::IpAddr;
 use core::time::Duration;
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
@@ -33,7 +34,7 @@ impl<K: Copy> Link<K> {
     }
 }
 
-/// Accepts the peer, and closes whoever else connects.
+/// Accepts the peer, up to [`PLACES`] times at once, and closes whoever else connects.
 pub(super) async fn accept<K: Copy>(
     listener: TcpListener,
     peer: IpAddr,
@@ -41,10 +42,13 @@ pub(super) async fn accept<K: Copy>(
     serial: u64,
     tunnel: K,
 ) {
-    loop {
+    let places = Arc::new(Semaphore::new(PLACES));
+    // Nobody closes the semaphore.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, from)) if from.ip() == peer => {
-                if inbox.send((serial, Arrival::Accepted(tunnel, Accepted(stream)))).await.is_err() {
+                let accepted = Accepted { stream, place };
+                if inbox.send((serial, Arrival::Accepted(tunnel, accepted))).await.is_err() {
                     return;
                 }
             }
@@ -134,6 +138,9 @@ async fn farewell(mut reader: OwnedReadHalf, mut writer: OwnedWriteHalf) {
     drop(timeout(FAREWELL, end).await);
 }
 
+/// Connections that a peer may have opened: one that is established, one to take its place, and two that are being closed. A
+/// closed one lingers, and without a bound a peer that opens one after the other would take all our descriptors.
+const PLACES: usize = 4;
 /// Octets that are handed to the loop at once: what a turn of it may cost.
 const CHUNK: usize = 16 << 10;
 /// Messages that are written at once.

@@ -188,17 +188,26 @@ impl Session {
 
     /// Takes what the peer's state machine tells.
     pub(super) fn drain<K: Copy + Ord>(&mut self, now: Time, desk: &mut Desk<'_, K>) {
-        while let Some(output) = self.peer.poll_output() {
-            match output {
-                fsm::Output::Connect(id) => desk.output(Output::Connect(id)),
-                fsm::Output::Send(id, octets) => desk.output(Output::Send(id, octets)),
-                fsm::Output::Close(id) => desk.output(Output::Close(id)),
-                fsm::Output::Up(terms) => self.up(now, terms.hold_time, desk),
-                fsm::Output::Down(failure, kept) => self.down(failure, kept, desk),
-                fsm::Output::Failed(failure) => self.failed(failure, desk),
-                fsm::Output::Routes(update) => self.update(now, update, desk),
-                fsm::Output::Refresh(family) => self.offer_again(now, family),
-                fsm::Output::Flush(family) => desk.rib.sweep(desk.tunnel, family),
+        let mut asked = Families::NONE;
+        loop {
+            match self.peer.poll_output() {
+                Some(fsm::Output::Connect(id)) => desk.output(Output::Connect(id)),
+                Some(fsm::Output::Send(id, octets)) => desk.output(Output::Send(id, octets)),
+                Some(fsm::Output::Close(id)) => desk.output(Output::Close(id)),
+                Some(fsm::Output::Up(terms)) => self.up(now, terms.hold_time, desk),
+                Some(fsm::Output::Down(failure, kept)) => self.down(failure, kept, desk),
+                Some(fsm::Output::Failed(failure)) => self.failed(failure, desk),
+                Some(fsm::Output::Routes(update)) => self.update(now, update, desk),
+                Some(fsm::Output::Refresh(family)) => asked.insert(family),
+                Some(fsm::Output::Flush(family)) => desk.rib.sweep(desk.tunnel, family),
+                // A peer that asks a hundred times at once is answered once.
+                None => match asked.iter().next() {
+                    Some(family) => {
+                        asked.remove(family);
+                        self.offer_again(now, family);
+                    }
+                    None => break,
+                },
             }
         }
     }
@@ -244,6 +253,10 @@ impl Session {
     }
 
     fn update<K: Copy + Ord>(&mut self, now: Time, update: Update, desk: &mut Desk<'_, K>) {
+        // What had arrived when it was torn down is not held against the peer once more.
+        if self.barred.is_some() {
+            return;
+        }
         if let Some(flaw) = update.flaws.first().copied()
             && let Some(untold) = self.flaws.say(now)
         {
@@ -255,6 +268,9 @@ impl Session {
         }
         for route in update.announced {
             self.announce(now, route, desk);
+            if self.barred.is_some() {
+                break;
+            }
         }
     }
 
