@@ -89,6 +89,13 @@ impl Bird {
         Ok(row.split_whitespace().skip(5).collect::<Vec<_>>().join(" "))
     }
 
+    /// Since when a session is in its state, in BIRD's words.
+    pub fn since(&self, session: &str) -> Result<String> {
+        let said = self.ask(&format!("show protocols {session}"))?;
+        let row = said.lines().find(|line| line.split_whitespace().next() == Some(session));
+        Ok(row.and_then(|row| row.split_whitespace().nth(4)).with_context(|| said.clone())?.to_owned())
+    }
+
     /// Waits until a session is established.
     pub fn await_established(&self, session: &str, deadline: Duration) -> Result<()> {
         wait::until_true(deadline, format!("{session} of {} to be established", self.name), || {

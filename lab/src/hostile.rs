@@ -1,7 +1,7 @@
 //! Hostile datagrams and how they are sent: from a stranger's own address, or with a peer's address forged.
 //!
 //! The kinds are rows of the list of hostile input: a flood (H1), lengths (H4), next payloads (H5), state (H10), ESP (H20), replay
-//! (H21). Every datagram is drawn from a seed that the scenario prints.
+//! (H21), BGP (H30). Every datagram is drawn from a seed that the scenario prints.
 
 use core::net::SocketAddrV4;
 
@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Netns;
 
+pub mod bgp;
 pub mod esp;
 pub mod flood;
 pub mod ike;
