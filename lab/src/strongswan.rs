@@ -1,6 +1,7 @@
 //! strongSwan as a peer: one charon a host, ESP in user space (plugin kernel-libipsec), told what to do by swanctl.
 
 use core::time::Duration;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -174,7 +175,9 @@ impl Charon {
 
     fn load(&self) -> Result<()> {
         let socket = self.dir.join("vici");
-        wait::until_true(START, format!("charon in {}", self.host), || Ok(socket.exists()))?;
+        // It is there a moment before it listens.
+        let listens = || Ok(UnixStream::connect(&socket).is_ok());
+        wait::until_true(START, format!("charon in {}", self.host), listens)?;
         let file = self.dir.join("swanctl.conf");
         let file = file.to_string_lossy();
         let said = self.swanctl(&["--load-all", "--file", &file])?;
