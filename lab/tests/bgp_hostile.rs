@@ -14,7 +14,7 @@ use gotthard_lab::exabgp::{self, Exabgp};
 use gotthard_lab::gotthard::Config;
 use gotthard_lab::hostile::bgp::{Open, Port, Speaker, attribute, mandatory, nlri, update};
 use gotthard_lab::run::{self, say};
-use gotthard_lab::site::{Site, inside_of};
+use gotthard_lab::site::{OUTSIDE, Site, inside_of};
 use gotthard_lab::traffic::expect_ping;
 use gotthard_lab::{Gotthard, Run, Suite, wait};
 
@@ -286,6 +286,49 @@ fn opens_are_refused_with_a_reason_or_taken_whatever_they_hold() -> run::Outcome
         ] {
             port.establish(&open, UP)?.expect_alive().with_context(|| format!("{open:?}"))?;
         }
+        scene.expect_undisturbed()
+    })
+}
+
+/// H31: no default route, no martian, nothing of ours, and above all not the way to the tunnels' own ends.
+#[test]
+fn what_a_peer_announces_never_leads_our_own_packets_into_its_tunnel() -> run::Outcome {
+    scenario("bgp_hijack", |run| {
+        let scene = Scene::start(run, &[])?;
+        let mut peer = scene.port()?.establish(&good_open(), UP)?;
+        let hijacks: [&[u8]; 11] = [
+            &[0],
+            &[1, 0],
+            &[1, 128],
+            &[8, 127],
+            &[4, 224],
+            &[16, 169, 254],
+            &[30, 169, 254, 11, 0],
+            &[24, 10, 10, 0],
+            &[32, 203, 0, 113, 10],
+            &[32, 198, 51, 100, 11],
+            &[32, 198, 51, 100, 12],
+        ];
+        let attributes = mandatory(PEER_AS, HOSTILE).concat();
+        for hijack in hijacks {
+            peer.send(&update(&[], &attributes, hijack))?;
+        }
+        // Networks that hold the ends of the tunnels are taken: they may be the cloud's.
+        peer.send(&update(&[], &attributes, &[24, 198, 51, 100, 25, 198, 51, 100, 0]))?;
+        peer.send(&update(&[], &attributes, &nlri(FIRST_ROW)))?;
+        scene.await_routes(&[prefix(FIRST_ROW)].into())?;
+
+        for target in ["198.51.100.11", "198.51.100.12", "203.0.113.1", "8.8.8.8"] {
+            let way = scene.site.gateway.ip_output(&format!("route get {target}"))?;
+            ensure!(way.contains(&format!("dev {OUTSIDE}")), "{target} leaves elsewhere: {way}");
+        }
+        let ours = scene.site.gateway.ip_output("route show proto 71")?;
+        for hijacked in
+            ["default", "0.0.0.0/1", "128.0.0.0/1", "127.", "224.", "169.254.", "10.10.", "203.0.113."]
+        {
+            ensure!(!ours.lines().any(|route| route.starts_with(hijacked)), "{ours}");
+        }
+        peer.expect_alive()?;
         scene.expect_undisturbed()
     })
 }
