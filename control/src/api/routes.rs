@@ -16,14 +16,20 @@ pub struct RouteTable {
     pub schema_version: u32,
     /// In their order: by family, address and length.
     pub routes: Vec<PrefixStatus>,
+    /// What the peers announce and we do not take, the first of each peer.
+    pub not_taken: Vec<NotTaken>,
     /// Prefixes that two networks claim; those of all connections.
     pub overlaps: Vec<OverlapStatus>,
 }
 
 impl RouteTable {
     /// A table of these prefixes.
-    pub const fn new(routes: Vec<PrefixStatus>, overlaps: Vec<OverlapStatus>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, routes, overlaps }
+    pub const fn new(
+        routes: Vec<PrefixStatus>,
+        not_taken: Vec<NotTaken>,
+        overlaps: Vec<OverlapStatus>,
+    ) -> Self {
+        Self { schema_version: SCHEMA_VERSION, routes, not_taken, overlaps }
     }
 }
 
@@ -59,6 +65,23 @@ pub struct RefusedStatus {
     pub code: String,
     /// What is in the way, and what to do.
     pub message: String,
+}
+
+/// A prefix that a peer announces and that we do not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotTaken {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// Name of the connection.
+    pub connection: String,
+    /// Name of the tunnel whose peer announces it.
+    pub tunnel: String,
+    /// Stable code, such as `GTH-ROUTE-08`.
+    pub code: String,
+    /// Why.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// A prefix of two networks: the packets of one of them go to the other.

@@ -7,7 +7,9 @@ use super::args::{Output, RoutesArgs};
 use super::exit::Exit;
 use super::order;
 use super::text;
-use crate::api::routes::{OverlapStatus, PathStatus, PrefixState, PrefixStatus, RouteTable, Source};
+use crate::api::routes::{
+    NotTaken, OverlapStatus, PathStatus, PrefixState, PrefixStatus, RouteTable, Source,
+};
 
 /// Shows the table once.
 pub(super) async fn routes(socket: &Path, wanted: RoutesArgs) -> Exit {
@@ -24,10 +26,13 @@ pub(super) async fn routes(socket: &Path, wanted: RoutesArgs) -> Exit {
 
 /// A block of lines for each prefix, used paths first.
 fn render(table: &RouteTable) -> String {
+    let mut out: String = table.routes.iter().map(render_prefix).collect();
     if table.routes.is_empty() {
-        return "nothing is behind the peers\n".to_owned();
+        out.push_str("nothing is behind the peers\n");
     }
-    table.routes.iter().map(render_prefix).chain(table.overlaps.iter().map(render_overlap)).collect()
+    out.extend(table.not_taken.iter().map(render_not_taken));
+    out.extend(table.overlaps.iter().map(render_overlap));
+    out
 }
 
 fn render_prefix(route: &PrefixStatus) -> String {
@@ -46,6 +51,17 @@ fn render_prefix(route: &PrefixStatus) -> String {
         out.push_str(&render_path(path));
     }
     out
+}
+
+fn render_not_taken(route: &NotTaken) -> String {
+    let NotTaken { prefix, connection, tunnel, code, message, remedy } = route;
+    let from = format!("{}/{}", text::line(connection), text::line(tunnel));
+    format!(
+        "not taken  {prefix} from {from}  {}  {}: {}\n",
+        text::line(code),
+        text::line(message),
+        text::line(remedy)
+    )
 }
 
 fn render_overlap(overlap: &OverlapStatus) -> String {
@@ -121,12 +137,20 @@ mod tests {
             ),
             PrefixStatus { refused: Some(occupied), ..prefix("10.202.0.0/16", PrefixState::Refused, vec![]) },
         ];
+        let not_taken = NotTaken {
+            prefix: "10.10.3.0/24".parse().expect("a prefix"),
+            connection: "aws".into(),
+            tunnel: "1".into(),
+            code: "GTH-ROUTE-08".into(),
+            message: "it lies in our own network 10.10.0.0/16".into(),
+            remedy: "renumber one side".into(),
+        };
         let overlap = OverlapStatus {
             code: "GTH-ROUTE-15".into(),
             message: "10.200.0.0/16 is both of aws and of azure".into(),
             remedy: "renumber one".into(),
         };
-        let table = RouteTable::new(routes, vec![overlap]);
+        let table = RouteTable::new(routes, vec![not_taken], vec![overlap]);
         assert_eq!(
             render(&table),
             "10.200.0.0/16\n\
@@ -137,6 +161,8 @@ mod tests {
              \u{20}   aws/1  gth1  static  not used: the tunnel is down\n\
              10.202.0.0/16  not routed\n\
              \u{20}   GTH-ROUTE-01  it is \\u{1b}routed already\n\
+             not taken  10.10.3.0/24 from aws/1  GTH-ROUTE-08  it lies in our own network 10.10.0.0/16: \
+             renumber one side\n\
              overlap  GTH-ROUTE-15  10.200.0.0/16 is both of aws and of azure: renumber one\n"
         );
     }

@@ -2,7 +2,7 @@
 //! peers announce turned into what is routed.
 
 mod notices;
-mod settings;
+pub(super) mod settings;
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ impl Gateway {
         };
         let by_bgp = config.tunnels().filter(|(connection, _)| connection.routing == Routing::Bgp);
         let described: Vec<(PeerId, Settings)> = by_bgp.filter_map(session).collect();
-        self.bgp.speaker.set_site(now, settings::site(config), config.gateway.advertise.clone());
+        self.protect_own_networks();
         for (id, settings) in described {
             self.bgp.speaker.set_session(now, id, settings, u64::from(id.0));
         }

@@ -12,11 +12,11 @@ use super::bgp::Bgp;
 use super::drill::Drill;
 use super::hooks::{self, Seen};
 use super::key_file::KeyFile;
+use super::networks::Networks;
 use super::probing::Probes;
 use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
 use super::switching::Switch;
-use crate::bgp::overlap::Overlap;
 use crate::config::Config;
 use crate::failover::facts::Wish;
 use crate::hooks::Hooks;
@@ -48,8 +48,8 @@ pub(super) struct Gateway {
     pub(super) unsettled: bool,
     pub(super) data: DataPlane,
     pub(super) table: Table<Netlink>,
-    /// Prefixes that two networks claim.
-    pub(super) overlaps: Vec<Overlap>,
+    /// What this host's own networks are, and what overlaps.
+    pub(super) networks: Networks,
     /// When the daemon started.
     pub(super) started: Time,
     /// What we changed of how the kernel spreads packets.
@@ -85,7 +85,7 @@ impl Gateway {
             unsettled: true,
             data,
             table: Table::new(netlink),
-            overlaps: Vec::new(),
+            networks: Networks::default(),
             started: clock.now(),
             flow_hash: None,
             clock,

@@ -27,7 +27,7 @@ impl Gateway {
         match self.table.reconcile(&wanted).await {
             Ok(outcome) => {
                 self.take_outcome(outcome, wanted);
-                self.look_for_overlaps();
+                self.networks.changed();
             }
             Err(error) => self.take_route_error(&error),
         }
@@ -70,6 +70,7 @@ impl Gateway {
         if read {
             self.table.distrust();
         }
+        self.look_around();
         let waited = self.table.holds_inherited() && !self.waits_for_peers();
         self.unsettled |= read || waited || self.route_error.is_some();
     }

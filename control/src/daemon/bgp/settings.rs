@@ -45,7 +45,7 @@ pub(super) fn ends(tunnel: &Tunnel) -> Option<Ends> {
 }
 
 /// What of our own is kept from all peers.
-pub(super) fn site(config: &Config) -> Site {
+pub(in crate::daemon) fn site(config: &Config) -> Site {
     let tunnels = || config.tunnels().map(|(_, tunnel)| tunnel);
     let local = match config.gateway.local {
         Local::Address(address) => Some(address),
