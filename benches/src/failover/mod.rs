@@ -101,7 +101,7 @@ impl Arguments {
         let shows = shows.filter(|show| self.only.is_empty() || self.only.contains(show));
         let shows = shows.filter(|show| contender.can(*show));
         for show in shows {
-            rows.push(self.repeat(&mut bed, contender, show, runs)?);
+            rows.push(self.repeat(&run, &mut bed, contender, show, runs)?);
             if let Some(page) = &self.out {
                 report::write(page, rows).with_context(|| page.display().to_string())?;
             }
@@ -110,11 +110,11 @@ impl Arguments {
     }
 
     /// All runs of one event.
-    fn repeat(&self, bed: &mut Bed, contender: Contender, show: Show, runs: u32) -> Result<Row> {
+    fn repeat(&self, run: &Run, bed: &mut Bed, contender: Contender, show: Show, runs: u32) -> Result<Row> {
         let mut row = Row::new(contender, show);
         for number in 0..runs {
             interrupt::check()?;
-            bed.await_healthy()?;
+            bed.renew(|site| contender.start(run, site))?;
             let both = match contender {
                 Contender::Gotthard => number < self.ingress || show.is_planned(),
                 Contender::Static => false,

@@ -71,7 +71,7 @@ impl Aws {
         Ok(())
     }
 
-    /// Before an endpoint's maintenance AWS prefers the other one: it lowers the other's MED.
+    /// Before an endpoint's maintenance AWS prefers the other one: it lowers the other's MED, and sends by it.
     pub fn prefer(&mut self, endpoint: usize) -> Result<()> {
         for (index, med) in [(endpoint, PREFERRED_MED), (1 - endpoint, USUAL_MED)] {
             self.announce(index, Announced { med, ..self.announced[index].clone() })?;
@@ -180,7 +180,11 @@ fn endpoint_conf(index: usize, Announced { prefixes, med }: &Announced) -> Strin
         peer: (format!("172.31.{index}.1"), AS),
         timers: (3, 9),
         options: QUICK.map(str::to_owned).to_vec(),
-        channels: vec!["ipv4 { import none; export where proto = \"customer\"; next hop self; };".to_owned()],
+        channels: vec![format!(
+            "ipv4 {{ import none; next hop self; export filter {{ if proto != \"{CUSTOMER}\" then reject; \
+             bgp_local_pref = {}; accept; }}; }};",
+            HIGHEST_PREFERENCE.saturating_sub(*med)
+        )],
     };
     let [preamble, originated] = [bird::preamble(&inside_of(index).to_string()), bird::originated(prefixes)];
     format!("{preamble}{originated}{customer}{vpc}")
@@ -221,6 +225,8 @@ pub const PREFERRED_MED: u32 = 100;
 const VPC_DEVICES: [&str; 2] = ["endpoint1", "endpoint2"];
 const CHARONS: [&str; 2] = ["endpoint1", "endpoint2"];
 const BIRDS: [&str; 2] = ["endpoint1-bgp", "endpoint2-bgp"];
+/// An endpoint's preference within the cloud is what its MED leaves of this.
+const HIGHEST_PREFERENCE: u32 = 1000;
 /// Within the cloud nobody waits, and both ends are on one link.
 const QUICK: [&str; 4] =
     ["direct;", "error wait time 1, 1;", "connect delay time 1;", "connect retry time 1;"];

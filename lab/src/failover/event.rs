@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use super::{Bed, Gateway, Ways};
+use super::{Bed, Gateway, RETURN, Ways};
 use crate::cloud::aws::CUSTOMER;
 use crate::gotthard::CONNECTION;
 use crate::outage::{self, Vanishes};
@@ -63,6 +63,8 @@ impl Event {
             Self::LinkDown => bed.link(tunnel, "up")?,
             Self::Maintenance => {
                 bed.aws.start_again(&bed.site, tunnel)?;
+                // Until then what the killed endpoint had announced may be as good as the other's.
+                bed.aws.await_established(RETURN)?;
                 bed.aws.prefer_neither()?;
             }
             Self::Drain => bed.command("up", tunnel)?,
