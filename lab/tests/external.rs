@@ -108,4 +108,4 @@ const UP: Duration = Duration::from_secs(20);
 /// The probe's 0.9 s, and what a busy machine adds.
 const SOON: Duration = Duration::from_secs(3);
 /// A tunnel that was silent is tried after at most 30 s.
-const RETURN: Duration = Duration::from_secs(60);
+const RETURN: Duration = Duration::from_mins(1);
