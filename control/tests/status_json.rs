@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use gotthard::api::status::{
-    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState,
-    IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState,
-    TunnelStatus,
+    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty, EspStatus,
+    IkeState, IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status,
+    TunnelState, TunnelStatus,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn the_object_is_as_the_contract_has_it() {
         "dataplane":{"backend":"io_uring","workers":2,"offloads":["tso","uso","udp_segment","udp_gro"],"cbc":"vaes+sha-ni"},
         "ike_refused":{"malformed":3,"unknown_spi":0},
         "connections":[{"name":"aws-prod","state":"degraded","tunnels":[
-        {"name":"1","peer":"198.51.100.11","interface":"gth0","state":"up","active":true,"since_s":526_260,
+        {"name":"1","peer":"198.51.100.11","interface":"gth0","state":"up","active":true,"duty":"carrying","since_s":526_260,
          "ike":{"state":"established","suite":"aes256-sha256-modp2048","spi_i":"0102030405060708",
                 "spi_r":"1112131415161718","rekeys":18,"nat":"none"},
          "esp":{"state":"up","suite":"aes256gcm16","encapsulation":"udp","mtu":1438,"mss":1398,"esn":true,
@@ -26,7 +26,7 @@ fn the_object_is_as_the_contract_has_it() {
          "probe":{"state":"up","rtt_ms":8.1},
          "bgp":{"state":"established","peer_asn":64512,"received":12,"sent":1},
          "routes":{"installed":12,"by":{}},"broken":null},
-        {"name":"2","peer":"198.51.100.12","interface":"gth1","state":"admin-down","active":false,"since_s":0,
+        {"name":"2","peer":"198.51.100.12","interface":"gth1","state":"admin-down","active":false,"duty":"none","since_s":0,
          "ike":{"state":"down","suite":null,"spi_i":null,"spi_r":null,"rekeys":0,"nat":null},
          "esp":{"state":"down","suite":null,"encapsulation":null,"mtu":null,"mss":null,"esn":null,"spi_in":null,"spi_out":null,"rekeys":0,
                 "rx_packets":0,"rx_bytes":0,"tx_packets":0,"tx_bytes":0,"drops":{"replay":0,"icv":0}},
@@ -70,6 +70,7 @@ fn up() -> TunnelStatus {
         interface: "gth0".to_owned(),
         state: TunnelState::Up,
         active: true,
+        duty: Duty::Carrying,
         since_s: 526_260,
         ike: IkeStatus {
             state: IkeState::Established,
@@ -109,6 +110,7 @@ fn down() -> TunnelStatus {
         interface: "gth1".to_owned(),
         state: TunnelState::AdminDown,
         active: false,
+        duty: Duty::None,
         since_s: 0,
         ike: IkeStatus { state: IkeState::Down, suite: None, spi_i: None, spi_r: None, rekeys: 0, nat: None },
         esp: EspStatus {

@@ -182,6 +182,42 @@ fn a_tunnel_that_was_taken_down_stays_down_under_a_new_configuration() {
     assert_eq!(after.set_admin(at(10), Admin::Up), [Action::Initiate]);
 }
 
+#[test]
+fn a_silent_tunnel_is_asked_at_once_and_soon_another_sa_is_tried_beside_it() {
+    let mut tunnel = established(at(0));
+    assert_eq!(tunnel.doubt(at(100)), [Action::CheckLiveness]);
+    assert_eq!(tunnel.doubt(at(100)), [], "once");
+    assert_eq!(tunnel.next(), Some(at(102)));
+    assert_eq!(tunnel.poll(at(101)), []);
+    assert_eq!(tunnel.poll(at(102)), [Action::Replace]);
+    assert_eq!(tunnel.poll(at(105)), [Action::Replace], "an attempt that failed is made again");
+    assert_eq!(tunnel.phase(), Phase::Up, "its SAs end by their own time");
+    assert_eq!(tunnel.on_event(at(106), &ike_up(9)), Some(Change::Replaced));
+    tunnel.trust();
+    assert_eq!(tunnel.next(), None);
+}
+
+#[test]
+fn a_peer_that_answers_under_its_ike_sa_is_asked_again_and_not_replaced() {
+    let mut tunnel = established(at(0));
+    tunnel.doubt(at(100));
+    assert_eq!(tunnel.on_event(at(101), &Event::Alive { peer: PEER }), None);
+    assert_eq!(tunnel.next(), Some(at(106)));
+    assert_eq!(tunnel.poll(at(106)), [Action::CheckLiveness]);
+    assert_eq!(tunnel.poll(at(108)), [Action::Replace], "it fell silent there too");
+}
+
+#[test]
+fn a_responder_makes_no_sa_and_asks_until_the_one_it_has_is_dead() {
+    let mut tunnel = Tunnel::new(Mode::Responder, at(0), 5);
+    up(&mut tunnel, at(0));
+    assert_eq!(tunnel.doubt(at(100)), [Action::CheckLiveness]);
+    assert_eq!(tunnel.poll(at(102)), [Action::CheckLiveness]);
+    tunnel.on_event(at(112), &Event::IkeDown { peer: PEER, reason: silence() });
+    assert_eq!(tunnel.next(), None, "the doubt ends with the tunnel");
+    assert_eq!(tunnel.doubt(at(113)), []);
+}
+
 fn established(now: Time) -> Tunnel {
     let mut tunnel = Tunnel::new(Mode::Initiator, now, 5);
     tunnel.poll(now);

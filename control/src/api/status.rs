@@ -81,6 +81,9 @@ pub struct TunnelStatus {
     pub state: TunnelState,
     /// True where routes point into it.
     pub active: bool,
+    /// What it is for at the moment.
+    #[serde(default)]
+    pub duty: Duty,
     /// Seconds in this state.
     pub since_s: u64,
     /// The IKE SA.
@@ -109,6 +112,23 @@ pub enum TunnelState {
     Down,
     /// The operator took it down.
     AdminDown,
+}
+
+/// What a tunnel is for, as it was decided last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duty {
+    /// To carry.
+    Carrying,
+    /// To stand by: it lives, and another carries.
+    Standby,
+    /// To prove itself: it fell a short while ago, and carries only where no other can.
+    Held,
+    /// To deliver what is under way: its traffic is being moved away.
+    Draining,
+    /// Nothing: it is down.
+    #[default]
+    None,
 }
 
 /// The IKE SA of a tunnel.

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use super::text;
 use crate::api::status::{
-    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, IkeState, Link, LinkState, ProbeState,
-    Status, TunnelState, TunnelStatus,
+    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Duty, IkeState, Link, LinkState,
+    ProbeState, Status, TunnelState, TunnelStatus,
 };
 
 /// An earlier status, for rates.
@@ -63,7 +63,11 @@ fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) 
 }
 
 fn row(connection: &ConnectionStatus, tunnel: &TunnelStatus, before: Option<Before<'_>>) -> Row {
-    let mark = if tunnel.state == TunnelState::Up { '●' } else { '▲' };
+    let mark = match (tunnel.state, tunnel.duty) {
+        (TunnelState::Up, Duty::Held | Duty::Draining) => '◐',
+        (TunnelState::Up, Duty::Carrying | Duty::Standby | Duty::None) => '●',
+        (TunnelState::Connecting | TunnelState::Down | TunnelState::AdminDown, _) => '▲',
+    };
     [
         format!("{} {mark}", text::line(&tunnel.name)),
         tunnel.peer.to_string(),
@@ -196,6 +200,15 @@ packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
     }
 
     #[test]
+    fn a_tunnel_that_is_up_and_not_to_be_used_has_a_mark_of_its_own() {
+        let mut status = status();
+        for duty in [Duty::Held, Duty::Draining] {
+            status.connections[0].tunnels[0].duty = duty;
+            assert!(render(&status, None).contains("1 ◐"), "{duty:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_gateway_says_so() {
         let empty = Status::new(DataplaneStatus::default(), Vec::new());
         assert_eq!(render(&empty, None), "no connection is configured\n");
@@ -237,6 +250,7 @@ packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
             interface: "gth0".to_owned(),
             state: TunnelState::Down,
             active: false,
+            duty: Duty::None,
             since_s: 526_260,
             ike: IkeStatus {
                 state: IkeState::Down,

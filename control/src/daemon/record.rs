@@ -43,6 +43,8 @@ pub(super) struct Record {
     pub(super) device: Device,
     /// The device's carrier, where another daemon goes by it.
     pub(super) shown: Option<Shown>,
+    /// Somebody has set the device down: nothing passes.
+    pub(super) set_down: bool,
     /// Why the peer cannot be asked: no address of ours, no socket.
     pub(super) no_path: Option<String>,
     /// Why the packet path refused an SA.
@@ -93,6 +95,7 @@ impl Record {
             outer_mtu: install::OUTER_MTU,
             shown,
             device: Device::Missing { why: "not made yet".to_owned(), retry: now },
+            set_down: false,
             no_path: None,
             no_sa: None,
             mtu: None,
@@ -193,10 +196,11 @@ impl Record {
 
     /// What failover decides by.
     pub(super) fn facts(&self) -> Facts {
+        let device = self.device == Device::Ready && !self.set_down;
         Facts {
             wish: if self.leaves { Wish::Down } else { self.wish },
             ike: self.state.ike().is_some(),
-            esp: self.state.phase() == Phase::Up && self.device == Device::Ready && self.no_sa.is_none(),
+            esp: self.state.phase() == Phase::Up && device && self.no_sa.is_none(),
             probe: self.prober.as_ref().is_none_or(|prober| prober.probe.liveness() == Liveness::Up),
             bgp: self.bgp,
             preference: PREFERENCE,

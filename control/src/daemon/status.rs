@@ -8,12 +8,13 @@ use super::gateway::Gateway;
 use super::probing::{PROBE_CODE, SILENT};
 use super::record::{Device, Record, escaped};
 use crate::api::status::{
-    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, EspStatus, IkeState,
-    IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState,
-    TunnelStatus,
+    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty, EspStatus,
+    IkeState, IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status,
+    TunnelState, TunnelStatus,
 };
 use crate::bgp::speaker::View;
 use crate::config::model::{Connection, Routing};
+use crate::failover::decision as failover;
 use crate::install::{self, Report};
 use crate::probe::Liveness;
 use crate::tunnels::Phase;
@@ -83,6 +84,7 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         interface: record.tunnel.interface.clone(),
         state,
         active: carries && routes.installed > 0,
+        duty: duty(gateway.switch.state(record.id)),
         since_s: (now - record.state.since()).as_secs(),
         ike: ike_status(record),
         esp: esp_status(record),
@@ -90,6 +92,16 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         bgp: gateway.bgp.speaker.session(record.id).map(|session| bgp_status(&session)),
         routes,
         broken: broken(gateway, connection, record),
+    }
+}
+
+const fn duty(state: failover::State) -> Duty {
+    match state {
+        failover::State::Carrying => Duty::Carrying,
+        failover::State::Standby => Duty::Standby,
+        failover::State::Held { .. } => Duty::Held,
+        failover::State::Draining => Duty::Draining,
+        failover::State::Down | failover::State::AdminDown => Duty::None,
     }
 }
 
@@ -183,6 +195,10 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
     }
     if let Device::Missing { why, .. } = &record.device {
         return Some(link(Link::Esp, "GTH-ESP-01", why, DEVICE_REMEDY));
+    }
+    if record.set_down {
+        let why = format!("somebody has set {} down", record.tunnel.interface);
+        return Some(link(Link::Esp, "GTH-ESP-01", &why, "set it up again: `ip link set … up`"));
     }
     if record.state.phase() != Phase::Up {
         return record.state.failure().map(|failure| BrokenLink {

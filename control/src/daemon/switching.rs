@@ -1,6 +1,6 @@
 //! Who carries the traffic of each connection: [`crate::failover`] fed with what the daemon knows of its tunnels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
@@ -64,6 +64,7 @@ impl Gateway {
     /// Decides anew for every connection, by the facts of this moment.
     pub(super) fn decide(&mut self) {
         let now = self.clock.now();
+        self.look_at_devices();
         self.tend_probes();
         let mut switch = core::mem::take(&mut self.switch);
         let known = &self.config.connections;
@@ -115,6 +116,15 @@ impl Gateway {
     pub(super) fn left(&self) -> Vec<PeerId> {
         let up = self.records.values().filter(|record| record.state.phase() != Phase::AdminDown);
         up.map(|record| record.id).filter(|id| self.switch.state(*id) == State::AdminDown).collect()
+    }
+
+    /// A device that the kernel has told nothing of yet is as it was made: up.
+    fn look_at_devices(&mut self) {
+        let down = self.table.mirror().around().links().filter(|link| !link.up);
+        let down: HashSet<&str> = down.map(|link| link.name.as_str()).collect();
+        for record in self.records.values_mut() {
+            record.set_down = down.contains(record.tunnel.interface.as_str());
+        }
     }
 
     fn tell_move(&self, connection: &Connection, before: &[PeerId], after: &[PeerId]) {

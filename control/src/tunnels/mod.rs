@@ -174,6 +174,7 @@ impl Tunnel {
         match event {
             Event::IkeUp { suite, spi_i, spi_r, nat, .. } => {
                 self.ike = Some(IkeSa { suite: *suite, spi_i: *spi_i, spi_r: *spi_r, nat: *nat });
+                self.answered(now);
                 (self.phase == Phase::Up).then_some(Change::Replaced)
             }
             Event::IkeRekeyed { suite, spi_i, spi_r, .. } => {
@@ -201,7 +202,7 @@ impl Tunnel {
             }
             Event::ChildDown { reason, .. } => self.on_down(now, reason),
             Event::Alive { .. } => {
-                self.doubt = self.doubt.map(|_| Doubt::Answered(now + DOUBT_AGAIN));
+                self.answered(now);
                 None
             }
             Event::Failed { reason, .. } => self.on_failed(now, reason),
@@ -329,6 +330,11 @@ impl Tunnel {
     /// Why it is not up; `None` while it is, or before the first attempt has ended.
     pub const fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
+    }
+
+    /// The peer answers under its IKE SA, though it may still be silent inside the tunnel.
+    fn answered(&mut self, now: Time) {
+        self.doubt = self.doubt.map(|_| Doubt::Answered(now + DOUBT_AGAIN));
     }
 
     /// A responder cannot make another SA: it asks again until the one it has is dead.
