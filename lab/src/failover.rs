@@ -130,6 +130,10 @@ impl Bed {
         let carrying = self.carries()?.context("nothing carries")?;
         let flows = self.flows()?;
         let flowing = if matches!(self.gateway, Gateway::Static(_)) { Ways::Egress } else { Ways::Both };
+        if ways == Ways::Both {
+            // Else what happens might not concern the ingress at all.
+            self.aws.send_by(carrying)?;
+        }
         await_some(&flows, flowing)?;
         event.begin(self, carrying)?;
         self.await_moved(carrying, ways)?;

@@ -43,6 +43,8 @@ pub struct Announced {
     pub prefixes: Vec<String>,
     /// Their MED.
     pub med: u32,
+    /// How much the VPC prefers to send by this endpoint: local preference within the cloud.
+    pub preference: u32,
 }
 
 impl Aws {
@@ -73,19 +75,29 @@ impl Aws {
 
     /// Before an endpoint's maintenance AWS prefers the other one: it lowers the other's MED, and sends by it.
     pub fn prefer(&mut self, endpoint: usize) -> Result<()> {
-        for (index, med) in [(endpoint, PREFERRED_MED), (1 - endpoint, USUAL_MED)] {
-            self.announce(index, Announced { med, ..self.announced[index].clone() })?;
-        }
-        Ok(())
+        self.set([endpoint, 1 - endpoint], [PREFERRED_MED, USUAL_MED])
     }
 
-    /// After the maintenance both have the same again.
+    /// After the maintenance both have the same MED again.
     pub fn prefer_neither(&mut self) -> Result<()> {
-        for endpoint in 0..self.announced.len() {
-            if self.announced[endpoint].med != USUAL_MED {
-                let usual = Announced { med: USUAL_MED, ..self.announced[endpoint].clone() };
-                self.announce(endpoint, usual)?;
-            }
+        self.set([0, 1], [USUAL_MED; 2])
+    }
+
+    /// The VPC sends by this endpoint, and what the customer hears is as before. Returns when it does.
+    pub fn send_by(&mut self, endpoint: usize) -> Result<()> {
+        let meds = [endpoint, 1 - endpoint].map(|index| self.announced[index].med);
+        self.set([endpoint, 1 - endpoint], meds)?;
+        wait::until_true(CONVERGED, "the VPC to send by another endpoint", || {
+            Ok(self.carries()? == Some(endpoint))
+        })
+    }
+
+    /// The first of two endpoints is the one that the VPC sends by.
+    fn set(&mut self, endpoints: [usize; 2], meds: [u32; 2]) -> Result<()> {
+        let preferences = [PREFERENCE, USUAL_PREFERENCE];
+        for ((endpoint, med), preference) in endpoints.into_iter().zip(meds).zip(preferences) {
+            let Announced { prefixes, .. } = self.announced[endpoint].clone();
+            self.announce(endpoint, Announced { prefixes, med, preference })?;
         }
         Ok(())
     }
@@ -135,7 +147,7 @@ impl Aws {
 impl Announced {
     /// The VPC, with the MED that both endpoints have when nothing is wrong.
     pub fn usual() -> Self {
-        Self { prefixes: vec!["10.200.0.0/16".to_owned()], med: USUAL_MED }
+        Self { prefixes: vec!["10.200.0.0/16".to_owned()], med: USUAL_MED, preference: USUAL_PREFERENCE }
     }
 }
 
@@ -158,7 +170,7 @@ fn connect(vpc: &Netns, endpoint: &Netns, index: usize) -> Result<()> {
     endpoint.forward()
 }
 
-fn endpoint_conf(index: usize, Announced { prefixes, med }: &Announced) -> String {
+fn endpoint_conf(index: usize, Announced { prefixes, med, preference }: &Announced) -> String {
     let customer = Session {
         name: CUSTOMER.to_owned(),
         local: (inside_of(index).to_string(), AS),
@@ -182,8 +194,7 @@ fn endpoint_conf(index: usize, Announced { prefixes, med }: &Announced) -> Strin
         options: QUICK.map(str::to_owned).to_vec(),
         channels: vec![format!(
             "ipv4 {{ import none; next hop self; export filter {{ if proto != \"{CUSTOMER}\" then reject; \
-             bgp_local_pref = {}; accept; }}; }};",
-            HIGHEST_PREFERENCE.saturating_sub(*med)
+             bgp_local_pref = {preference}; accept; }}; }};"
         )],
     };
     let [preamble, originated] = [bird::preamble(&inside_of(index).to_string()), bird::originated(prefixes)];
@@ -225,8 +236,10 @@ pub const PREFERRED_MED: u32 = 100;
 const VPC_DEVICES: [&str; 2] = ["endpoint1", "endpoint2"];
 const CHARONS: [&str; 2] = ["endpoint1", "endpoint2"];
 const BIRDS: [&str; 2] = ["endpoint1-bgp", "endpoint2-bgp"];
-/// An endpoint's preference within the cloud is what its MED leaves of this.
-const HIGHEST_PREFERENCE: u32 = 1000;
+/// The local preference of an endpoint within the cloud, and that of the one which the VPC sends by.
+const USUAL_PREFERENCE: u32 = 100;
+const PREFERENCE: u32 = 200;
+const CONVERGED: Duration = Duration::from_secs(10);
 /// Within the cloud nobody waits, and both ends are on one link.
 const QUICK: [&str; 4] =
     ["direct;", "error wait time 1, 1;", "connect delay time 1;", "connect retry time 1;"];
