@@ -93,14 +93,14 @@ impl<K: Copy + Ord + Send + Sync + 'static> BgpDriver<K> {
     }
 
     /// Listens for the peer of a tunnel, once.
-    pub fn listen(&mut self, tunnel: K, ends: Ends) -> io::Result<()> {
-        if self.lines.get(&tunnel).is_some_and(|line| line.ends == ends) {
+    pub fn listen(&mut self, tunnel: K, ends: &Ends) -> io::Result<()> {
+        if self.lines.get(&tunnel).is_some_and(|line| line.ends == *ends) {
             return Ok(());
         }
         self.leave(tunnel);
         let (serial, listener) = (self.next_serial(), ends.listener()?);
         let task = connection::accept(listener, ends.peer, self.inbox.clone(), serial, tunnel);
-        let line = Line { ends, serial, listener: tokio::spawn(task) };
+        let line = Line { ends: ends.clone(), serial, listener: tokio::spawn(task) };
         self.lines.insert(tunnel, line);
         Ok(())
     }

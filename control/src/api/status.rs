@@ -261,6 +261,15 @@ pub struct BgpStatus {
     pub received: u64,
     /// Prefixes sent.
     pub sent: u64,
+    /// Seconds of silence after which the peer is lost, as agreed; `None` without a session.
+    #[serde(default)]
+    pub hold_time_s: Option<u64>,
+    /// Seconds since it is established; `None`: it is not.
+    #[serde(default)]
+    pub since_s: Option<u64>,
+    /// Why it is not established.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// Routes that point into a tunnel.

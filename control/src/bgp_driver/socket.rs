@@ -1,13 +1,16 @@
 //! The sockets of a session: bound to the tunnel, and closed to everybody but the peer.
 
+use core::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use gotthard_dataplane::sys::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use zeroize::Zeroizing;
 
 /// Both ends of a session, and the tunnel between them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Ends {
     /// Our address inside the tunnel.
     pub ours: IpAddr,
@@ -15,6 +18,18 @@ pub struct Ends {
     pub peer: IpAddr,
     /// The tunnel's device.
     pub device: String,
+    /// Packets of the peer must not have crossed a router (GTSM, RFC 5082).
+    pub ttl_security: bool,
+    /// The key that segments are signed with (RFC 2385).
+    pub password: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Without the password.
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ours, peer, device, .. } = self;
+        write!(f, "{ours} to {peer} on {device}")
+    }
 }
 
 impl Ends {
@@ -45,6 +60,12 @@ impl Ends {
         socket.bind_device(Some(self.device.as_bytes()))?;
         // Messages are few and waited for.
         socket.set_tcp_nodelay(true)?;
+        if self.ttl_security {
+            sockopt::accept_neighbours_only(&socket, self.ours)?;
+        }
+        if let Some(password) = &self.password {
+            sockopt::sign_segments(&socket, self.peer, password)?;
+        }
         Ok(socket)
     }
 }

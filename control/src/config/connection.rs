@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use gotthard_ike::config::{Encapsulation, Mode};
 
+use super::bgp::Bgp;
 use super::certificates::{self, Certificates};
 use super::document::{Table, Value};
 use super::lifetimes::Lifetimes;
@@ -44,6 +45,8 @@ pub(super) fn read<'a>(
             "write asn = 65010 (your own) below [gateway]",
         );
     }
+    let bgp = Bgp::read(&table, routing, cloud, around.secrets);
+    let ecmp = table.read("ecmp", Value::boolean);
     let mode = table.read("mode", |value| values::choice(value, &MODES));
     let encapsulation = table.read("encapsulation", |value| values::choice(value, &ENCAPSULATIONS));
     let suites = table.read("suites", |value| values::suites(value, "aes256gcm16-sha256-ecp256"));
@@ -63,6 +66,8 @@ pub(super) fn read<'a>(
         cloud,
         routing: routing?,
         remote: remote.unwrap_or_default(),
+        bgp,
+        ecmp: ecmp.unwrap_or(routing == Some(Routing::Bgp)),
         mode: mode.unwrap_or(Mode::Initiator),
         encapsulation: encapsulation.unwrap_or(Encapsulation::Udp),
         suites: suites.unwrap_or(preset.suites),

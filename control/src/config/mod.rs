@@ -1,9 +1,10 @@
 //! The configuration: from TOML text to a checked [`Config`], or to errors that say what to write instead.
 //!
 //! [`load`] reads the file and `conf.d/*.toml` beside it; [`parse_str`] needs no file system. Below them `document`
-//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`lifetimes`] and [`certificates`] a group of keys, `values` one
+//! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`lifetimes`], [`certificates`] and [`bgp`] a group of keys, `values` one
 //! value each; [`presets`] holds what differs between clouds, and [`lint`] what is allowed but unwise.
 
+pub mod bgp;
 pub mod certificates;
 mod connection;
 mod document;

@@ -10,6 +10,7 @@ use gotthard_ike::suite::{EspSuite, IkeSuite};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+use super::bgp::Bgp;
 use super::certificates::Certificates;
 use super::lifetimes::Lifetimes;
 use super::presets::Cloud;
@@ -120,6 +121,10 @@ pub struct Connection {
     pub routing: Routing,
     /// Static routing: prefixes behind the peer.
     pub remote: Vec<IpNet>,
+    /// Its BGP sessions; `None` where routing is not by BGP.
+    pub bgp: Option<Bgp>,
+    /// Tunnels that are equally good share the traffic.
+    pub ecmp: bool,
     /// Which end starts.
     pub mode: Mode,
     /// How ESP crosses the outer network.

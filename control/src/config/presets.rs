@@ -60,6 +60,25 @@ impl Cloud {
         }
     }
 
+    /// The hold time that we propose, in seconds. Azure's gateways are fixed at 180; elsewhere it is AWS's, and the lower one
+    /// of both ends counts.
+    pub const fn hold_time(self) -> u16 {
+        match self {
+            Self::Azure => 180,
+            Self::Aws | Self::Gcp | Self::Generic => 30,
+        }
+    }
+
+    /// Prefixes that the cloud takes from us. A virtual private gateway of AWS ends the session above 100, a transit gateway
+    /// above 1,000; Azure above 4,000.
+    pub const fn max_advertised(self) -> usize {
+        match self {
+            Self::Aws | Self::Gcp => 100,
+            Self::Azure => 4000,
+            Self::Generic => 10_000,
+        }
+    }
+
     /// What a connection to this cloud has where its configuration is silent.
     pub fn preset(self) -> Preset {
         let row = match self {

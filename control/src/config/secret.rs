@@ -19,6 +19,8 @@ pub trait SecretSource {
 pub enum FileKind {
     /// A pre-shared key: the whole file, without the line breaks at its end.
     PresharedKey,
+    /// The password of a BGP session: as a pre-shared key.
+    BgpPassword,
     /// A private key in PEM.
     PrivateKey,
     /// Certificates.
@@ -32,6 +34,7 @@ impl FileKind {
     pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::PresharedKey => "write the name of a file that holds the pre-shared key and nothing else",
+            Self::BgpPassword => "write the name of a file that holds the password and nothing else",
             Self::PrivateKey => "write the name of a file that holds a private key in PEM",
             Self::Certificates => "write the name of a file that holds certificates in PEM",
             Self::RevocationLists => "write the name of a file that holds revocation lists in PEM or DER",
@@ -39,13 +42,13 @@ impl FileKind {
     }
 
     const fn is_secret(self) -> bool {
-        matches!(self, Self::PresharedKey | Self::PrivateKey)
+        matches!(self, Self::PresharedKey | Self::BgpPassword | Self::PrivateKey)
     }
 
     /// Octets at most. The clouds take pre-shared keys of 64 to 128; a CA with many revoked certificates has a long list.
     const fn max_len(self) -> usize {
         match self {
-            Self::PresharedKey => 1024,
+            Self::PresharedKey | Self::BgpPassword => 1024,
             Self::PrivateKey => 16 * 1024,
             Self::Certificates => 256 * 1024,
             Self::RevocationLists => 4 * 1024 * 1024,
@@ -96,7 +99,7 @@ impl SecretSource for FileSecrets {
         if octets.len() > max {
             return Err(refused(format!("{} is longer than {max} octets", path.display())));
         }
-        if kind == FileKind::PresharedKey {
+        if matches!(kind, FileKind::PresharedKey | FileKind::BgpPassword) {
             let end = length_of_key(&octets);
             octets.truncate(end);
         }

@@ -4,6 +4,7 @@
 mod notices;
 pub(super) mod settings;
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use gotthard_ike::Time;
@@ -18,8 +19,7 @@ use crate::bgp::best_path::Through;
 use crate::bgp::fsm::Stop;
 use crate::bgp::rib::Change;
 use crate::bgp::speaker::{Output, Settings, Speaker};
-use crate::bgp_driver::{Arrival, BgpDriver};
-use crate::config::model::Routing;
+use crate::bgp_driver::{Arrival, BgpDriver, Ends};
 use crate::failover::decision::State;
 use crate::failover::facts::{Link, Session, Wish};
 
@@ -29,8 +29,14 @@ pub(super) struct Bgp {
     pub(super) driver: BgpDriver<PeerId>,
     /// The prefixes of the peers, and the tunnels that carry each; none: packets are refused.
     pub(super) learned: BTreeMap<IpNet, Vec<PeerId>>,
+    /// What the sockets of each session are to be.
+    ends: BTreeMap<PeerId, Ends>,
     /// How each tunnel stood when the prefixes were last decided.
     standings: BTreeMap<PeerId, Through>,
+    /// Prefixes have changed their tunnels, and the kernel does not know.
+    moved: bool,
+    /// When it may be told again.
+    paced: Time,
 }
 
 impl Bgp {
@@ -39,7 +45,28 @@ impl Bgp {
             speaker: Speaker::new(),
             driver: BgpDriver::new(),
             learned: BTreeMap::new(),
+            ends: BTreeMap::new(),
             standings: BTreeMap::new(),
+            moved: false,
+            paced: Time::ZERO,
+        }
+    }
+
+    /// When something is due beside what happens.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.speaker.next().into_iter().chain(self.moved.then_some(self.paced)).min()
+    }
+
+    /// Decides the prefixes that changed.
+    fn decide(&mut self) {
+        let Self { speaker, learned, standings, moved, .. } = self;
+        for Change { prefix, used, gone } in speaker.settle(|tunnel| standings.get(&tunnel).copied()) {
+            *moved = true;
+            if gone {
+                learned.remove(&prefix);
+            } else {
+                learned.insert(prefix, used);
+            }
         }
     }
 }
@@ -52,11 +79,20 @@ impl Gateway {
         let ids: BTreeMap<_, _> = self.records.values().map(|record| (record.names(), record.id)).collect();
         let session = |(connection, tunnel)| {
             let id = *ids.get(&names(connection, tunnel))?;
-            Some((id, settings::session(config, tunnel)?))
+            Some((id, settings::session(config, connection, tunnel)?))
         };
-        let by_bgp = config.tunnels().filter(|(connection, _)| connection.routing == Routing::Bgp);
-        let described: Vec<(PeerId, Settings)> = by_bgp.filter_map(session).collect();
+        let described: Vec<(PeerId, Settings)> = config.tunnels().filter_map(session).collect();
+        let ends = |(connection, tunnel)| {
+            Some((*ids.get(&names(connection, tunnel))?, settings::ends(connection, tunnel)?))
+        };
+        let ends: BTreeMap<PeerId, Ends> = config.tunnels().filter_map(ends).collect();
         self.protect_own_networks();
+        for id in self.bgp.ends.iter().filter(|(id, old)| ends.get(id) != Some(old)).map(|(id, _)| *id) {
+            // Its sockets must be made anew.
+            self.bgp.speaker.remove(now, id);
+            self.bgp.driver.leave(id);
+        }
+        self.bgp.ends = ends;
         for (id, settings) in described {
             self.bgp.speaker.set_session(now, id, settings, u64::from(id.0));
         }
@@ -112,25 +148,22 @@ impl Gateway {
             let state = if session.carries() { Session::Up } else { Session::Down };
             self.unsettled |= core::mem::replace(&mut record.bgp, state) != state;
         }
-        self.unsettled |= self.bgp.speaker.is_touched();
+        self.bgp.decide();
+        self.unsettled |= self.bgp.moved && self.bgp.paced <= now;
     }
 
-    /// Decides the prefixes that changed, or all of them where a tunnel stands otherwise than before.
+    /// Decides the prefixes that changed, or all of them where a tunnel stands otherwise than before, for the routes that
+    /// are about to be made.
     pub(super) fn decide_prefixes(&mut self) {
         let standing = |id: &PeerId| Some((*id, self.switch.through(*id)?));
         let standings: BTreeMap<PeerId, Through> = self.records.keys().filter_map(standing).collect();
-        let Bgp { speaker, learned, standings: before, .. } = &mut self.bgp;
-        if *before != standings {
-            *before = standings;
-            speaker.touch_all();
+        if self.bgp.standings != standings {
+            self.bgp.standings = standings;
+            self.bgp.speaker.touch_all();
         }
-        for Change { prefix, used, gone } in speaker.settle(|tunnel| before.get(&tunnel).copied()) {
-            if gone {
-                learned.remove(&prefix);
-            } else {
-                learned.insert(prefix, used);
-            }
-        }
+        self.bgp.decide();
+        self.bgp.moved = false;
+        self.bgp.paced = self.clock.now() + PACE;
     }
 
     /// A session runs while the links below it hold. One whose tunnel has gone silent is ended, so that the peer moves its
@@ -142,15 +175,14 @@ impl Gateway {
             .filter(|record| record.facts().lives())
             .map(|record| (record.id, record.connection.name.clone()))
             .collect();
-        let Self { records, switch, bgp: Bgp { speaker, driver, .. }, .. } = self;
-        for record in records.values().filter(|record| record.connection.routing == Routing::Bgp) {
+        let Self { records, switch, bgp: Bgp { speaker, driver, ends, .. }, .. } = self;
+        for (record, ends) in records.values().filter_map(|record| Some((record, ends.get(&record.id)?))) {
             let relief =
                 || living.iter().any(|(id, name)| *id != record.id && *name == record.connection.name);
             let draining = switch.state(record.id) == State::Draining;
             speaker.set_draining(now, record.id, draining);
             match record.facts().broken() {
                 None | Some(Link::Bgp) if record.facts().wish != Wish::Down => {
-                    let Some(ends) = settings::ends(&record.tunnel) else { continue };
                     match driver.listen(record.id, ends) {
                         Ok(()) => speaker.start(now, record.id),
                         Err(error) => {
@@ -185,3 +217,7 @@ impl Gateway {
         }
     }
 }
+
+/// Time between two changes of the kernel's routes that come of announcements alone: a peer that flaps its routes costs the loop
+/// no more than ten of them a second. A session or a tunnel that falls waits for nothing.
+const PACE: Duration = Duration::from_millis(100);

@@ -254,7 +254,7 @@ impl Gateway {
 
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
-        let (bgp, drill) = (self.bgp.speaker.next(), self.drill_due());
+        let (bgp, drill) = (self.bgp.next(), self.drill_due());
         let decisions = [self.switch.next(), self.carriers_due(), self.probes_due(), bgp, drill];
         let own = [self.agenda.next(), self.waiters.next()].into_iter().chain(decisions);
         own.flatten().min()

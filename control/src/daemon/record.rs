@@ -283,7 +283,7 @@ fn settings(connection: &Connection) -> Connection {
     let mut remote: Vec<IpNet> = connection.remote.iter().map(family).collect();
     remote.sort_unstable();
     remote.dedup();
-    Connection { remote, tunnels: Vec::new(), ..connection.clone() }
+    Connection { remote, bgp: None, ecmp: false, tunnels: Vec::new(), ..connection.clone() }
 }
 
 /// All addresses of the prefix's family.

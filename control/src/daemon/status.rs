@@ -89,7 +89,7 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         ike: ike_status(record),
         esp: esp_status(record),
         probe: probe_status(record, state),
-        bgp: gateway.bgp.speaker.session(record.id).map(|session| bgp_status(&session)),
+        bgp: gateway.bgp.speaker.session(record.id).map(|session| bgp_status(&session, now)),
         routes,
         broken: broken(gateway, connection, record),
     }
@@ -157,12 +157,15 @@ fn esp_status(record: &Record) -> EspStatus {
     }
 }
 
-fn bgp_status(session: &View<'_>) -> BgpStatus {
+fn bgp_status(session: &View<'_>, now: Time) -> BgpStatus {
     BgpStatus {
         state: session.state.name().to_owned(),
         peer_asn: session.peer_asn,
         received: session.received as u64,
         sent: session.sent as u64,
+        hold_time_s: session.hold_time.map(|hold_time| hold_time.as_secs()),
+        since_s: session.since.map(|since| (now - since).as_secs()),
+        error: session.failure.map(escaped),
     }
 }
 
@@ -214,7 +217,15 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
     if !record.facts().probe {
         return Some(link(Link::Probe, PROBE_CODE, SILENT, PROBE_REMEDY));
     }
-    if connection.routing != Routing::Static {
+    if let Some(session) = gateway.bgp.speaker.session(record.id).filter(|session| !session.carries()) {
+        return session.failure.map(|failure| BrokenLink {
+            link: Link::Bgp,
+            code: failure.code().to_owned(),
+            message: escaped(failure),
+            remedy: failure.remedy().to_owned(),
+        });
+    }
+    if connection.routing == Routing::External {
         return None;
     }
     if let Some(why) = &gateway.route_error {

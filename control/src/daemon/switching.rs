@@ -9,7 +9,7 @@ use tracing::info;
 use super::gateway::Gateway;
 use super::record::names;
 use crate::bgp::best_path::Through;
-use crate::config::model::{Connection, Routing, Tunnel};
+use crate::config::model::{Connection, Tunnel};
 use crate::failover::decision::{Decision, Failover, Spread, State};
 use crate::failover::facts::{Facts, Wish};
 use crate::tunnels::Phase;
@@ -147,10 +147,7 @@ impl Crossing {
     }
 }
 
-/// A static route goes through one tunnel: an AWS virtual private gateway answers through one as well.
+/// How many tunnels carry at once, as configured.
 const fn spread(connection: &Connection) -> Spread {
-    match connection.routing {
-        Routing::Static | Routing::External => Spread::One,
-        Routing::Bgp => Spread::All,
-    }
+    if connection.ecmp { Spread::All } else { Spread::One }
 }

@@ -39,8 +39,8 @@ impl NextHops {
 
     /// The next hop for prefixes of a family; `None`: there is none that a peer could follow.
     ///
-    /// A tunnel with an IPv4 link carries IPv6 all the same: its address mapped into IPv6 (RFC 4291 §2.5.5.2) is what BIRD and
-    /// FRR tell and take there. For IPv4 over an IPv6 link there is RFC 8950 alone, which the clouds do not speak.
+    /// A tunnel with an IPv4 link carries IPv6 all the same: its address mapped into IPv6 (RFC 4291 §2.5.5.2) is what FRR
+    /// tells and takes there. BIRD 2.0 takes no mapped address; such a peer is to have an IPv6 link. For IPv4 over an IPv6 link there is RFC 8950 alone, which the clouds do not speak.
     pub const fn of(self, family: Family) -> Option<IpAddr> {
         match (self.inside, family) {
             (IpAddr::V4(_), Family::Ipv4) | (IpAddr::V6(_), Family::Ipv6) => Some(self.inside),

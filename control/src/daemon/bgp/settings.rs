@@ -8,15 +8,14 @@ use ipnet::IpNet;
 use crate::bgp::codec::Families;
 use crate::bgp::fsm;
 use crate::bgp::guard::{Neighbour, Site};
-use crate::bgp::policy::{Export, Filter, Import};
-use crate::bgp::quota::{DEFAULT_LIMIT, Excess};
 use crate::bgp::speaker::Settings;
 use crate::bgp_driver::Ends;
 use crate::config::Config;
-use crate::config::model::{Local, Tunnel};
+use crate::config::model::{Connection, Local, Tunnel};
 
-/// The session of a tunnel; `None` where the configuration says too little, which it refuses where routing is by BGP.
-pub(super) fn session(config: &Config, tunnel: &Tunnel) -> Option<Settings> {
+/// The session of a tunnel; `None` where routing is not by BGP.
+pub(super) fn session(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Option<Settings> {
+    let bgp = connection.bgp.as_ref()?;
     let (our_inside, asn) = (tunnel.inside?.addr(), tunnel.peer_asn?);
     Some(Settings {
         config: fsm::Config {
@@ -24,24 +23,31 @@ pub(super) fn session(config: &Config, tunnel: &Tunnel) -> Option<Settings> {
             peer_asn: asn,
             identifier: identifier(config),
             families: Families::ALL,
-            hold_time: 30,
+            hold_time: bgp.hold_time,
             connect_retry: CONNECT_RETRY,
-            passive: false,
-            restart_time: Some(120),
+            passive: bgp.passive,
+            restart_time: bgp.restart_time,
+            // A daemon that ends takes its SAs and devices along: nothing is forwarded over a restart of it.
             preserved: Families::NONE,
         },
         neighbour: Neighbour { asn, our_inside },
-        import: Import { filter: Filter::Guarded, ..Import::default() },
-        export: Export { filter: Filter::Guarded, default_route: false, limit: 100 },
-        max_prefixes: DEFAULT_LIMIT,
-        excess: Excess::Keep,
+        import: bgp.import.clone(),
+        export: bgp.export.clone(),
+        max_prefixes: bgp.max_prefixes,
+        excess: bgp.excess,
     })
 }
 
 /// Both ends of a tunnel's session.
-pub(super) fn ends(tunnel: &Tunnel) -> Option<Ends> {
-    let (ours, peer) = (tunnel.inside?.addr(), tunnel.peer_inside?);
-    Some(Ends { ours, peer, device: tunnel.interface.clone() })
+pub(super) fn ends(connection: &Connection, tunnel: &Tunnel) -> Option<Ends> {
+    let bgp = connection.bgp.as_ref()?;
+    Some(Ends {
+        ours: tunnel.inside?.addr(),
+        peer: tunnel.peer_inside?,
+        device: tunnel.interface.clone(),
+        ttl_security: bgp.ttl_security,
+        password: bgp.password.as_ref().map(|password| password.0.clone()),
+    })
 }
 
 /// What of our own is kept from all peers.
