@@ -15,7 +15,7 @@
 
 use gotthard_dataplane::packet::checksum;
 
-/// What tells our echoes from those of others, and a reply from a forgery: random, and new for each child SA.
+/// What tells our echoes from those of others, and a reply from a forgery: random, and new for each socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub [u8; TOKEN]);
 
