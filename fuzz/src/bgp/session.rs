@@ -223,7 +223,7 @@ impl Scene {
         }
         if self.running && !self.config.passive && !self.up {
             let before = self.connects;
-            self.wait(SILENCE);
+            self.wait(AGAIN);
             assert!(self.connects > before, "no further attempt");
             assert!(self.connects - before < MOST_ATTEMPTS, "it hammers");
         }
@@ -265,7 +265,7 @@ fn open(script: &mut Script<'_>) -> Open {
     let restart = GracefulRestart {
         restarting: how & 8 != 0,
         notification: how & 16 != 0,
-        time: [120, 0, 4095][script.place(3)],
+        time: [120, 0, 600][script.place(3)],
         families,
         preserved: if how & 32 == 0 { families } else { Families::NONE },
     };
@@ -328,7 +328,9 @@ const STEPS: u8 = 12;
 const MAX_STEPS: usize = 128;
 /// What one event is worth at most, beside what it brings: both connections end, each with a word, and both families go.
 const MOST_OUTPUTS: usize = 16;
-/// Longer than every wait and the longest time of a restart that a peer can ask for.
-const SILENCE: Duration = Duration::from_hours(3);
+/// Longer than every wait and the longest time of a restart that this peer asks for; what it takes is most of a run.
+const SILENCE: Duration = Duration::from_mins(15);
+/// Longer than the longest wait.
+const AGAIN: Duration = Duration::from_mins(3);
 /// In that time.
-const MOST_ATTEMPTS: usize = 3000;
+const MOST_ATTEMPTS: usize = 100;
