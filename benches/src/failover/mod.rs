@@ -120,6 +120,8 @@ impl Arguments {
                 Contender::Static => false,
                 Contender::Beside => true,
             };
+            // A tunnel whose SA was deleted is back before the cloud would send by the other.
+            let both = both && show != Show::Delete;
             let gaps = bed.measure(show.event(), if both { Ways::Both } else { Ways::Egress })?;
             let [egress, ingress] = [&gaps.egress, &gaps.ingress].map(Report::gap);
             eprintln!("{contender:?} {show:?} {number}: {}", shown(egress, both.then_some(ingress)));
