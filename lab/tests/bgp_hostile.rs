@@ -62,12 +62,8 @@ impl Scene {
         wait::until_true(UP, "the routes to be those expected", || Ok(self.routes()? == *expected))
             .with_context(|| {
                 let found = self.routes().unwrap_or_default();
-                let [more, fewer] = [found.difference(expected), expected.difference(&found)];
-                format!(
-                    "there besides: {:?}; missing: {:?}",
-                    more.collect::<Vec<_>>(),
-                    fewer.collect::<Vec<_>>()
-                )
+                let [more, fewer] = [found.difference(expected), expected.difference(&found)].map(some_of);
+                format!("there besides: {more}; missing: {fewer}")
             })
     }
 
@@ -359,7 +355,7 @@ fn a_stranger_in_the_tunnel_gets_no_word() -> run::Outcome {
 #[test]
 fn a_flood_of_updates_takes_bounded_memory_and_leaves_the_other_session_alone() -> run::Outcome {
     scenario("bgp_flood", |run| {
-        let scene = Scene::start(run, &[])?;
+        let scene = Scene::start(run, &[&format!("max_prefixes = {PREFIXES}")])?;
         let mut peer = scene.port()?.establish(&good_open(), UP)?;
         let attributes = mandatory(PEER_AS, HOSTILE).concat();
         let numbers: Vec<u16> = (FIRST_ROW..FIRST_ROW + PREFIXES).collect();
@@ -412,6 +408,13 @@ fn changes(peer: &mut Speaker, updates: u32, attributes: &[u8], numbers: &[u16])
 fn good_open() -> Open {
     let families = vec![(1, vec![0, 1, 0, 1]), (1, vec![0, 2, 0, 1])];
     Open { capabilities: families, ..Open::good(PEER_AS, HOSTILE) }
+}
+
+/// How many there are, and the first of them.
+fn some_of<'p>(prefixes: impl Iterator<Item = &'p String>) -> String {
+    let prefixes: Vec<_> = prefixes.collect();
+    let first: Vec<_> = prefixes.iter().take(20).collect();
+    format!("{}, such as {first:?}", prefixes.len())
 }
 
 /// What [`nlri`] says.

@@ -21,9 +21,9 @@ usage: cargo xtask COMMAND
 
   test              everything that CI runs: Debian packages of the lab (as root), fmt, clippy, doc, deny,
                     all tests, the model with 100,000 seeds, the scenarios against real peers, the perf guard,
-                    and 30 s of each fuzz target
+                    and 20 s of each fuzz target
   fuzz [SECONDS [PREFIX]]
-                    each fuzz target, or those whose names begin with PREFIX, for SECONDS (default 30), one a core
+                    each fuzz target, or those whose names begin with PREFIX, for SECONDS (default 20), one a core
   guard [--bless]   count the instructions of each kernel and compare with benches/baselines; --bless accepts them
   packages          install the Debian packages of the lab";
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::{fuzz, guard, packages};
 
 /// How long each fuzz target runs in CI.
-pub(crate) const FUZZ_SECONDS: u64 = 30;
+pub(crate) const FUZZ_SECONDS: u64 = 20;
 
 /// Runs of the model test in CI.
 const MODEL_SEEDS: &str = "100000";
@@ -142,7 +142,7 @@ fn model() -> Result<Outcome> {
 fn scenarios() -> Result<Outcome> {
     cargo(&["build", "--release", "--package", "gotthard"])?;
     let mut command = Command::new("cargo");
-    command.args(["test", "--no-fail-fast", "--release", "--package", "gotthard-lab"]);
+    command.args(["test", "--no-fail-fast", "--profile", "scenario", "--package", "gotthard-lab"]);
     command.args(["--", "--test-threads=1", "--nocapture"]);
     command.env("GOTTHARD_BIN", root().join("target/release/gotthard"));
     command.env("GOTTHARD_SKIPPED", root().join(SKIPPED));
