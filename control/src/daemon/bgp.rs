@@ -137,10 +137,13 @@ impl Gateway {
         }
     }
 
-    /// Begins and ends sessions with their tunnels, and does what is due. Where that concerns the traffic, a decision is due.
-    pub(super) fn settle_bgp(&mut self) {
+    /// Does what is due, and with `tunnels_changed` begins and ends sessions with their tunnels. Where that concerns the
+    /// traffic, a decision is due.
+    pub(super) fn settle_bgp(&mut self, tunnels_changed: bool) {
         let now = self.clock.now();
-        self.follow_tunnels(now);
+        if tunnels_changed {
+            self.follow_tunnels(now);
+        }
         self.bgp.speaker.poll(now);
         self.carry_out_bgp();
         for record in self.records.values_mut() {

@@ -154,12 +154,12 @@ impl Gateway {
     pub(super) async fn settle(&mut self, driver: &mut IkeDriver) {
         loop {
             self.carry_out_all(driver).await;
-            self.settle_bgp();
             let due = [self.switch.next(), self.carriers_due()].into_iter().flatten().min();
             self.unsettled |= due.is_some_and(|at| at <= driver.now());
-            self.route().await;
+            self.settle_bgp(self.unsettled);
+            let decided = self.route().await;
             // What was decided may begin and end sessions, and that another decision.
-            self.settle_bgp();
+            self.settle_bgp(decided);
             let left = self.left();
             if left.is_empty() && !self.unsettled && !self.drill_turn() {
                 break;

@@ -13,10 +13,11 @@ use crate::routes::plan::{Remote, Wanted};
 use crate::routes::{Event, Outcome, RouteError};
 
 impl Gateway {
-    /// Decides which tunnels carry the traffic and brings the kernel's routes in line.
-    pub(super) async fn route(&mut self) {
+    /// Where something has changed: decides which tunnels carry the traffic, and brings the kernel's routes in line. True if
+    /// it was so.
+    pub(super) async fn route(&mut self) -> bool {
         if !core::mem::take(&mut self.unsettled) {
-            return;
+            return false;
         }
         self.decide();
         self.decide_prefixes();
@@ -31,6 +32,7 @@ impl Gateway {
             }
             Err(error) => self.take_route_error(&error),
         }
+        true
     }
 
     /// Before packets are shared for the first time, they are to be told apart by flow.
