@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use gotthard::bgp::guard::{MOST_ASNS, Neighbour, Site};
 use gotthard::bgp::policy::{
-    Action, CommunityPattern, CommunityRule, DRAINING_MED, Export, Filter, Import, LOCAL_PREF,
-    LOCAL_PREF_PRIVATE_LINE, MED, PrefixList, PrefixRule,
+    Action, CommunityPattern, CommunityRule, Export, Filter, Import, LOCAL_PREF, LOCAL_PREF_PRIVATE_LINE,
+    PrefixList, PrefixRule, Rank,
 };
 use gotthard::bgp::refusal::Refusal;
 use gotthard::bgp::route::{AsPath, AsSegment, Community, Path, Route};
@@ -208,12 +208,12 @@ fn no_more_is_offered_than_the_cloud_takes() {
 }
 
 #[test]
-fn what_is_offered_is_alike_on_both_tunnels_but_for_one_that_is_drained() {
-    let (live, drained) =
-        (Export::path(65010, ip("169.254.10.2"), false), Export::path(65010, ip("169.254.10.2"), true));
-    assert_eq!((live.as_path.hops(), drained.as_path.hops()), (1, 1), "never prepended");
-    assert_eq!((live.med, drained.med), (Some(MED), Some(DRAINING_MED)));
-    assert_eq!((live.communities, drained.communities), (vec![], vec![Community::GRACEFUL_SHUTDOWN]));
+fn tunnels_are_ranked_by_med_and_never_by_the_length_of_the_path() {
+    let path = |rank| Export::path(65010, ip("169.254.10.2"), rank);
+    let (first, equal, last) = (path(Rank::First), path(Rank::Equal), path(Rank::Last));
+    assert!(first.med < equal.med && equal.med < last.med);
+    assert_eq!([&first, &equal, &last].map(|path| path.as_path.hops()), [1, 1, 1]);
+    assert_eq!((equal.communities, last.communities), (vec![], vec![Community::GRACEFUL_SHUTDOWN]));
 }
 
 #[test]

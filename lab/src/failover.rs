@@ -51,7 +51,7 @@ pub struct Bed {
 pub struct Gaps {
     /// From the LAN to the cloud.
     pub egress: Report,
-    /// From the VPC to the LAN; it moves when the cloud notices.
+    /// From the VPC to the LAN; it moves when the cloud notices, or is told.
     pub ingress: Report,
     /// From the end of what happened until both tunnels and sessions were up again, where that was waited for.
     pub back: Option<Duration>,

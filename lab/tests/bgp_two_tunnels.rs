@@ -27,12 +27,15 @@ fn both_sessions_are_established_and_prefixes_routed_within_five_seconds() -> ru
 }
 
 #[test]
-fn traffic_leaves_a_silent_tunnel_long_before_its_hold_time() -> run::Outcome {
+fn traffic_leaves_a_silent_tunnel_long_before_its_hold_time_in_both_directions() -> run::Outcome {
     scenario("bgp_black_hole", |run, bed| {
         for number in 0..run::number("GOTTHARD_FAILOVERS", 2)? {
             bed.renew(|site| ours(run, site))?;
-            let gaps = bed.measure(Event::BlackHole(Vanishes::All), Ways::Egress)?;
+            let gaps = bed.measure(Event::BlackHole(Vanishes::All), Ways::Both)?;
             expect_gap(&format!("black hole {number}"), &gaps, SILENCE)?;
+            let ingress = gaps.ingress.gap();
+            run::say(&format!("lab: the cloud's traffic moved after {} ms", ingress.as_millis()));
+            ensure!(ingress <= SILENCE, "the cloud's traffic moved after {ingress:?}");
         }
         Ok(())
     })

@@ -36,6 +36,18 @@ pub struct Export {
     pub limit: usize,
 }
 
+/// How the other side is asked to see a tunnel beside the connection's others: by MED, which it honours as we honour its.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rank {
+    /// Before them: one of them is lost, which the other side may not notice before its hold time is over.
+    First,
+    /// Like them.
+    #[default]
+    Equal,
+    /// After them: it is drained. GRACEFUL_SHUTDOWN (RFC 8326) says the same where that is honoured.
+    Last,
+}
+
 /// Which prefixes a policy permits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Filter {
@@ -141,19 +153,27 @@ impl Export {
         prefixes.iter().map(|prefix| (*prefix, verdict(prefix))).collect()
     }
 
-    /// The path that we offer through one tunnel: alike on all of them, and never longer than our AS alone, because a
-    /// cloud moves traffic by MED during its maintenance, which it compares among equal paths only.
-    ///
-    /// A tunnel that is drained asks the other side for the same: it prefers the other tunnel by MED, or because of
-    /// GRACEFUL_SHUTDOWN (RFC 8326), where it honours that.
-    pub fn path(asn: u32, next_hop: IpAddr, draining: bool) -> Path {
+    /// The path that we offer through one tunnel: never longer than our AS alone, because a cloud moves traffic by MED
+    /// during its maintenance, which it compares among equal paths only.
+    pub fn path(asn: u32, next_hop: IpAddr, rank: Rank) -> Path {
         let mut path = Path::local(next_hop);
         path.as_path.prepend(asn);
-        path.med = Some(if draining { DRAINING_MED } else { MED });
-        if draining {
+        path.med = Some(rank.med());
+        if rank == Rank::Last {
             path.communities.push(Community::GRACEFUL_SHUTDOWN);
         }
         path
+    }
+}
+
+impl Rank {
+    /// MED, said and not left out, because peers differ in what they count a missing one as.
+    pub const fn med(self) -> u32 {
+        match self {
+            Self::First => 50,
+            Self::Equal => 100,
+            Self::Last => 200,
+        }
     }
 }
 
@@ -284,7 +304,3 @@ fn number<T: FromStr>(text: &str) -> Result<T, NotARule> {
 pub const LOCAL_PREF: u32 = 100;
 /// Of a Direct Connect's or ExpressRoute's paths: the VPN beside it is the spare.
 pub const LOCAL_PREF_PRIVATE_LINE: u32 = 200;
-/// MED of what we offer; said and not left out, because peers differ in what they count a missing one as.
-pub const MED: u32 = 100;
-/// MED of what we offer through a tunnel that is drained.
-pub const DRAINING_MED: u32 = 200;

@@ -14,9 +14,11 @@ use tracing::warn;
 
 use super::gateway::Gateway;
 use super::hooks::session_event;
-use super::record::names;
+use super::record::{Record, names};
+use super::switching::Switch;
 use crate::bgp::best_path::Through;
 use crate::bgp::fsm::Stop;
+use crate::bgp::policy::Rank;
 use crate::bgp::rib::Change;
 use crate::bgp::speaker::{Output, Settings, Speaker};
 use crate::bgp_driver::{Arrival, BgpDriver, Ends};
@@ -182,8 +184,7 @@ impl Gateway {
         for (record, ends) in records.values().filter_map(|record| Some((record, ends.get(&record.id)?))) {
             let relief =
                 || living.iter().any(|(id, name)| *id != record.id && *name == record.connection.name);
-            let draining = switch.state(record.id) == State::Draining;
-            speaker.set_draining(now, record.id, draining);
+            speaker.set_rank(now, record.id, rank(record, records, switch));
             match record.facts().broken() {
                 None | Some(Link::Bgp) if record.facts().wish != Wish::Down => {
                     match driver.listen(record.id, ends) {
@@ -218,6 +219,24 @@ impl Gateway {
                 }
             }
         }
+    }
+}
+
+/// How the peer is asked to see this tunnel: last while it is drained, first while another of the connection is lost.
+///
+/// In a tunnel that has gone silent nothing can be said to the cloud, which sends into it until its own hold time is over. In
+/// this one it can.
+fn rank(record: &Record, records: &BTreeMap<PeerId, Record>, switch: &Switch) -> Rank {
+    let beside = |other: &Record| other.id != record.id && other.connection.name == record.connection.name;
+    let lost = |other: &Record| {
+        other.facts().wish == Wish::Up && !matches!(switch.state(other.id), State::Carrying | State::Standby)
+    };
+    if switch.state(record.id) == State::Draining {
+        Rank::Last
+    } else if records.values().any(|other| beside(other) && lost(other)) {
+        Rank::First
+    } else {
+        Rank::Equal
     }
 }
 

@@ -43,8 +43,6 @@ pub struct Announced {
     pub prefixes: Vec<String>,
     /// Their MED.
     pub med: u32,
-    /// How much the VPC prefers to send by this endpoint: local preference within the cloud.
-    pub preference: u32,
 }
 
 impl Aws {
@@ -57,7 +55,7 @@ impl Aws {
         for (index, endpoint) in site.endpoints.iter().enumerate() {
             connect(&vpc, endpoint, index)?;
         }
-        let router = Bird::start(run, &vpc, "vpc", &router_conf())?;
+        let router = Bird::start(run, &vpc, "vpc", &router_conf(0))?;
         let [charon1, charon2] = [0, 1].map(|index| charon(run, site, index));
         let charons = [charon1?, charon2?];
         let [bird1, bird2] = [0, 1].map(|index| {
@@ -75,31 +73,27 @@ impl Aws {
 
     /// Before an endpoint's maintenance AWS prefers the other one: it lowers the other's MED, and sends by it.
     pub fn prefer(&mut self, endpoint: usize) -> Result<()> {
-        self.set([endpoint, 1 - endpoint], [PREFERRED_MED, USUAL_MED])
+        self.set_med(endpoint, PREFERRED_MED)?;
+        self.set_med(1 - endpoint, USUAL_MED)?;
+        self.router.configure(&router_conf(endpoint))
     }
 
     /// After the maintenance both have the same MED again.
     pub fn prefer_neither(&mut self) -> Result<()> {
-        self.set([0, 1], [USUAL_MED; 2])
+        (0..2).try_for_each(|endpoint| self.set_med(endpoint, USUAL_MED))
     }
 
-    /// The VPC sends by this endpoint, and what the customer hears is as before. Returns when it does.
+    /// The VPC sends by this endpoint where the customer asks for neither. Returns when it does.
     pub fn send_by(&mut self, endpoint: usize) -> Result<()> {
-        let meds = [endpoint, 1 - endpoint].map(|index| self.announced[index].med);
-        self.set([endpoint, 1 - endpoint], meds)?;
+        self.router.configure(&router_conf(endpoint))?;
         wait::until_true(CONVERGED, "the VPC to send by another endpoint", || {
             Ok(self.carries()? == Some(endpoint))
         })
     }
 
-    /// The first of two endpoints is the one that the VPC sends by.
-    fn set(&mut self, endpoints: [usize; 2], meds: [u32; 2]) -> Result<()> {
-        let preferences = [PREFERENCE, USUAL_PREFERENCE];
-        for ((endpoint, med), preference) in endpoints.into_iter().zip(meds).zip(preferences) {
-            let Announced { prefixes, .. } = self.announced[endpoint].clone();
-            self.announce(endpoint, Announced { prefixes, med, preference })?;
-        }
-        Ok(())
+    fn set_med(&mut self, endpoint: usize, med: u32) -> Result<()> {
+        let Announced { prefixes, .. } = self.announced[endpoint].clone();
+        self.announce(endpoint, Announced { prefixes, med })
     }
 
     /// Kills an endpoint's daemons. Its tunnel device goes with charon.
@@ -147,7 +141,7 @@ impl Aws {
 impl Announced {
     /// The VPC, with the MED that both endpoints have when nothing is wrong.
     pub fn usual() -> Self {
-        Self { prefixes: vec!["10.200.0.0/16".to_owned()], med: USUAL_MED, preference: USUAL_PREFERENCE }
+        Self { prefixes: vec!["10.200.0.0/16".to_owned()], med: USUAL_MED }
     }
 }
 
@@ -170,7 +164,7 @@ fn connect(vpc: &Netns, endpoint: &Netns, index: usize) -> Result<()> {
     endpoint.forward()
 }
 
-fn endpoint_conf(index: usize, Announced { prefixes, med, preference }: &Announced) -> String {
+fn endpoint_conf(index: usize, Announced { prefixes, med }: &Announced) -> String {
     let customer = Session {
         name: CUSTOMER.to_owned(),
         local: (inside_of(index).to_string(), AS),
@@ -193,16 +187,24 @@ fn endpoint_conf(index: usize, Announced { prefixes, med, preference }: &Announc
         timers: (3, 9),
         options: QUICK.map(str::to_owned).to_vec(),
         channels: vec![format!(
-            "ipv4 {{ import none; next hop self; export filter {{ if proto != \"{CUSTOMER}\" then reject; \
-             bgp_local_pref = {preference}; accept; }}; }};"
+            "ipv4 {{ import none; next hop self; export where proto = \"{CUSTOMER}\"; }};"
         )],
     };
     let [preamble, originated] = [bird::preamble(&inside_of(index).to_string()), bird::originated(prefixes)];
     format!("{preamble}{originated}{customer}{vpc}")
 }
 
-fn router_conf() -> String {
+/// Of two endpoints whose routes are equal, down to the customer's MED, the VPC sends by the one that is nearer in it
+/// (RFC 4271 §9.1.2.2 e).
+fn router_conf(nearer: usize) -> String {
     let mut conf = bird::preamble(VPC_HOST);
+    let links = VPC_DEVICES.into_iter().enumerate().map(|(index, name)| {
+        let distance = 1 + u32::from(index != nearer);
+        format!("  route 172.31.{index}.0/30 via \"{name}\" {{ igp_metric = {distance}; }};\n")
+    });
+    conf.push_str("protocol static links {\n  ipv4;\n");
+    conf.extend(links);
+    conf.push_str("}\n");
     for (index, name) in VPC_DEVICES.into_iter().enumerate() {
         let session = Session {
             name: name.to_owned(),
@@ -210,7 +212,7 @@ fn router_conf() -> String {
             peer: (format!("172.31.{index}.2"), AS),
             timers: (3, 9),
             options: QUICK.map(str::to_owned).to_vec(),
-            channels: vec!["ipv4 { import all; export none; };".to_owned()],
+            channels: vec!["ipv4 { import all; export none; gateway recursive; };".to_owned()],
         };
         conf.push_str(&session.to_string());
     }
@@ -236,9 +238,6 @@ pub const PREFERRED_MED: u32 = 100;
 const VPC_DEVICES: [&str; 2] = ["endpoint1", "endpoint2"];
 const CHARONS: [&str; 2] = ["endpoint1", "endpoint2"];
 const BIRDS: [&str; 2] = ["endpoint1-bgp", "endpoint2-bgp"];
-/// The local preference of an endpoint within the cloud, and that of the one which the VPC sends by.
-const USUAL_PREFERENCE: u32 = 100;
-const PREFERENCE: u32 = 200;
 const CONVERGED: Duration = Duration::from_secs(10);
 /// Within the cloud nobody waits, and both ends are on one link.
 const QUICK: [&str; 4] =

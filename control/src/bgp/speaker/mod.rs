@@ -23,6 +23,7 @@ pub use self::settings::{NextHops, Settings};
 use super::best_path::{Choice, Through};
 use super::fsm::{ConnectionId, Peer, Stop};
 use super::guard::Site;
+use super::policy::Rank;
 use super::rib::{Change, Rib};
 use super::route::Path;
 
@@ -100,9 +101,9 @@ impl<K: Copy + Ord> Speaker<K> {
         self.within(now, tunnel, |session, _| session.stop(now, why));
     }
 
-    /// A tunnel that is drained asks the peer to prefer the others.
-    pub fn set_draining(&mut self, now: Time, tunnel: K, draining: bool) {
-        self.within(now, tunnel, |session, desk| session.set_draining(now, draining, desk));
+    /// How the peer is asked to see a tunnel beside the connection's others.
+    pub fn set_rank(&mut self, now: Time, tunnel: K, rank: Rank) {
+        self.within(now, tunnel, |session, desk| session.set_rank(now, rank, desk));
     }
 
     /// The TCP connection that was asked for is there.

@@ -9,13 +9,13 @@ use super::output::{NotOffered, Notice};
 use super::session::{Desk, Session};
 use super::settings::NextHops;
 use crate::bgp::codec::{Families, Family, announce};
-use crate::bgp::policy::Export;
+use crate::bgp::policy::{Export, Rank};
 
 /// What the peer was told in this session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offered {
     prefixes: BTreeSet<IpNet>,
-    draining: bool,
+    rank: Rank,
 }
 
 impl Offered {
@@ -38,9 +38,9 @@ impl Session {
         if self.peer.negotiated().is_none() {
             return;
         }
-        let wanted = Offered { prefixes: self.permitted(desk), draining: self.draining };
+        let wanted = Offered { prefixes: self.permitted(desk), rank: self.rank };
         let gone: Vec<IpNet> = self.offered.prefixes.difference(&wanted.prefixes).copied().collect();
-        let again = wanted.draining != self.offered.draining;
+        let again = wanted.rank != self.offered.rank;
         let told = |prefix: &&IpNet| !again && self.offered.prefixes.contains(*prefix);
         let new: Vec<IpNet> = wanted.prefixes.iter().filter(|prefix| !told(prefix)).copied().collect();
         self.offered = wanted;
@@ -80,7 +80,7 @@ impl Session {
         for family in Family::ALL {
             let own: Vec<IpNet> = prefixes.iter().copied().filter(|p| Family::of(*p) == family).collect();
             let Some(next_hop) = self.next_hops().of(family) else { continue };
-            let path = Export::path(self.settings.config.local_asn, next_hop, self.offered.draining);
+            let path = Export::path(self.settings.config.local_asn, next_hop, self.offered.rank);
             // Our attributes are few, and the next hop is of the family: there is nothing that cannot be said.
             if let Ok(messages) = announce::announce(&path, &own, terms) {
                 self.peer.send(now, messages);

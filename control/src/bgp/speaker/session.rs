@@ -14,6 +14,7 @@ use crate::bgp::codec::{Families, Family, Update};
 use crate::bgp::failure::Failure;
 use crate::bgp::fsm::{self, Peer, State, Stop};
 use crate::bgp::guard::Site;
+use crate::bgp::policy::Rank;
 use crate::bgp::quota::{Admission, Quota};
 use crate::bgp::refusal::Refusal;
 use crate::bgp::rib::Rib;
@@ -30,7 +31,7 @@ pub(super) struct Session {
     /// It was torn down for its prefixes, until then.
     barred: Option<Time>,
     pub(super) offered: Offered,
-    pub(super) draining: bool,
+    pub(super) rank: Rank,
     /// What was not taken; [`MOST_REFUSED`] at most.
     refused: BTreeMap<IpNet, Refusal>,
     /// Why it does not come up, as it was last told.
@@ -104,7 +105,7 @@ impl Session {
             wanted: false,
             barred: None,
             offered: Offered::default(),
-            draining: false,
+            rank: Rank::Equal,
             refused: BTreeMap::new(),
             told: None,
             refusals: Muffle::default(),
@@ -168,9 +169,9 @@ impl Session {
         self.peer.next().into_iter().chain(self.barred).min()
     }
 
-    pub(super) fn set_draining<K: Copy + Ord>(&mut self, now: Time, draining: bool, desk: &mut Desk<'_, K>) {
-        if self.draining != draining {
-            self.draining = draining;
+    pub(super) fn set_rank<K: Copy + Ord>(&mut self, now: Time, rank: Rank, desk: &mut Desk<'_, K>) {
+        if self.rank != rank {
+            self.rank = rank;
             self.offer(now, desk);
         }
     }

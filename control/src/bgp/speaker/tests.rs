@@ -10,6 +10,7 @@ use crate::bgp::fsm::{Config, State};
 use crate::bgp::guard::Neighbour;
 use crate::bgp::policy::{Export, Filter, Import};
 use crate::bgp::quota::Excess;
+use crate::bgp::route::Community;
 use crate::failover::decision::{Spread, Standing};
 
 const US: u32 = 65010;
@@ -261,13 +262,18 @@ fn above_the_limit_what_is_there_stays_or_the_session_rests_for_longer_each_time
 }
 
 #[test]
-fn a_drained_tunnel_asks_for_the_other_by_med_and_graceful_shutdown() {
+fn a_tunnel_asks_by_med_to_be_preferred_or_left() {
     let mut wire = Wire::new(&[net("10.10.0.0/16")], &[]);
-    wire.ours.set_draining(wire.now, A, true);
-    wire.run();
     let med = |wire: &Wire, tunnel| wire.learned_by_them(tunnel)[0].1.med;
+    wire.ours.set_rank(wire.now, A, Rank::Last);
+    wire.run();
     assert!(med(&wire, A) > med(&wire, B));
-    wire.ours.set_draining(wire.now, A, false);
+    let communities = wire.learned_by_them(A)[0].1.communities.clone();
+    assert_eq!(communities, [Community::GRACEFUL_SHUTDOWN]);
+    wire.ours.set_rank(wire.now, A, Rank::First);
+    wire.run();
+    assert!(med(&wire, A) < med(&wire, B));
+    wire.ours.set_rank(wire.now, A, Rank::Equal);
     wire.run();
     assert_eq!(med(&wire, A), med(&wire, B));
 }
