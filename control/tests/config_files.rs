@@ -295,6 +295,53 @@ psk = "whatever you like"
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 
+#[test]
+fn bgp_that_a_cloud_would_refuse_or_that_stays_where_aws_wants_it_to_move_is_warned_of() {
+    let text = r#"[gateway]
+asn = 65515
+advertise = ["10.10.0.0/16", "10.11.0.0/16"]
+[connection.a]
+cloud = "aws"
+routing = "bgp"
+communities = [{ match = "64512:1", local_pref = 200 }]
+[[connection.a.tunnel]]
+name = "1"
+peer = "192.0.2.1"
+inside = "169.254.10.2/30"
+psk = "whatever.you.like"
+[connection.b]
+cloud = "aws"
+routing = "bgp"
+local_pref = 90
+[[connection.b.tunnel]]
+name = "2"
+peer = "192.0.2.2"
+inside = "169.254.11.2/30"
+psk = "whatever.you.like"
+[connection.c]
+cloud = "azure"
+routing = "bgp"
+passive = true
+max_advertised = 1
+[[connection.c.tunnel]]
+name = "1"
+peer = "192.0.2.3"
+inside = "169.254.21.2/30"
+psk = "whatever you like"
+"#;
+    let folder = folder(&[("gotthard.toml", text)]);
+    let warnings = lint::lint(&loaded(&folder));
+    let has = |line: usize, key: &str, part: &str| {
+        let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
+        assert!(found, "{line} {key} {part}: {warnings:#?}");
+    };
+    has(2, "gateway.asn", "reserved by Azure");
+    has(3, "gateway.advertise", "takes 1 of these 2");
+    has(7, "connection.a.communities", "maintenance");
+    has(16, "connection.b.local_pref", "differs from that of connection a");
+    has(25, "connection.c.passive", "never opens");
+}
+
 /// A folder with these files, readable by us alone.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

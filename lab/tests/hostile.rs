@@ -85,8 +85,10 @@ fn attack(run: &Run, due: &[u16], mut draw: impl FnMut(&mut Dice, &Seen) -> (u16
     let site = Site::new()?;
     let aws = silent_aws(run, &site)?;
     let first = Capture::start(run, &site.gateway, "outside", "before")?;
-    // No message of either end's own while the attack runs: what the gateway sends is an answer to it.
-    let config = Config { log: "info", ..Config::aws(run.suite) }.with("dpd_interval = \"10m\"");
+    // No message of either end's own while the attack runs, outside or inside: what the gateway sends is an answer to it.
+    let config = Config { log: "info", ..Config::aws(run.suite) }
+        .with("dpd_interval = \"10m\"")
+        .with("probe_interval = \"60s\"");
     let mut gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
     gateway.await_up(SOON)?;
     expect_ping(&site.gateway, inside_of(0))?;

@@ -1,5 +1,7 @@
 //! What is valid, but unwise: `gotthard check` warns of it.
 
+mod bgp;
+
 use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::net::IpAddr;
@@ -49,6 +51,7 @@ impl Warnings<'_> {
         self.lifetimes(connection);
         self.peer_window(connection);
         self.certificates(connection);
+        self.bgp(connection);
         if connection.mtu < IPV6_MINIMUM {
             self.warn(
                 key("mtu"),

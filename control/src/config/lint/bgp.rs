@@ -1,0 +1,82 @@
+//! Warnings about BGP: what a cloud would refuse, and what would keep AWS from moving the traffic.
+
+use std::net::IpAddr;
+
+use super::Warnings;
+use crate::bgp::policy::Action;
+use crate::config::bgp::Bgp;
+use crate::config::model::Connection;
+use crate::config::presets::Cloud;
+
+impl Warnings<'_> {
+    /// What concerns the sessions of one connection.
+    pub(super) fn bgp(&mut self, connection: &Connection) {
+        let Some(bgp) = &connection.bgp else { return };
+        self.offers(connection, bgp);
+        match connection.cloud {
+            Cloud::Aws => self.aws_preferences(connection, bgp),
+            Cloud::Azure => self.azure(connection, bgp),
+            Cloud::Gcp | Cloud::Generic => {}
+        }
+    }
+
+    /// A session that is told too much is ended by the cloud, so that the rest is held back.
+    fn offers(&mut self, connection: &Connection, bgp: &Bgp) {
+        let (offered, limit) = (self.loaded.config.gateway.advertise.len(), bgp.export.limit);
+        if offered > limit {
+            self.warn(
+                "gateway.advertise".to_owned(),
+                format!("connection {} takes {limit} of these {offered} prefixes", connection.name),
+                "write fewer and wider ones, or set max_advertised where the cloud takes more (a transit gateway: 1000)",
+            );
+        }
+    }
+
+    /// Before the maintenance of an endpoint AWS lowers the MED of the other one; MED decides among equals alone.
+    fn aws_preferences(&mut self, connection: &Connection, bgp: &Bgp) {
+        let key = |key: &str| format!("connection.{}.{key}", connection.name);
+        if bgp.import.communities.iter().any(|rule| matches!(rule.action, Action::LocalPref(_))) {
+            self.warn(
+                key("communities"),
+                "a preference by community: where the tunnels differ in it, AWS's maintenance cannot move the traffic",
+                "write local_pref at the connection, which holds for both tunnels",
+            );
+        }
+        let loaded = self.loaded;
+        let others = loaded.config.connections.iter().take_while(|other| other.name != connection.name);
+        for other in others.filter(|other| other.cloud == Cloud::Aws && other.tunnels.len() == 1) {
+            let Some(theirs) = &other.bgp else { continue };
+            if connection.tunnels.len() == 1 && theirs.import.local_pref != bgp.import.local_pref {
+                self.warn(
+                    key("local_pref"),
+                    format!("differs from that of connection {}: AWS moves traffic by MED, among equals", other.name),
+                    "write the two tunnels of one VPN connection below one connection, or the same local_pref",
+                );
+            }
+        }
+    }
+
+    fn azure(&mut self, connection: &Connection, bgp: &Bgp) {
+        if let Some(asn) = self.loaded.config.gateway.asn.filter(|asn| is_azures(*asn)) {
+            self.warn(
+                "gateway.asn".to_owned(),
+                format!("{asn} is reserved by Azure: its gateway accepts no such neighbour"),
+                "write another private AS number, 64512 to 65514 for example",
+            );
+        }
+        let link_local =
+            |inside: Option<IpAddr>| matches!(inside, Some(IpAddr::V4(address)) if address.is_link_local());
+        if bgp.passive && connection.tunnels.iter().any(|tunnel| link_local(tunnel.peer_inside)) {
+            self.warn(
+                format!("connection.{}.passive", connection.name),
+                "with APIPA addresses Azure never opens the session",
+                "remove passive",
+            );
+        }
+    }
+}
+
+/// AS numbers that Azure keeps for itself.
+const fn is_azures(asn: u32) -> bool {
+    matches!(asn, 8074 | 8075 | 12076 | 65515 | 65517..=65520)
+}
