@@ -10,7 +10,7 @@ use std::time::Duration;
 use gotthard::config::lifetimes::Lifetimes;
 use gotthard::config::model::{Backend, Config, Local, PacketPath, Psk, RoutePlace, TunnelAuth, Workers};
 use gotthard::config::presets::Cloud;
-use gotthard::config::{ConfigErrors, Loaded, lint, load};
+use gotthard::config::{ConfigError, ConfigErrors, Loaded, lint, load};
 use gotthard_ike::config::{Encapsulation, Mode};
 use tempfile::TempDir;
 
@@ -265,10 +265,7 @@ psk = "whatever you like"
 "#;
     let folder = folder(&[("gotthard.toml", text)]);
     let warnings = lint::lint(&loaded(&folder));
-    let has = |line: usize, key: &str, part: &str| {
-        let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
-        assert!(found, "{line} {key} {part}: {warnings:#?}");
-    };
+    let has = |line, key: &str, part: &str| expect_warning(&warnings, line, key, part);
     has(15, "connection.a.tunnel", "there is one tunnel");
     has(11, "connection.a.suites", "takes the lowest");
     has(12, "connection.a.esp", "no PFS");
@@ -331,15 +328,17 @@ psk = "whatever you like"
 "#;
     let folder = folder(&[("gotthard.toml", text)]);
     let warnings = lint::lint(&loaded(&folder));
-    let has = |line: usize, key: &str, part: &str| {
-        let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
-        assert!(found, "{line} {key} {part}: {warnings:#?}");
-    };
+    let has = |line, key: &str, part: &str| expect_warning(&warnings, line, key, part);
     has(2, "gateway.asn", "reserved by Azure");
     has(3, "gateway.advertise", "takes 1 of these 2");
     has(7, "connection.a.communities", "maintenance");
     has(16, "connection.b.local_pref", "differs from that of connection a");
     has(25, "connection.c.passive", "never opens");
+}
+
+fn expect_warning(warnings: &[ConfigError], line: usize, key: &str, part: &str) {
+    let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
+    assert!(found, "{line} {key} {part}: {warnings:#?}");
 }
 
 /// A folder with these files, readable by us alone.

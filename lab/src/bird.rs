@@ -19,7 +19,7 @@ pub struct Bird {
     logs: PathBuf,
 }
 
-/// One BGP session of a configuration, called by its name in [`Bird::session`].
+/// One BGP session of a configuration, called by its name in what [`Bird::ask`] asks.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The name of its protocol.
