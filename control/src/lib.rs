@@ -11,6 +11,7 @@ compile_error!(
 );
 
 pub mod api;
+pub mod backoff;
 pub mod bgp;
 pub mod bgp_driver;
 pub mod cli;

@@ -2,8 +2,6 @@
 //!
 //! Pure: time and events come in, [`Action`]s go out. Who carries packets is decided in [`crate::failover`].
 
-mod backoff;
-
 use core::time::Duration;
 
 use gotthard_ike::config::{Encapsulation, Mode};
@@ -12,7 +10,7 @@ use gotthard_ike::event::Nat;
 use gotthard_ike::suite::{EspSuite, IkeSuite};
 use gotthard_ike::{Event, Time};
 
-pub use self::backoff::Backoff;
+use crate::backoff::Backoff;
 
 /// What the operator wants of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +138,7 @@ impl Tunnel {
             },
             rekey: None,
             doubt: None,
-            backoff: Backoff::new(seed),
+            backoff: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT, seed),
             ike: None,
             child: None,
             ike_rekeys: 0,
@@ -433,6 +431,10 @@ impl Doubt {
     }
 }
 
+/// The first wait between two attempts.
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+/// The longest.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// A tunnel that was up for so long starts from the shortest wait when it falls.
 const SETTLED: Duration = Duration::from_secs(15);
 /// A rekey that did not come to pass is asked for again: the peer may have refused it for the moment.

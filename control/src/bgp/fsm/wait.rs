@@ -3,32 +3,31 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 /// The waits of one peer.
 #[derive(Clone, Debug)]
 pub(super) struct Waits {
-    failures: u32,
+    backoff: Backoff,
     /// Sessions in a row that did not last.
     brief: u32,
-    seed: u64,
 }
 
 impl Waits {
     /// `seed` moves the peers of a gateway apart.
     pub(super) const fn new(seed: u64) -> Self {
-        // xorshift stands still at zero.
-        Self { failures: 0, brief: 0, seed: seed | 1 }
+        Self { backoff: Backoff::new(FIRST, LONGEST, seed), brief: 0 }
     }
 
     /// Time before a peer that failed is tried again; doubles with every call.
     pub(super) fn step(&mut self) -> Duration {
-        let full = FIRST.saturating_mul(1 << self.failures.min(MAX_DOUBLINGS)).min(LONGEST);
-        self.failures = self.failures.saturating_add(1);
-        self.jittered(full)
+        self.backoff.step()
     }
 
     /// A session has lasted: the next failure is the first.
     pub(super) const fn reset(&mut self) {
-        (self.failures, self.brief) = (0, 0);
+        self.backoff.reset();
+        self.brief = 0;
     }
 
     /// A session has not lasted.
@@ -43,11 +42,7 @@ impl Waits {
 
     /// Between three quarters of `full` and `full`.
     pub(super) fn jittered(&mut self, full: Duration) -> Duration {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        let part = u32::try_from(self.seed % 256).unwrap_or(0);
-        full.saturating_sub(full / 4 * part / 256)
+        self.backoff.jittered(full)
     }
 }
 
@@ -57,8 +52,6 @@ const FIRST: Duration = Duration::from_secs(1);
 const MOST_BRIEF: u32 = 3;
 /// The longest wait.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Enough to pass `LONGEST`, few enough not to overflow.
-const MAX_DOUBLINGS: u32 = 6;
 
 #[cfg(test)]
 mod tests {

@@ -2,30 +2,32 @@
 
 use core::time::Duration;
 
-/// Back-off of one tunnel.
+/// The waits of one tunnel, or of one peer.
 #[derive(Clone, Debug)]
 pub struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
     seed: u64,
 }
 
 impl Backoff {
-    /// A fresh back-off; `seed` moves the tunnels of a gateway apart.
-    pub const fn new(seed: u64) -> Self {
+    /// A fresh back-off from `first` up to `longest`; `seed` moves those of a gateway apart.
+    pub const fn new(first: Duration, longest: Duration, seed: u64) -> Self {
         // xorshift stands still at zero.
-        Self { failures: 0, seed: seed | 1 }
+        Self { first, longest, failures: 0, seed: seed | 1 }
     }
 
-    /// Time to wait before the next attempt. Doubles with every call, up to 15 s.
+    /// Time to wait before the next attempt. Doubles with every call, up to the longest.
     pub fn step(&mut self) -> Duration {
-        let full = FIRST.saturating_mul(1 << self.failures.min(MAX_DOUBLINGS)).min(LONGEST);
+        let full = self.first.saturating_mul(1 << self.failures.min(MAX_DOUBLINGS)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         self.jittered(full)
     }
 
     /// The shortest wait, without growing.
     pub fn shortest(&mut self) -> Duration {
-        self.jittered(FIRST)
+        self.jittered(self.first)
     }
 
     /// Starts from the shortest wait again.
@@ -33,8 +35,8 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Between three quarters of `full` and `full`, so that tunnels that fell together do not rise together.
-    fn jittered(&mut self, full: Duration) -> Duration {
+    /// Between three quarters of `full` and `full`, so that those that fell together do not rise together.
+    pub fn jittered(&mut self, full: Duration) -> Duration {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;
@@ -43,20 +45,19 @@ impl Backoff {
     }
 }
 
-/// The first wait.
-pub(super) const FIRST: Duration = Duration::from_millis(500);
-/// The longest wait.
-pub(super) const LONGEST: Duration = Duration::from_secs(15);
-/// Enough to pass `LONGEST`, few enough not to overflow.
-const MAX_DOUBLINGS: u32 = 6;
+/// Enough to pass any `longest` here, few enough not to overflow.
+const MAX_DOUBLINGS: u32 = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(15);
+
     #[test]
     fn waits_double_up_to_the_cap_and_jitter_takes_at_most_a_quarter() {
-        let mut backoff = Backoff::new(7);
+        let mut backoff = Backoff::new(FIRST, LONGEST, 7);
         let mut full = FIRST;
         for _ in 0..1000 {
             let wait = backoff.step();
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn two_seeds_wait_differently() {
-        let waits = |seed| (0..8).map(|_| Backoff::new(seed).step()).collect::<Vec<_>>();
+        let waits = |seed| (0..8).map(|_| Backoff::new(FIRST, LONGEST, seed).step()).collect::<Vec<_>>();
         assert_ne!(waits(3), waits(1 << 40));
     }
 }
