@@ -221,5 +221,5 @@ impl Drop for Line {
 const ARRIVALS: usize = 8;
 /// How long the daemon may wait for the peers' last word: a round trip of any path that a VPN is run over.
 const FLUSH: Duration = Duration::from_millis(300);
-/// Messages that wait for a peer to read: twice what [`crate::bgp::quota::DEFAULT_LIMIT`] prefixes take, and 1 MiB at most.
+/// Messages that wait for a peer to read: twice what 10,000 prefixes take, and 1 MiB at most.
 const OUTBOX: usize = 256;

@@ -116,8 +116,9 @@ impl Quota {
     }
 }
 
-/// Where nothing else is configured: twice what any of the clouds announces, and a few megabytes.
-pub const DEFAULT_LIMIT: usize = 10_000;
+/// Where nothing else is configured: more than AWS (100 advertised by a VGW) and most networks announce, and some hundred
+/// kilobytes.
+pub const DEFAULT_LIMIT: usize = 1000;
 /// The first time that a session is torn down it stays so for as long.
 pub const FIRST_WAIT: Duration = Duration::from_mins(1);
 /// However often it was.

@@ -4,18 +4,13 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::text;
-use crate::config::{self, lint};
+use crate::config::{self, Loaded, lint};
 
 /// Reads, validates and lints; mistakes and warnings go to standard error, the sum to standard output.
 pub(super) fn check(path: &Path) -> Exit {
-    let loaded = match config::load(path) {
+    let loaded = match read(path) {
         Ok(loaded) => loaded,
-        Err(errors) => {
-            for error in &errors.0 {
-                eprintln!("error: {}", text::lines(&error.to_string()));
-            }
-            return Exit::ConfigInvalid;
-        }
+        Err(exit) => return exit,
     };
     let warnings = lint::lint(&loaded);
     for warning in &warnings {
@@ -29,6 +24,16 @@ pub(super) fn check(path: &Path) -> Exit {
         counted(warnings.len(), "warning"),
     );
     Exit::Ok
+}
+
+/// Reads and validates; mistakes go to standard error.
+pub(super) fn read(path: &Path) -> Result<Loaded, Exit> {
+    config::load(path).map_err(|errors| {
+        for error in &errors.0 {
+            eprintln!("error: {}", text::lines(&error.to_string()));
+        }
+        Exit::ConfigInvalid
+    })
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -1,21 +1,16 @@
 //! `gotthard export frr|bird`.
 
 use super::args::{Daemon, ExportArgs};
+use super::check;
 use super::exit::Exit;
 use super::text;
-use crate::config;
 use crate::export;
 
 /// Prints the neighbours; why there are none goes to standard error.
 pub(super) fn export(wanted: &ExportArgs) -> Exit {
-    let loaded = match config::load(&wanted.config.config) {
+    let loaded = match check::read(&wanted.config.config) {
         Ok(loaded) => loaded,
-        Err(errors) => {
-            for error in &errors.0 {
-                eprintln!("error: {}", text::lines(&error.to_string()));
-            }
-            return Exit::ConfigInvalid;
-        }
+        Err(exit) => return exit,
     };
     match export::plan(&loaded.config, wanted.connection.as_deref()) {
         Ok(plan) => {

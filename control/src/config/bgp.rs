@@ -4,15 +4,19 @@ use core::ops::RangeInclusive;
 use core::str::FromStr;
 use core::time::Duration;
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use super::document::{Table, Value};
-use super::model::{Psk, Routing};
+use super::model::{Config, Psk, Routing};
 use super::presets::Cloud;
 use super::secret::{FileKind, SecretSource};
 use super::values;
+use crate::bgp::guard::Site;
 use crate::bgp::policy::{Action, CommunityRule, Export, Filter, Import, PrefixList, PrefixRule};
-use crate::bgp::quota::Excess;
+use crate::bgp::quota::{DEFAULT_LIMIT, Excess};
 
 /// The BGP sessions of a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +75,7 @@ impl Bgp {
                 default_route,
                 limit: limit.unwrap_or(cloud.max_advertised()),
             },
-            max_prefixes: table.read("max_prefixes", count).unwrap_or(MAX_PREFIXES),
+            max_prefixes: table.read("max_prefixes", count).unwrap_or(DEFAULT_LIMIT),
             excess: table
                 .read("max_prefixes_action", |value| values::choice(value, &EXCESS))
                 .unwrap_or(Excess::Keep),
@@ -81,6 +85,29 @@ impl Bgp {
             password: password(table, secrets),
             restart_time: Some(restart.unwrap_or(RESTART_TIME)).filter(|time| *time > 0),
         })
+    }
+}
+
+impl Config {
+    /// What of our own is kept from all peers.
+    pub fn site(&self) -> Site {
+        let tunnels = || self.tunnels().map(|(_, tunnel)| tunnel);
+        let linked = tunnels().filter_map(|tunnel| tunnel.inside).map(|inside| inside.trunc());
+        let peers = tunnels().filter_map(|tunnel| tunnel.peer_inside).map(IpNet::from);
+        Site {
+            asn: self.gateway.asn.unwrap_or_default(),
+            networks: self.gateway.advertise.clone(),
+            outer: tunnels().map(|tunnel| tunnel.peer).chain(self.gateway.local.address()).collect(),
+            insides: linked.chain(peers).collect(),
+        }
+    }
+
+    /// Our BGP Identifier, the same in every session (RFC 4271 §4.2): our outer address, else the first inside one; `None`:
+    /// all is IPv6.
+    pub fn router_id(&self) -> Option<Ipv4Addr> {
+        let insides = self.tunnels().filter_map(|(_, tunnel)| tunnel.inside).map(|inside| inside.addr());
+        let mut known = self.gateway.local.address().into_iter().chain(insides);
+        known.find_map(|address| if let IpAddr::V4(v4) = address { Some(v4) } else { None })
     }
 }
 
@@ -178,8 +205,6 @@ const COMMUNITIES_REMEDY: &str =
 const PASSWORD_REMEDY: &str =
     "write bgp_password_file = \"FILE\" (a file of mode 0640 or less) or bgp_password = \"…\"";
 
-/// More than AWS (100 advertised by a VGW) and most networks announce, and some hundred kilobytes.
-const MAX_PREFIXES: usize = 1000;
 /// 100,000 prefixes are some tens of megabytes a session.
 const COUNT: RangeInclusive<u64> = 1..=100_000;
 /// RFC 4271 §4.2: less than three seconds is no hold time.

@@ -110,6 +110,16 @@ pub enum Local {
     Address(IpAddr),
 }
 
+impl Local {
+    /// The address, where the configuration names it.
+    pub const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Auto => None,
+            Self::Address(address) => Some(address),
+        }
+    }
+}
+
 /// A connection: one cloud gateway, its tunnels, and what is routed into them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {

@@ -5,7 +5,6 @@ use gotthard_ike::config::PeerId;
 use ipnet::IpNet;
 use tracing::warn;
 
-use super::bgp::settings;
 use super::gateway::Gateway;
 use crate::bgp::overlap::{Claim, Overlap, Owner, overlaps};
 use crate::config::model::Routing;
@@ -44,7 +43,7 @@ impl Gateway {
 
     /// Tells the speaker what of our own no peer may announce, and what we offer.
     pub(super) fn protect_own_networks(&mut self) {
-        let mut site = settings::site(&self.config);
+        let mut site = self.config.site();
         site.networks.extend(&self.networks.connected);
         self.bgp.speaker.set_site(self.clock.now(), site, self.config.gateway.advertise.clone());
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::plan::{Peer, Plan};
+use super::word;
 use crate::bgp::policy::PrefixRule;
 
 /// Writes the filters, the static routes and the neighbours.
@@ -116,11 +117,6 @@ fn session(out: &mut String, plan: &Plan, peer: &Peer) {
 /// The symbol of a session's part. BIRD takes `-` and `.` in symbols between apostrophes.
 fn name(peer: &Peer, part: &str) -> String {
     format!("'gotthard_{}.{}{part}'", word(&peer.connection), word(&peer.tunnel))
-}
-
-/// A name as one word: nothing of it can end the string or the line.
-fn word(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
 /// IPv4 or IPv6.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::plan::{Peer, Plan};
+use super::word;
 use crate::bgp::policy::PrefixRule;
 
 /// Writes the prefix lists, the route maps and the neighbours.
@@ -142,11 +143,6 @@ fn import_name(peer: &Peer) -> String {
 
 const fn keyword(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "ip" } else { "ipv6" }
-}
-
-/// A name as one word: nothing of it can end the line or begin another.
-fn word(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
 const OUT: &str = "GOTTHARD-OUT";

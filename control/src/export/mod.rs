@@ -10,3 +10,8 @@ mod plan;
 pub use bird::bird;
 pub use frr::frr;
 pub use plan::{Peer, Plan, Refused, plan};
+
+/// A name as one word: nothing of it can end the string or the line, or begin another.
+fn word(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}

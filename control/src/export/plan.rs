@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::bgp::guard;
+use crate::bgp::guard::{self, Site};
 use crate::bgp::policy::{LOCAL_PREF, PrefixRule};
+use crate::bgp::quota::DEFAULT_LIMIT;
 use crate::config::Config;
-use crate::config::model::{Connection, Local, Routing, Tunnel};
+use crate::config::model::{Connection, Routing, Tunnel};
 use crate::config::presets::Cloud;
 
 /// The sessions, and what all of them share.
@@ -44,7 +45,7 @@ pub struct Peer {
     /// Keepalive and hold time (RFC 4271 §4.2).
     pub timers: (Duration, Duration),
     /// Prefixes that are taken at most.
-    pub max_prefixes: u32,
+    pub max_prefixes: usize,
     /// How much its paths are preferred.
     pub local_pref: u32,
     /// Which prefixes are taken: the first rule that matches decides.
@@ -83,7 +84,7 @@ pub fn plan(config: &Config, wanted: Option<&str>) -> Result<Plan, Refused> {
     if let (Some(name), true) = (wanted, known.is_empty()) {
         return Err(Refused::Unknown(name.to_owned()));
     }
-    let (mut peers, mut router_id) = (Vec::new(), None);
+    let mut peers = Vec::new();
     for connection in known.into_iter().filter(|connection| connection.routing != Routing::Static) {
         for tunnel in &connection.tunnels {
             peers.push(peer(config, connection, tunnel)?);
@@ -92,17 +93,12 @@ pub fn plan(config: &Config, wanted: Option<&str>) -> Result<Plan, Refused> {
     if peers.is_empty() {
         return Err(Refused::NoBgp);
     }
-    if let Local::Address(IpAddr::V4(local)) = config.gateway.local {
-        router_id = Some(local);
-    }
-    let inside =
-        peers.iter().find_map(|peer| if let IpAddr::V4(ours) = peer.ours { Some(ours) } else { None });
     let asn = config.gateway.asn.ok_or(Refused::Missing {
         place: "gateway".to_owned(),
         key: "asn",
         remedy: "write asn = 65010 (your own) below [gateway]",
     })?;
-    Ok(Plan { asn, router_id: router_id.or(inside), advertise: config.gateway.advertise.clone(), peers })
+    Ok(Plan { asn, router_id: config.router_id(), advertise: config.gateway.advertise.clone(), peers })
 }
 
 fn peer(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Result<Peer, Refused> {
@@ -127,7 +123,7 @@ fn peer(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Result<Pee
         on_link: inside.contains(&theirs),
         asn,
         timers: timers(connection.cloud),
-        max_prefixes: MAX_PREFIXES,
+        max_prefixes: DEFAULT_LIMIT,
         local_pref: LOCAL_PREF,
         import: rules(config, inside.addr()),
     })
@@ -156,16 +152,10 @@ fn rules(config: &Config, ours: IpAddr) -> Vec<PrefixRule> {
         lengths: net.prefix_len()..=longest,
     };
     let within = |net: IpNet| deny(net, net.max_prefix_len());
-    let tunnels = || config.tunnels().map(|(_, tunnel)| tunnel);
+    let Site { networks, insides, outer, .. } = config.site();
     let mut rules = vec![deny(all, guard::NARROWEST_DEFAULT - 1)];
     rules.extend(guard::martians().map(within));
-    rules.extend(config.gateway.advertise.iter().copied().map(within));
-    rules.extend(tunnels().filter_map(|tunnel| tunnel.inside).map(within));
-    rules.extend(tunnels().filter_map(|tunnel| tunnel.peer_inside).map(|peer| within(peer.into())));
-    rules.extend(tunnels().map(|tunnel| within(tunnel.peer.into())));
-    if let Local::Address(local) = config.gateway.local {
-        rules.push(within(local.into()));
-    }
+    rules.extend(networks.into_iter().chain(insides).chain(outer.into_iter().map(IpNet::from)).map(within));
     rules.retain(|rule| rule.within.addr().is_ipv4() == ours.is_ipv4());
     let mut seen: Vec<PrefixRule> = Vec::new();
     for rule in rules {
@@ -179,6 +169,3 @@ fn rules(config: &Config, ours: IpAddr) -> Vec<PrefixRule> {
     seen.push(PrefixRule { permit: true, within: all, lengths: 0..=all.max_prefix_len() });
     seen
 }
-
-/// More than a cloud's side announces to a site, less than what fills a table.
-const MAX_PREFIXES: u32 = 1000;
