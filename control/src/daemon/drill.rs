@@ -18,7 +18,7 @@ use crate::drill::flow::{Flow, Path};
 use crate::drill::measure::{Echo, over};
 use crate::failover::decision::State;
 use crate::failover::facts::Wish;
-use crate::probe::echo::{TOKEN, Token};
+use crate::probe::echo::Token;
 
 /// A drill, until its report was fetched or nobody asks after it.
 pub(super) struct Drill {
@@ -122,8 +122,9 @@ impl Gateway {
         self.relief(name, &course)?;
         let records: Vec<&Record> = self.records.values().filter(|r| r.connection.name == name).collect();
         let (paths, ways) = paths(&order, &records)?;
-        let flow = Flow::start(&ways, order.rate, token())
-            .map_err(|error| failed(format!("{name}: echoes cannot be sent: {error}")))?;
+        let unsent = |error: std::io::Error| failed(format!("{name}: echoes cannot be sent: {error}"));
+        let token = Token::random().map_err(unsent)?;
+        let flow = Flow::start(&ways, order.rate, token).map_err(unsent)?;
         Ok(Drill { order, course, flow: Some(flow), paths, began: now, asked: now, report: None })
     }
 
@@ -276,13 +277,6 @@ fn tell(report: &DrillReport) {
 
 fn failed(why: impl Into<String>) -> Response {
     Response::refused(RefusalKind::Failed, why)
-}
-
-/// What nobody can forge a reply with. Without randomness there is no daemon: a token of zeros is no worse.
-fn token() -> Token {
-    let mut token = [0; TOKEN];
-    let _ = getrandom::fill(&mut token);
-    Token(token)
 }
 
 /// To the microsecond: more digits tell of the machine's mood.

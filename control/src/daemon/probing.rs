@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 use super::gateway::Gateway;
 use super::record::Record;
 use crate::ike_driver::Clock;
-use crate::probe::echo::{TOKEN, Token};
+use crate::probe::echo::Token;
 use crate::probe::socket::EchoSocket;
 use crate::probe::{Ask, Inbound, Liveness, Probe};
 
@@ -172,9 +172,8 @@ fn open(
     addresses: (IpAddr, IpAddr),
     deliver: impl Fn(u16) + Send + 'static,
 ) -> Result<EchoSocket, String> {
-    let mut token = [0; TOKEN];
-    getrandom::fill(&mut token).map_err(|error| error.to_string())?;
-    EchoSocket::open(device, addresses, Token(token), deliver).map_err(|error| error.to_string())
+    let token = Token::random().map_err(|error| error.to_string())?;
+    EchoSocket::open(device, addresses, token, deliver).map_err(|error| error.to_string())
 }
 
 /// The failure code of a peer that its probe does not hear.

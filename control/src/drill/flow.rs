@@ -2,25 +2,24 @@
 
 use core::time::Duration;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
 use super::measure::Echo;
-use crate::probe::echo::{Family, Framing, Token, reply, request};
+use crate::probe::echo::{Family, Framing, IDENTIFIER, ROOM, Token, reply, request};
+use crate::probe::socket;
 
 /// A flow under way. Dropping it ends it.
 #[derive(Debug)]
 pub struct Flow {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Vec<Echo>>>,
-    /// When the first echo was sent.
-    pub start: Instant,
 }
 
 /// A way that echoes can take.
@@ -52,7 +51,7 @@ impl Flow {
         let period = Duration::from_secs(1) / rate.max(1);
         let sender = Sender { lines: sockets, shared: Arc::clone(&shared), start, period, token };
         let thread = thread::Builder::new().name("drill".to_owned()).spawn(move || sender.run())?;
-        Ok(Self { shared, thread: Some(thread), start })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// The next echoes take this path.
@@ -140,7 +139,7 @@ impl Sender {
         }
         let ready: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
         for (line, _) in self.lines.iter().zip(ready).filter(|(_, ready)| *ready) {
-            let mut buffer = [0; BUFFER];
+            let mut buffer = [0; ROOM];
             let mut socket = &line.socket;
             let Ok(length) = io::Read::read(&mut socket, &mut buffer) else { continue };
             let datagram = buffer.get(..length).unwrap_or_default();
@@ -161,34 +160,16 @@ struct Line {
 }
 
 impl Line {
-    /// A raw socket: a ping socket's permission is empty in a new network namespace, for root too.
     fn open(path: &Path) -> io::Result<Self> {
-        let (family, framing, protocol) = match path.target {
-            IpAddr::V4(_) => (Family::V4, Framing::Ipv4Header, Protocol::ICMPV4),
-            IpAddr::V6(_) => (Family::V6, Framing::Bare, Protocol::ICMPV6),
-        };
-        let target = SocketAddr::new(path.target, 0);
-        let socket = Socket::new(Domain::for_address(target), Type::RAW, Some(protocol))?;
-        if let Some(device) = &path.device {
-            socket.bind_device(Some(device.as_bytes()))?;
-        }
-        if let Some(source) = path.source {
-            socket.bind(&SocketAddr::new(source, 0).into())?;
-        }
-        socket.connect(&target.into())?;
-        socket.set_nonblocking(true)?;
+        let (socket, family, framing) = socket::open(path.device.as_deref(), path.source, path.target)?;
         // What waits while this thread does not run is not lost in a tunnel.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         Ok(Self { socket, family, framing })
     }
 }
 
-/// Of every request; replies are told by their token.
-const IDENTIFIER: u16 = 0x6774;
 /// Echoes of one flow: their numbers have 16 bits.
 const MOST: usize = 60_000;
 /// A reply that takes longer is lost.
 const LATE: Duration = Duration::from_secs(1);
-/// Octets that are read of a datagram: more than a reply of ours.
-const BUFFER: usize = 128;
 const RECEIVE_BUFFER: usize = 1 << 20;

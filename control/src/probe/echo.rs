@@ -83,6 +83,11 @@ fn without_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
 pub const TOKEN: usize = 8;
 /// Octets of an echo message.
 pub const LENGTH: usize = HEADER + TOKEN;
+/// Of every request; a ping socket puts its own there. Replies are told by their token.
+pub const IDENTIFIER: u16 = 0x6774;
+/// Octets to read of a datagram: an IPv4 header with all options, and more than a reply of ours, so that one which is
+/// longer does not pass for it.
+pub const ROOM: usize = 128;
 
 /// Octets before the data (RFC 792).
 const HEADER: usize = 8;

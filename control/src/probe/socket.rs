@@ -1,4 +1,4 @@
-//! The socket of one tunnel's echoes, and the task that reads the replies. What they are is in [`super::echo`].
+//! Sockets for echoes, and the task that reads the replies of one tunnel's. What they are is in [`super::echo`].
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,16 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
-use super::echo::{self, Family, Framing, Token};
+use super::echo::{self, Family, Framing, IDENTIFIER, ROOM, TOKEN, Token};
+
+impl Token {
+    /// What nobody can guess.
+    pub fn random() -> io::Result<Self> {
+        let mut token = [0; TOKEN];
+        getrandom::fill(&mut token).map_err(io::Error::other)?;
+        Ok(Self(token))
+    }
+}
 
 /// An open socket; dropping it ends its task.
 #[derive(Debug)]
@@ -31,15 +40,7 @@ impl EchoSocket {
         token: Token,
         deliver: impl Fn(u16) + Send + 'static,
     ) -> io::Result<Self> {
-        let (family, protocol) = match peers {
-            IpAddr::V4(_) => (Family::V4, Protocol::ICMPV4),
-            IpAddr::V6(_) => (Family::V6, Protocol::ICMPV6),
-        };
-        let (socket, framing) = make(family, Domain::for_address(SocketAddr::new(peers, 0)), protocol)?;
-        socket.set_nonblocking(true)?;
-        socket.bind_device(Some(device.as_bytes()))?;
-        socket.bind(&SocketAddr::new(ours, 0).into())?;
-        socket.connect(&SocketAddr::new(peers, 0).into())?;
+        let (socket, family, framing) = open(Some(device), Some(ours), peers)?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let reader = tokio::spawn(read(Arc::clone(&socket), (family, framing, token), deliver));
         Ok(Self { socket, family, token, reader })
@@ -59,16 +60,33 @@ impl Drop for EchoSocket {
     }
 }
 
-/// A ping socket where we are permitted one, because the kernel gives it nothing but replies to its own requests.
-fn make(family: Family, domain: Domain, protocol: Protocol) -> io::Result<(Socket, Framing)> {
-    if let Ok(socket) = Socket::new(domain, Type::DGRAM, Some(protocol)) {
-        return Ok((socket, Framing::Bare));
-    }
-    let framing = match family {
-        Family::V4 => Framing::Ipv4Header,
-        Family::V6 => Framing::Bare,
+/// Opens a socket that does not block for echoes to `target`, and says what it speaks and delivers. `device`, `source`:
+/// `None` leaves them to the kernel's routes.
+pub fn open(
+    device: Option<&str>,
+    source: Option<IpAddr>,
+    target: IpAddr,
+) -> io::Result<(Socket, Family, Framing)> {
+    let (family, protocol, raw) = match target {
+        IpAddr::V4(_) => (Family::V4, Protocol::ICMPV4, Framing::Ipv4Header),
+        IpAddr::V6(_) => (Family::V6, Protocol::ICMPV6, Framing::Bare),
     };
-    Ok((Socket::new(domain, Type::RAW, Some(protocol))?, framing))
+    let target = SocketAddr::new(target, 0);
+    let domain = Domain::for_address(target);
+    // A ping socket where we are permitted one: the kernel gives it nothing but replies to its own requests.
+    let (socket, framing) = match Socket::new(domain, Type::DGRAM, Some(protocol)) {
+        Ok(socket) => (socket, Framing::Bare),
+        Err(_) => (Socket::new(domain, Type::RAW, Some(protocol))?, raw),
+    };
+    socket.set_nonblocking(true)?;
+    if let Some(device) = device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    socket.connect(&target.into())?;
+    Ok((socket, family, framing))
 }
 
 async fn read(
@@ -76,7 +94,7 @@ async fn read(
     (family, framing, token): (Family, Framing, Token),
     deliver: impl Fn(u16),
 ) {
-    let mut buffer = [0; BUFFER];
+    let mut buffer = [0; ROOM];
     while socket.readable().await.is_ok() {
         for _ in 0..TURN {
             match socket.try_recv(&mut buffer) {
@@ -99,11 +117,6 @@ async fn read(
     }
 }
 
-/// Of every request; a ping socket puts its own there. Replies are told by their token.
-const IDENTIFIER: u16 = 0x6774;
-/// Octets that are read of a datagram: an IPv4 header with all options, and more than a reply of ours, so that one which
-/// is longer does not pass for it.
-const BUFFER: usize = 128;
 /// Datagrams that are read at once.
 const TURN: usize = 32;
 /// Rest between two turns.
