@@ -48,9 +48,13 @@ impl Gobgp {
         Ok(gobgp)
     }
 
-    /// Kills it (SIGKILL) and starts it as one that restarts gracefully: its OPEN says so, and its peer keeps the routes.
-    pub fn restart_gracefully(&mut self, host: &Netns) -> Result<()> {
-        self.process.kill()?;
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again after [`Self::kill`], as one that restarts gracefully: its OPEN says so.
+    pub fn return_gracefully(&mut self, host: &Netns) -> Result<()> {
         self.process = Self::spawn(host, &self.name, &self.logs, &self.conf, &["--graceful-restart"])?;
         self.await_answer(host)
     }

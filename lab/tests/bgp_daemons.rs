@@ -55,8 +55,10 @@ fn gobgp_restarts_gracefully_and_its_routes_stay() -> run::Outcome {
         let mut gobgp = Gobgp::start(run, peer, "gobgp", &session)?;
         gobgp.announce(peer, "10.200.0.0/16", "")?;
         await_prefixes(bird, &["10.200.0.0/16"])?;
-        gobgp.restart_gracefully(peer)?;
-        await_prefixes(bird, &["10.200.0.0/16"])?;
+        gobgp.kill()?;
+        wait::until_true(UP, "BIRD to miss it", || Ok(bird.state("peer")? != "Established"))?;
+        ensure!(bird.prefixes("peer")? == ["10.200.0.0/16"], "the routes went with the daemon");
+        gobgp.return_gracefully(peer)?;
         gobgp.await_established(peer, OURS, UP)?;
         await_prefixes(bird, &[])
     })

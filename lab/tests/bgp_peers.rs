@@ -9,6 +9,7 @@ use gotthard_lab::site::{CLOUD_HOST, Site};
 use gotthard_lab::strongswan::{Charon, posture};
 use gotthard_lab::traffic::expect_ping;
 use gotthard_lab::{Exabgp, Gobgp, Gotthard, Netns, Run, Suite, exabgp, gobgp, run, wait};
+use serde_json::Value;
 
 #[test]
 fn azures_peer_is_not_on_the_link_waits_and_may_restart() -> run::Outcome {
@@ -33,7 +34,7 @@ fn azures_peer_is_not_on_the_link_waits_and_may_restart() -> run::Outcome {
 
 #[test]
 fn gobgp_brings_both_families_over_one_session_and_its_routes_outlive_its_restart() -> run::Outcome {
-    behind_a_tunnel("bgp_gobgp", |run, site| {
+    behind_a_tunnel("bgp_gobgp", |run, site, gateway| {
         let host = &site.endpoints[0];
         let mut gobgp = Gobgp::start(run, host, "gobgp", &gobgp_session())?;
         let prefixes = ["10.200.0.0/16", "2001:db8:200::/48"];
@@ -45,10 +46,15 @@ fn gobgp_brings_both_families_over_one_session_and_its_routes_outlive_its_restar
         }
         expect_ping(&site.lan, CLOUD_HOST)?;
         // It forwards on while its daemon is away; what it does not announce anew goes when it has told so.
-        gobgp.restart_gracefully(host)?;
+        gobgp.kill()?;
+        wait::until_true(SOON, "the session to end", || {
+            let status: Value = serde_json::from_str(&gateway.ask(&["status", "--output", "json"])?)?;
+            Ok(status["connections"][0]["tunnels"][0]["bgp"]["state"] != "established")
+        })?;
         for prefix in prefixes {
             ensure!(leads_into_the_tunnel(&site.gateway, prefix)?, "{prefix} went with the daemon");
         }
+        gobgp.return_gracefully(host)?;
         gobgp.announce(host, prefixes[0], "")?;
         gobgp.await_established(host, OURS, SOON)?;
         await_route(&site.gateway, prefixes[1], false)?;
@@ -58,7 +64,7 @@ fn gobgp_brings_both_families_over_one_session_and_its_routes_outlive_its_restar
 
 #[test]
 fn exabgp_announces_and_withdraws_and_a_malformed_attribute_withdraws_too() -> run::Outcome {
-    behind_a_tunnel("bgp_exabgp", |run, site| {
+    behind_a_tunnel("bgp_exabgp", |run, site, _| {
         let session = exabgp::Session {
             local: (PEER.to_owned(), cloud::aws::AS),
             peer: (OURS.to_owned(), cloud::aws::CUSTOMER_AS),
@@ -84,7 +90,7 @@ fn exabgp_announces_and_withdraws_and_a_malformed_attribute_withdraws_too() -> r
 }
 
 /// One tunnel to an endpoint of AWS's, with no BGP daemon at it yet.
-fn behind_a_tunnel(name: &str, body: impl FnOnce(&Run, &Site) -> Result<()>) -> run::Outcome {
+fn behind_a_tunnel(name: &str, body: impl FnOnce(&Run, &Site, &Gotthard) -> Result<()>) -> run::Outcome {
     run::scenario(name, Suite::Gcm, |run| {
         let site = Site::new()?;
         let _charon: Charon = cloud::endpoint(run, &site.endpoints[0], 0, "endpoint1", &posture::aws()?)?;
@@ -95,7 +101,7 @@ fn behind_a_tunnel(name: &str, body: impl FnOnce(&Run, &Site) -> Result<()>) -> 
         config.tunnels.truncate(1);
         let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
         gateway.await_running(SOON)?;
-        body(run, &site).with_context(|| gateway.ask(&["status"]).unwrap_or_default())
+        body(run, &site, &gateway).with_context(|| gateway.ask(&["status"]).unwrap_or_default())
     })
 }
 
