@@ -174,16 +174,9 @@ impl Gateway {
     /// A session runs while the links below it hold. One whose tunnel has gone silent is ended, so that the peer moves its
     /// traffic too, unless no other tunnel of the connection lives: then the silence may be the probe's mistake.
     fn follow_tunnels(&mut self, now: Time) {
-        let living: BTreeMap<PeerId, String> = self
-            .records
-            .values()
-            .filter(|record| record.facts().lives())
-            .map(|record| (record.id, record.connection.name.clone()))
-            .collect();
         let Self { records, switch, bgp: Bgp { speaker, driver, ends, .. }, .. } = self;
         for (record, ends) in records.values().filter_map(|record| Some((record, ends.get(&record.id)?))) {
-            let relief =
-                || living.iter().any(|(id, name)| *id != record.id && *name == record.connection.name);
+            let relief = || beside(record, records).any(|other| other.facts().lives());
             speaker.set_rank(now, record.id, rank(record, records, switch));
             match record.facts().broken() {
                 None | Some(Link::Bgp) if record.facts().wish != Wish::Down => {
@@ -227,17 +220,21 @@ impl Gateway {
 /// In a tunnel that has gone silent nothing can be said to the cloud, which sends into it until its own hold time is over. In
 /// this one it can.
 fn rank(record: &Record, records: &BTreeMap<PeerId, Record>, switch: &Switch) -> Rank {
-    let beside = |other: &Record| other.id != record.id && other.connection.name == record.connection.name;
     let lost = |other: &Record| {
         other.facts().wish == Wish::Up && !matches!(switch.state(other.id), State::Carrying | State::Standby)
     };
     if switch.state(record.id) == State::Draining {
         Rank::Last
-    } else if records.values().any(|other| beside(other) && lost(other)) {
+    } else if beside(record, records).any(lost) {
         Rank::First
     } else {
         Rank::Equal
     }
+}
+
+/// The other tunnels of its connection.
+fn beside<'a>(record: &'a Record, records: &'a BTreeMap<PeerId, Record>) -> impl Iterator<Item = &'a Record> {
+    records.values().filter(|other| other.id != record.id && other.connection.name == record.connection.name)
 }
 
 /// Time between two changes of the kernel's routes that come of announcements alone: a peer that flaps its routes costs the loop

@@ -12,7 +12,7 @@ use super::record::{Device, Record};
 use crate::config::model::{Connection, Routing};
 use crate::failover::carrier::{Carrier, Life};
 use crate::failover::facts::Wish;
-use crate::routes::PROTOCOL;
+use crate::routes::{KERNEL_PROTOCOL, PROTOCOL};
 
 /// The carrier of a tunnel's device.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Gateway {
         let mut counted = BTreeMap::new();
         let Some(link) = around.links().find(|link| link.name == interface) else { return counted };
         let theirs = around.routes().filter(|known| {
-            ![KERNEL, PROTOCOL].contains(&known.protocol) && known.route.leads_through(link.index)
+            ![KERNEL_PROTOCOL, PROTOCOL].contains(&known.protocol) && known.route.leads_through(link.index)
         });
         for known in theirs {
             *counted.entry(name_of(known.protocol)).or_default() += 1;
@@ -118,6 +118,3 @@ fn name_of(protocol: u8) -> String {
     };
     name.to_owned()
 }
-
-/// `RTPROT_KERNEL`: connected networks and addresses.
-const KERNEL: u8 = 2;

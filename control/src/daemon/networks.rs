@@ -18,6 +18,8 @@ pub(super) struct Networks {
     pub(super) overlaps: Vec<Overlap>,
     /// There may be others since they were looked for.
     changed: bool,
+    /// The kernel's network may not be what it was when it was last looked at.
+    stale: bool,
 }
 
 impl Networks {
@@ -25,16 +27,23 @@ impl Networks {
     pub(super) const fn changed(&mut self) {
         self.changed = true;
     }
+
+    /// The kernel's network is looked at again by the next [`Gateway::look_around`].
+    pub(super) const fn kernel_changed(&mut self) {
+        self.stale = true;
+    }
 }
 
 impl Gateway {
     /// Once in a while: what our links are connected to by now, and what overlaps.
     pub(super) fn look_around(&mut self) {
-        let connected = self.connected();
-        if connected != self.networks.connected {
-            self.networks.connected = connected;
-            self.networks.changed();
-            self.protect_own_networks();
+        if core::mem::take(&mut self.networks.stale) {
+            let connected = self.connected();
+            if connected != self.networks.connected {
+                self.networks.connected = connected;
+                self.networks.changed();
+                self.protect_own_networks();
+            }
         }
         if core::mem::take(&mut self.networks.changed) {
             self.look_for_overlaps();

@@ -29,6 +29,7 @@ impl Gateway {
             Ok(outcome) => {
                 self.take_outcome(outcome, wanted);
                 self.networks.changed();
+                self.networks.kernel_changed();
             }
             Err(error) => self.take_route_error(&error),
         }
@@ -63,6 +64,7 @@ impl Gateway {
     /// Takes what others have changed in the kernel's network: routes of ours that are gone, an uplink that is another.
     pub(super) fn observe(&mut self, events: Vec<Event>) {
         for event in events {
+            self.networks.kernel_changed();
             self.unsettled |= self.table.observe(event);
         }
     }

@@ -37,8 +37,6 @@ pub enum Spread {
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision<K> {
-    /// The sum.
-    pub connection: ConnectionState,
     /// Each tunnel, in the order of the facts.
     pub tunnels: Vec<Verdict<K>>,
     /// Who carries what can go through any tunnel, in the order of the facts; empty: nothing does.
@@ -91,17 +89,6 @@ pub enum State {
     Draining,
 }
 
-/// The sum of a connection's tunnels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionState {
-    /// Every tunnel lives.
-    Up,
-    /// Some do.
-    Degraded,
-    /// None does.
-    Down,
-}
-
 /// What is remembered of one tunnel.
 #[derive(Clone, Debug, Default)]
 struct Track {
@@ -134,7 +121,7 @@ impl<K: Copy + Ord> Failover<K> {
             }
         }
         let tunnels: Vec<_> = candidates.iter().map(|candidate| self.verdict(now, candidate)).collect();
-        Decision { connection: sum(&candidates), tunnels, carriers: self.carriers.clone() }
+        Decision { tunnels, carriers: self.carriers.clone() }
     }
 
     /// When the passing of time alone may change the decision of `now`.
@@ -208,15 +195,6 @@ struct Candidate<K> {
     tunnel: K,
     facts: Facts,
     standing: Standing,
-}
-
-fn sum<K>(candidates: &[Candidate<K>]) -> ConnectionState {
-    let lives = |candidate: &&Candidate<K>| candidate.standing > Standing::Suspect;
-    match candidates.iter().filter(lives).count() {
-        0 => ConnectionState::Down,
-        n if n == candidates.len() => ConnectionState::Up,
-        _ => ConnectionState::Degraded,
-    }
 }
 
 /// How long a tunnel that is taken down delivers what was under way when its traffic moved: several round trips of any

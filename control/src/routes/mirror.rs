@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Edit, Event, KernelRoute, Key, Link, MAIN_TABLE, PROTOCOL, Route, Rule, Target};
+use super::{
+    Edit, Event, KERNEL_PROTOCOL, KernelRoute, Key, Link, MAIN_TABLE, PROTOCOL, Route, Rule, Target,
+};
 
 /// Links and routes, ours and those of others.
 #[derive(Clone, Debug, Default)]
@@ -199,8 +201,9 @@ impl Surroundings {
 
     /// Networks that links are connected to, by the kernel's own word, each with the link's name.
     pub fn connected(&self) -> impl Iterator<Item = (IpNet, &str)> {
-        let of_kernel =
-            self.routes().filter(|known| known.protocol == KERNEL && known.route.table == MAIN_TABLE);
+        let of_kernel = self
+            .routes()
+            .filter(|known| known.protocol == KERNEL_PROTOCOL && known.route.table == MAIN_TABLE);
         let named = |known: &KernelRoute| {
             let Target::Links(hops) = &known.route.target else { return None };
             let link = self.link(hops.first()?.index)?;
@@ -241,6 +244,3 @@ impl Surroundings {
         }
     }
 }
-
-/// `RTPROT_KERNEL`: what an address on a link brings with it.
-const KERNEL: u8 = 2;

@@ -213,6 +213,9 @@ pub enum RouteError {
 /// `rtm_protocol` of all our routes: `ip route show proto 71`. Not one of those that iproute2 or a routing daemon
 /// registered.
 pub const PROTOCOL: u8 = 71;
+
+/// `RTPROT_KERNEL`: what an address on a link brings with it.
+pub const KERNEL_PROTOCOL: u8 = 2;
 /// Metric of routes into tunnels: behind what the kernel makes for connected networks (0), before DHCP's (100 and more).
 pub const METRIC: u32 = 71;
 /// Metric of the `unreachable` routes that keep inner packets in when no tunnel carries them: right behind the tunnels,

@@ -84,19 +84,10 @@ pub(super) fn loser(config: &Config, theirs: &Open) -> Direction {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use super::super::tests;
     use super::*;
 
-    const CONFIG: Config = Config {
-        local_asn: 65010,
-        peer_asn: 64512,
-        identifier: Ipv4Addr::new(192, 0, 2, 1),
-        families: Families::ALL,
-        hold_time: 30,
-        connect_retry: Duration::from_secs(5),
-        passive: false,
-        restart_time: Some(120),
-        preserved: Families::NONE,
-    };
+    const CONFIG: Config = Config { restart_time: Some(120), ..tests::CONFIG };
 
     fn theirs() -> Open {
         Config { local_asn: 64512, identifier: Ipv4Addr::new(192, 0, 2, 2), ..CONFIG }

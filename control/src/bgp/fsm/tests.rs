@@ -10,7 +10,7 @@ mod pair;
 mod restarts;
 mod table;
 
-const CONFIG: Config = Config {
+pub(super) const CONFIG: Config = Config {
     local_asn: 65010,
     peer_asn: 64512,
     identifier: Ipv4Addr::new(192, 0, 2, 1),
