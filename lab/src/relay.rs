@@ -7,7 +7,7 @@
 //! stay fragments. A raw socket of the other face sends it on, with all of its header. IPv4 only.
 
 use core::net::Ipv4Addr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::collections::BinaryHeap;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _};
@@ -38,7 +38,6 @@ pub struct Relay {
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<Result<Tally>>>,
     crossed: Arc<AtomicU32>,
-    silent: Arc<[AtomicBool; 2]>,
     _faces: [Netns; 2],
 }
 
@@ -53,8 +52,6 @@ pub struct Tally {
     pub repeated: u64,
     /// Sent without the delay of the others.
     pub hurried: u64,
-    /// Come from a side that was to be silent.
-    pub silenced: u64,
     /// Larger than the path, and dropped without a word.
     pub too_large: u64,
     /// Dropped because too many were waiting.
@@ -81,7 +78,6 @@ impl Relay {
         let (stopped, stop) = std::io::pipe()?;
         let mut dice = Dice::new(seed);
         let crossed = Arc::<AtomicU32>::default();
-        let silent = Arc::<[AtomicBool; 2]>::default();
         let wire = Wire {
             ports,
             weather,
@@ -90,22 +86,14 @@ impl Relay {
             tally: Tally::default(),
             crossings: Crossings::default(),
             crossed: Arc::clone(&crossed),
-            silent: Arc::clone(&silent),
         };
         let thread = thread::spawn(move || wire.run(&stopped));
-        Ok(Self { stop: Some(stop), thread: Some(thread), crossed, silent, _faces: faces })
+        Ok(Self { stop: Some(stop), thread: Some(thread), crossed, _faces: faces })
     }
 
     /// How many CREATE_CHILD_SA requests have come from one side while one of the other had no response yet.
     pub fn crossed(&self) -> u32 {
         self.crossed.load(Ordering::Relaxed)
-    }
-
-    /// From here on what comes from a side vanishes, or arrives again: left, right.
-    pub fn silence(&self, sides: [bool; 2]) {
-        for (flag, silent) in self.silent.iter().zip(sides) {
-            flag.store(silent, Ordering::Relaxed);
-        }
     }
 
     /// Ends it, and says what became of the packets.
@@ -135,7 +123,6 @@ struct Wire {
     tally: Tally,
     crossings: Crossings,
     crossed: Arc<AtomicU32>,
-    silent: Arc<[AtomicBool; 2]>,
 }
 
 impl Wire {
@@ -173,10 +160,6 @@ impl Wire {
     fn take_all(&mut self, side: usize, buffer: &mut [u8]) -> Result<()> {
         while let Some(packet) = self.ports[side].take(buffer)? {
             self.tally.arrived += 1;
-            if self.silent[side].load(Ordering::Relaxed) {
-                self.tally.silenced += 1;
-                continue;
-            }
             let mut fate = self.weather.fate(packet, &mut self.dice[side]);
             match self.crossings.see(side, packet) {
                 Seen::First => fate = fate.held(self.weather.meeting),
