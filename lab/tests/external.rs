@@ -9,11 +9,12 @@ use gotthard_lab::bird::{self, Bird};
 use gotthard_lab::cloud::Aws;
 use gotthard_lab::frr::Frr;
 use gotthard_lab::gotthard::Config;
+use gotthard_lab::outage::{self, Vanishes};
 use gotthard_lab::process::Signal;
 use gotthard_lab::site::{CLOUD_HOST, Site};
 use gotthard_lab::strongswan::posture;
 use gotthard_lab::traffic::{await_ping, expect_ping};
-use gotthard_lab::{Gotthard, Netns, Run, Suite, nat, run, wait};
+use gotthard_lab::{Gotthard, Netns, Run, Suite, run, wait};
 use serde_json::Value;
 
 /// The suite of the tunnels is nothing to a routing daemon.
@@ -61,7 +62,7 @@ fn moves_and_returns(site: &Site, aws: &Aws, gateway: &Gotthard, daemon: &str) -
         Ok(tunnel["routes"]["by"][daemon] == 1 && tunnel["active"] == true)
     })?;
 
-    nat::cut(&site.wan, posture::ENDPOINTS[first])?;
+    outage::silence(&site.wan, posture::ENDPOINTS[first], Vanishes::All)?;
     let start = Instant::now();
     let second = await_route(&site.gateway, daemon, |index| index != first)?;
     let moved = start.elapsed();
@@ -70,7 +71,7 @@ fn moves_and_returns(site: &Site, aws: &Aws, gateway: &Gotthard, daemon: &str) -
     ensure!(second == 1 - first, "{second}");
     expect_ping(&site.lan, CLOUD_HOST)?;
 
-    nat::mend(&site.wan)?;
+    outage::mend(&site.wan)?;
     gateway.await_up(RETURN)?;
     // The cloud may hold the session of before to be up still: it answers by the new one when it has our prefix from it.
     aws.await_prefixes(RETURN)?;

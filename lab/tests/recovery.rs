@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use gotthard_lab::gotthard::Config;
+use gotthard_lab::outage::{self, Vanishes};
 use gotthard_lab::site::{CLOUD_HOST, Site, inside_of};
 use gotthard_lab::strongswan::posture;
 use gotthard_lab::traffic::{await_ping, expect_ping};
-use gotthard_lab::{Gotthard, Run, nat, scenarios};
+use gotthard_lab::{Gotthard, Run, scenarios};
 
 scenarios!(
     a_peer_killed_and_restarted_without_state_is_reached_again,
@@ -44,7 +45,7 @@ fn traffic_moves_to_the_other_tunnel_when_one_is_cut_and_the_cut_one_returns(run
     let first = gateway.await_up(UP)?.active()?;
     let other = 1 - first;
     expect_ping(&site.lan, CLOUD_HOST)?;
-    nat::cut(&site.wan, posture::ENDPOINTS[first])?;
+    outage::silence(&site.wan, posture::ENDPOINTS[first], Vanishes::All)?;
     await_ping(&site.lan, CLOUD_HOST, RECOVERY)?;
     let cut = gateway.status()?;
     ensure!(cut.connections.iter().all(|connection| connection.state == "degraded"), "{cut:?}");
@@ -56,7 +57,7 @@ fn traffic_moves_to_the_other_tunnel_when_one_is_cut_and_the_cut_one_returns(run
         aws[other].sas()?.number("packets-in") >= carried + 5,
         "the other endpoint did not get the pings"
     );
-    nat::mend(&site.wan)?;
+    outage::mend(&site.wan)?;
     gateway.await_up(RECOVERY)?;
     expect_ping(&site.gateway, inside_of(first))?;
     expect_ping(&site.lan, CLOUD_HOST)?;
