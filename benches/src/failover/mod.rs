@@ -116,7 +116,7 @@ impl Arguments {
             interrupt::check()?;
             bed.renew(|site| contender.start(run, site))?;
             let both = match contender {
-                Contender::Gotthard => number < self.ingress || show.is_planned(),
+                Contender::Gotthard => number < self.ingress || show.event().is_planned(),
                 Contender::Static => false,
                 Contender::Beside => true,
             };
@@ -155,10 +155,6 @@ impl Contender {
 }
 
 impl Show {
-    const fn is_planned(self) -> bool {
-        matches!(self, Self::Maintenance | Self::Drain)
-    }
-
     const fn event(self) -> Event {
         match self {
             Self::BlackHole => Event::BlackHole(Vanishes::All),

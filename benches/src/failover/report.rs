@@ -27,9 +27,7 @@ impl Row {
     pub(super) const fn new(contender: Contender, show: Show) -> Self {
         Self { contender, show, egress: Vec::new(), ingress: Vec::new(), lost: 0, back: None }
     }
-}
 
-impl Row {
     /// The cells that say what this is a row of.
     fn name(&self) -> String {
         let what = match self.show {

@@ -30,7 +30,7 @@ pub enum Event {
 
 impl Event {
     /// True of what is announced, so that nothing need be lost.
-    pub(super) const fn is_planned(self) -> bool {
+    pub const fn is_planned(self) -> bool {
         match self {
             Self::Maintenance | Self::Drain => true,
             Self::BlackHole(_) | Self::Delete | Self::Cease | Self::LinkDown => false,
