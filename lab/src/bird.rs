@@ -101,7 +101,7 @@ impl Bird {
         wait::until_true(deadline, format!("{session} of {} to be established", self.name), || {
             Ok(self.state(session)? == "Established")
         })
-        .with_context(|| self.ask(&format!("show protocols all {session}")).unwrap_or_default())
+        .with_context(|| self.details(session).unwrap_or_default())
     }
 
     /// All that it knows of a session: capabilities, timers, counters.

@@ -37,11 +37,6 @@ impl Capture {
         &self.file
     }
 
-    /// What was captured up to here.
-    pub fn so_far(&self) -> Result<Vec<Packet>> {
-        pcap::read(&self.file)
-    }
-
     /// Stops when the link has been quiet for a moment, and returns all packets. Fails if tcpdump missed any.
     pub fn finish(mut self) -> Result<Vec<Packet>> {
         self.settle()?;
