@@ -15,7 +15,7 @@ fn two_tunnels_come_up_and_sigterm_leaves_nothing_behind() {
     let world = World::new();
     let _clouds = world.start_clouds();
     let before = world.network("gateway");
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    let daemon = world.start_gateway();
 
     let tunnel = daemon.wait_up(0);
     daemon.wait_up(1);
@@ -47,10 +47,7 @@ fn the_peers_are_told_of_the_end() {
     if !permitted("the_peers_are_told_of_the_end") {
         return;
     }
-    let world = World::new();
-    let [cloud, _other] = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    daemon.wait_up(0);
+    let (_world, [cloud, _other], daemon) = World::connected();
     daemon.signal(Signal::TERM);
     assert!(daemon.wait());
     let tunnel = cloud.wait_for(0, "the Delete", |tunnel| tunnel["state"] == "down");
@@ -62,12 +59,8 @@ fn traffic_moves_when_its_endpoint_falls_silent_and_the_endpoint_is_found_again(
     if !permitted("traffic_moves_when_its_endpoint_falls_silent_and_the_endpoint_is_found_again") {
         return;
     }
-    let world = World::new();
-    let clouds = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    daemon.wait_up(0);
-    daemon.wait_up(1);
-    let active = usize::from(daemon.tunnel(1)["active"] == true);
+    let (world, clouds, daemon) = World::connected();
+    let active = daemon.active();
 
     clouds[active].signal(Signal::STOP);
     daemon.wait_for(1 - active, "the move", |tunnel| tunnel["active"] == true);
@@ -88,7 +81,7 @@ fn a_killed_daemon_leaks_nothing_and_its_successor_cleans_up() {
     // A way out in clear for whatever the tunnels do not take.
     world.ip("gateway", "route add default via 203.0.113.18");
     let before = world.network("gateway");
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    let daemon = world.start_gateway();
     daemon.wait_up(0);
     daemon.signal(Signal::KILL);
     assert!(!daemon.wait());
@@ -118,11 +111,8 @@ fn with_every_tunnel_down_inner_packets_stay_in() {
     if !permitted("with_every_tunnel_down_inner_packets_stay_in") {
         return;
     }
-    let world = World::new();
-    let _clouds = world.start_clouds();
+    let (world, _clouds, daemon) = World::connected();
     world.ip("gateway", "route add default via 203.0.113.18");
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    daemon.wait_up(0);
     daemon.command(&["down", "aws"]);
     for index in [0, 1] {
         daemon.wait_for(index, "admin-down", |tunnel| tunnel["state"] == "admin-down");
@@ -143,10 +133,8 @@ fn a_reload_keeps_every_sa_of_an_untouched_tunnel() {
     if !permitted("a_reload_keeps_every_sa_of_an_untouched_tunnel") {
         return;
     }
-    let world = World::new();
-    let _clouds = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    let (first, second) = (daemon.wait_up(0), daemon.wait_up(1));
+    let (_world, _clouds, daemon) = World::connected();
+    let (first, second) = (daemon.tunnel(0), daemon.tunnel(1));
 
     daemon.rewrite(&gateway("10.200.0.0/16", "not.what.the.peer.has"));
     assert!(daemon.command(&["reload"]).contains("1 tunnel(s) untouched"));
@@ -192,7 +180,7 @@ fn hooks_are_told_of_tunnels_and_of_the_way_of_the_traffic_to_the_very_end() {
     let world = World::new();
     world.hook();
     let _clouds = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
+    let daemon = world.start_gateway();
     daemon.wait_up(0);
     daemon.wait_up(1);
     daemon.command(&["rekey", "aws/2"]);
@@ -218,12 +206,8 @@ fn a_drill_moves_the_traffic_away_and_back_and_loses_nothing() {
     if !permitted("a_drill_moves_the_traffic_away_and_back_and_loses_nothing") {
         return;
     }
-    let world = World::new();
-    let _clouds = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    daemon.wait_up(0);
-    daemon.wait_up(1);
-    let active = usize::from(daemon.tunnel(1)["active"] == true);
+    let (world, _clouds, daemon) = World::connected();
+    let active = daemon.active();
     for target in [&[][..], &["--target", "10.200.0.1", "--source", "10.10.0.1"][..]] {
         let text = daemon.command(&[&["drill", "aws", "--output", "json"], target].concat());
         let report: Value = serde_json::from_str(&text).unwrap();
@@ -242,11 +226,7 @@ fn a_drill_is_refused_where_the_other_tunnel_is_not_healthy_or_nobody_answers() 
     if !permitted("a_drill_is_refused_where_the_other_tunnel_is_not_healthy_or_nobody_answers") {
         return;
     }
-    let world = World::new();
-    let _clouds = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    daemon.wait_up(0);
-    daemon.wait_up(1);
+    let (_world, _clouds, daemon) = World::connected();
     let (code, said) = daemon.outcome(&["drill", "aws", "--target", "10.200.0.99"]);
     assert!(code == Some(1) && said.contains("nobody answers its echoes"), "{said}");
     daemon.command(&["down", "aws/2"]);
@@ -262,12 +242,8 @@ fn a_drill_whose_caller_is_gone_brings_the_traffic_back() {
     if !permitted("a_drill_whose_caller_is_gone_brings_the_traffic_back") {
         return;
     }
-    let world = World::new();
-    let _clouds = world.start_clouds();
-    let daemon = world.start("gateway", &gateway("10.200.0.0/16", PSK2));
-    daemon.wait_up(0);
-    daemon.wait_up(1);
-    let active = usize::from(daemon.tunnel(1)["active"] == true);
+    let (world, _clouds, daemon) = World::connected();
+    let active = daemon.active();
     let mut client = daemon.begin(&["drill", "aws"]);
     wait_until("the order", || world.log("gateway").contains("asked for a drill"));
     client.kill().unwrap();

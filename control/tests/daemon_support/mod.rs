@@ -49,6 +49,16 @@ impl World {
         world
     }
 
+    /// Both cloud endpoints, and the gateway with both of its tunnels up.
+    pub(crate) fn connected() -> (Self, [Daemon; 2], Daemon) {
+        let world = Self::new();
+        let clouds = world.start_clouds();
+        let daemon = world.start_gateway();
+        daemon.wait_up(0);
+        daemon.wait_up(1);
+        (world, clouds, daemon)
+    }
+
     /// Starts a daemon in one of the namespaces.
     pub(crate) fn start(&self, place: &str, config: &str) -> Daemon {
         let file = self.folder.path().join(format!("{place}.toml"));
@@ -70,6 +80,11 @@ impl World {
     /// Both cloud endpoints, answering.
     pub(crate) fn start_clouds(&self) -> [Daemon; 2] {
         [1, 2].map(|n| self.start(&format!("cloud{n}"), &cloud(n)))
+    }
+
+    /// The gateway as it is usually configured, on its way up.
+    pub(crate) fn start_gateway(&self) -> Daemon {
+        self.start("gateway", &gateway("10.200.0.0/16", PSK2))
     }
 
     /// Links, addresses, routes and rules of a namespace, without what changes by itself.
@@ -208,6 +223,11 @@ impl Daemon {
         let text = self.command(&["status", "--output", "json"]);
         let status: Value = serde_json::from_str(&text).unwrap_or_default();
         status["connections"][0]["tunnels"][index].clone()
+    }
+
+    /// The tunnel that carries the traffic; both are up.
+    pub(crate) fn active(&self) -> usize {
+        usize::from(self.tunnel(1)["active"] == true)
     }
 
     /// Waits until a tunnel is as it should be, and returns it.
