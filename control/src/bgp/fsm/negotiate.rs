@@ -84,8 +84,8 @@ pub(super) fn loser(config: &Config, theirs: &Open) -> Direction {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use super::super::tests;
     use super::*;
+    use crate::bgp::fsm::tests;
 
     const CONFIG: Config = Config { restart_time: Some(120), ..tests::CONFIG };
 
