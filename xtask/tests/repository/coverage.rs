@@ -3,7 +3,8 @@
 use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::tree::{read, root};
 
 /// The rows that a release needs, P0 and P1.
 const RFCS: [&str; 32] = [
@@ -68,8 +69,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let text = fs::read_to_string(root().join("docs/rfc-coverage.md")).expect("the table");
-    text.lines().filter_map(row).collect()
+    read(&root().join("docs/rfc-coverage.md")).lines().filter_map(row).collect()
 }
 
 fn row(line: &str) -> Option<Row> {
@@ -103,10 +103,6 @@ fn defines(line: &str, test: &str) -> bool {
 fn scenarios(text: &str) -> Vec<&str> {
     let list = text.split("scenarios!(").nth(1).and_then(|rest| rest.split(')').next());
     list.into_iter().flat_map(|list| list.split(',')).map(str::trim).collect()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").to_path_buf()
 }
 
 #[test]

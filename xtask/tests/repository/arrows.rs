@@ -1,8 +1,9 @@
 //! The arrows of ARCHITECTURE.md, kept: who may name whom, read from the manifests and the sources.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::tree::{files, read, root};
 
 /// Which of our crates a crate may depend on (development dependencies apart).
 const CRATES: [(&str, &[&str]); 3] =
@@ -110,7 +111,7 @@ const IMPURE: [&str; 9] = [
 #[test]
 fn crates_depend_only_downwards() {
     for (name, allowed) in CRATES {
-        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
+        let manifest = read(&root().join(name).join("Cargo.toml"));
         let normal = manifest.split("[dev-dependencies]").next().unwrap_or_default();
         for line in normal.lines().filter(|line| line.starts_with("gotthard")) {
             let dependency = line.split(['.', ' ', '=']).next().unwrap_or_default();
@@ -175,17 +176,13 @@ fn install_alone_names_both_ike_and_the_data_plane() {
 #[test]
 fn unsafe_lives_in_the_data_planes_sys_only() {
     let sys = root().join("dataplane/src/sys");
-    let files = ["ike", "dataplane", "control", "lab", "benches", "fuzz", "xtask"];
-    for file in files.iter().flat_map(|name| rust_files(&root().join(name))) {
+    let crates = ["ike", "dataplane", "control", "lab", "benches", "fuzz", "xtask"];
+    for file in crates.iter().flat_map(|name| rust_files(&root().join(name))) {
         let word = |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "unsafe");
         let found = code(&file).lines().any(word);
-        let here = file.ends_with("xtask/tests/arrows.rs");
+        let here = file.ends_with("xtask/tests/repository/arrows.rs");
         assert!(!found || here || file.starts_with(&sys), "{} has unsafe code", file.display());
     }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").to_path_buf()
 }
 
 /// `MODULE.rs` and all below `MODULE/` in a folder of sources; fails if there is neither, so that a rename cannot switch a
@@ -200,18 +197,13 @@ fn module_files(folder: &str, module: &str) -> Vec<PathBuf> {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.map(|entry| entry.expect("a folder entry").path());
-    paths
-        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
+    files(folder, &["rs"])
 }
 
 /// The file without its comments.
 fn code(file: &Path) -> String {
-    let text = fs::read_to_string(file).expect("a source file");
-    text.lines()
+    read(file)
+        .lines()
         .map(|line| line.split("//").next().unwrap_or_default())
         .fold(String::new(), |all, line| all + line + "\n")
 }
