@@ -1,15 +1,14 @@
 //! `auth = "cert"`: the files of a connection, what is refused about them, and what `check` warns of.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod issued;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use gotthard::config::model::TunnelAuth;
 use gotthard::config::{ConfigErrors, Loaded, lint, load};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
-};
+use issued::{Issued, revocation_list_until};
 use tempfile::TempDir;
 
 #[test]
@@ -55,7 +54,7 @@ fn each_file_is_refused_for_what_is_wrong_with_it() {
     expect_refused(&Files { ca: empty(), ..good() }, "connection.c.ca", "certificate 1 cannot be used");
     expect_refused(&Files { crl: Some(empty()), ..good() }, "connection.c.crl", "revocation list 1 cannot");
     expect_refused(&Files { crl: Some(good().cert), ..good() }, "connection.c.crl", "has no revocation list");
-    let other_key = KeyPair::generate().unwrap().serialize_pem();
+    let other_key = good().key;
     expect_refused(&Files { key: other_key, ..good() }, "connection.c.key", "is not the key");
 }
 
@@ -129,17 +128,7 @@ impl Files {
 
     /// With a certificate that ends in that year.
     fn until(year: i32) -> Self {
-        let authority = authority();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "gw.example.org");
-        params.subject_alt_names = vec![
-            SanType::DnsName("gw.example.org".try_into().unwrap()),
-            SanType::IpAddress("192.0.2.7".parse().unwrap()),
-        ];
-        params.not_after = date_time_ymd(year, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &authority).unwrap().pem();
-        let (key, ca) = (key.serialize_pem(), authority.pem());
+        let Issued { cert, key, ca } = Issued::until(year);
         Self { auth: "cert", cert, key, ca, crl: None, tunnel: String::new() }
     }
 
@@ -160,25 +149,6 @@ impl Files {
         }
         folder
     }
-}
-
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-fn revocation_list_until(year: i32) -> String {
-    let params = CertificateRevocationListParams {
-        this_update: date_time_ymd(2020, 1, 1),
-        next_update: date_time_ymd(year, 1, 1),
-        crl_number: SerialNumber::from(1),
-        issuing_distribution_point: None,
-        revoked_certs: Vec::new(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    params.signed_by(&authority()).unwrap().pem().unwrap()
 }
 
 /// What every connection with one tunnel is warned of.

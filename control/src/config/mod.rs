@@ -27,4 +27,4 @@ pub use error::{ConfigError, ConfigErrors};
 pub use load::{Loaded, Source, load, parse_sources, parse_str};
 pub use model::Config;
 pub use options::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, RunOptions};
-pub use secret::{FileKind, FileSecrets, NoSecrets, SecretSource};
+pub use secret::{FileKind, FileSecrets, NoSecrets, SecretError, SecretSource};
