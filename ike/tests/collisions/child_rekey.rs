@@ -6,7 +6,8 @@ use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::error::Failure;
 use gotthard_ike::suite::EspSuite;
 
-use crate::support::pair::{End, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::End;
 use crate::{AGAIN, SOON, busy, busy_with, from_both_ends};
 
 /// The SPIs with which each end receives.

@@ -6,7 +6,8 @@ use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::error::Failure;
 use gotthard_ike::limits;
 
-use crate::support::pair::{End, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::End;
 use crate::{AGAIN, LONG, SOON, from_both_ends, with_each_loser};
 
 const CREATE: ExchangeType = ExchangeType::CREATE_CHILD_SA;

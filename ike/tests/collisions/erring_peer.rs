@@ -9,8 +9,8 @@ use gotthard_ike::codec::payload::delete::Delete;
 use gotthard_ike::codec::payload::notify::Notify;
 use gotthard_ike::event::Event;
 
-use crate::support::pair::PEER;
 use crate::support::scripted::{Inner, SPI, Scripted};
+use crate::support::side::PEER;
 
 const NEW_SPI: u32 = 0x2000_0002;
 const NEXT_SPI: u32 = 0x3000_0003;

@@ -5,7 +5,8 @@ use core::time::Duration;
 use gotthard_ike::codec::iana::ExchangeType;
 use gotthard_ike::error::Failure;
 
-use crate::support::pair::{End, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::End;
 use crate::{AGAIN, SOON, busy, busy_with, from_both_ends};
 
 const CREATE: ExchangeType = ExchangeType::CREATE_CHILD_SA;

@@ -5,7 +5,8 @@ use core::time::Duration;
 use gotthard_ike::codec::iana::ExchangeType;
 
 use crate::support::link::Weather;
-use crate::support::pair::{End, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::End;
 use crate::{AGAIN, LONG, SOON, busy, from_both_ends, lead_nonces, lead_nonces_of_answers};
 
 const INIT: ExchangeType = ExchangeType::IKE_SA_INIT;

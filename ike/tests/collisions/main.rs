@@ -27,7 +27,8 @@ use core::time::Duration;
 use gotthard_ike::config::PeerConfig;
 
 use support::link::Weather;
-use support::pair::{End, Pair};
+use support::pair::Pair;
+use support::side::End;
 
 /// A pair that is up, with packets both ways.
 fn busy() -> Pair {

@@ -24,8 +24,9 @@ use rcgen::{
 
 use crate::authority::{Authority, Issued, Kind, SERIAL, TODAY};
 use crate::support::link::Weather;
-use crate::support::pair::{A, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::{Inner, SPI, Scripted, esp_sa};
+use crate::support::side::A;
 
 /// ```text
 /// a --> HDR, SAi1, KEi, Ni, N(SIGNATURE_HASH_ALGORITHMS)

@@ -8,7 +8,7 @@ use gotthard_ike::error::Refusal;
 use gotthard_ike::{Endpoint, Event, Job, Output, Time, Transmit, limits};
 
 use crate::support::clock::Seeded;
-use crate::support::pair::{A, B, PEER, config};
+use crate::support::side::{A, B, PEER, config};
 
 /// An endpoint whose jobs are run when the test says so.
 struct End {

@@ -14,8 +14,9 @@ use gotthard_ike::error::Refusal;
 use gotthard_ike::limits;
 
 use crate::support::link::Weather;
-use crate::support::pair::{A, B, Pair, config};
+use crate::support::pair::Pair;
 use crate::support::scripted::{Scripted, ike_sa, init_header};
+use crate::support::side::{A, B, config};
 
 const FLOOD: u64 = 10_000;
 const PUBLIC: [u8; 32] = [9; 32];

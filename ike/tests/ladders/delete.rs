@@ -10,8 +10,9 @@ use gotthard_ike::error::{Failure, Sa};
 use gotthard_ike::event::Event;
 
 use crate::support::link::Weather;
-use crate::support::pair::{PEER, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::{SPI, Scripted};
+use crate::support::side::PEER;
 
 /// ```text
 /// a --> HDR, SK {D(IKE)}

@@ -10,8 +10,9 @@ use gotthard_ike::config::Auth;
 use gotthard_ike::error::{Failure, Refusal, Side, Stage};
 
 use crate::support::link::Weather;
-use crate::support::pair::{A, B, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::Scripted;
+use crate::support::side::{A, B};
 
 #[test]
 fn different_keys_are_told_at_both_ends() {

@@ -146,8 +146,8 @@ fn a_second_initiate_while_the_first_is_under_way_does_nothing() {
 fn ipv6_outer_addresses_work_alike() {
     let mut pair = Pair::with(1, Weather::FAIR, |a, b| {
         let (address_a, address_b) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
-        *a = crate::support::pair::config(address_a, address_b);
-        *b = crate::support::pair::config(address_b, address_a);
+        *a = crate::support::side::config(address_a, address_b);
+        *b = crate::support::side::config(address_b, address_a);
     });
     pair.initiate_a();
     pair.run_for(Duration::from_secs(1));

@@ -15,8 +15,9 @@ use gotthard_ike::limits;
 
 use crate::support::clock::Seeded;
 use crate::support::link::Weather;
-use crate::support::pair::{A, B, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::{Scripted, ike_sa, init_header};
+use crate::support::side::{A, B};
 
 const FLOOD: u32 = 10_000;
 

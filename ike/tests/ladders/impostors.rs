@@ -7,8 +7,8 @@ use gotthard_ike::codec::payload::auth::Authentication;
 use gotthard_ike::codec::payload::id::{Identification, Identity};
 use gotthard_ike::error::Failure;
 
-use crate::support::pair::A;
 use crate::support::scripted::Scripted;
+use crate::support::side::A;
 
 /// IKE_AUTH with an identity and a key; returns the answer's header, and what was inside it.
 fn attempt(id: Identity, key: &[u8]) -> (Header, Scripted) {

@@ -6,7 +6,8 @@ use gotthard_ike::config::PeerId;
 use gotthard_ike::event::Event;
 
 use crate::support::link::Weather;
-use crate::support::pair::{B, Pair, config};
+use crate::support::pair::Pair;
+use crate::support::side::{B, config};
 
 #[test]
 fn a_peer_that_restarts_without_state_and_initiates_replaces_its_old_sa_at_once() {
@@ -39,8 +40,8 @@ fn initial_contact_removes_only_the_sas_of_its_own_peer() {
     pair.restart_b();
     // The same gateway's other tunnel comes up from another address, with INITIAL_CONTACT.
     pair.config_b = config(other, pair.a.address);
-    pair.b = crate::support::pair::Side::new(99, other);
-    pair.b.endpoint.add_peer(crate::support::pair::PEER, pair.config_b.clone());
+    pair.b = crate::support::side::Side::new(99, other);
+    pair.b.endpoint.add_peer(crate::support::side::PEER, pair.config_b.clone());
     pair.initiate_b();
     pair.run_for(Duration::from_millis(100));
     assert_eq!(pair.b.child_up(), 1);

@@ -11,7 +11,8 @@ use gotthard_ike::error::{Failure, Refusal, Stage};
 use gotthard_ike::event::Event;
 
 use crate::support::link::Weather;
-use crate::support::pair::{A, B, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::{A, B};
 
 /// A clear answer to the attempt of A.
 fn answer(pair: &Pair, kind: NotifyType, data: &[u8]) -> Vec<u8> {

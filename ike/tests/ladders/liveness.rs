@@ -10,8 +10,9 @@ use gotthard_ike::codec::payload::notify::Notify;
 use gotthard_ike::error::{Failure, Stage};
 
 use crate::support::link::Weather;
-use crate::support::pair::{End, PEER, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::Scripted;
+use crate::support::side::{End, PEER};
 
 /// ```text
 /// a --> HDR, SK {}

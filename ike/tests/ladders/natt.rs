@@ -8,8 +8,9 @@ use gotthard_ike::config::{Encapsulation, PeerConfig};
 use gotthard_ike::event::{Event, Nat};
 
 use crate::support::link::{Translator, Weather};
-use crate::support::pair::{B, End, PEER, Pair, config};
+use crate::support::pair::Pair;
 use crate::support::scripted::Scripted;
+use crate::support::side::{B, End, PEER, config};
 
 const OUTSIDE: &str = "203.0.113.7";
 

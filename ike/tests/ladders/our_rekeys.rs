@@ -11,8 +11,9 @@ use gotthard_ike::error::{Failure, Sa};
 use gotthard_ike::event::Event;
 
 use crate::support::link::Weather;
-use crate::support::pair::{PEER, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::Scripted;
+use crate::support::side::PEER;
 
 /// Runs a pair for as long, with ESP both ways every 20 ms: each packet must arrive.
 fn run_with_traffic(pair: &mut Pair, duration: Duration) {

@@ -12,8 +12,9 @@ use gotthard_ike::limits;
 
 use crate::support::clock::Seeded;
 use crate::support::link::Weather;
-use crate::support::pair::{A, B, End, Pair};
+use crate::support::pair::Pair;
 use crate::support::scripted::Scripted;
+use crate::support::side::{A, B, End};
 
 /// A pair with packets both ways, of which b's IKE_AUTH response was given a limit of so many seconds.
 fn limited(seconds: u32) -> Pair {

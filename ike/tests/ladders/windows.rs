@@ -6,8 +6,8 @@ use gotthard_ike::codec::iana::{ExchangeType, NotifyType};
 use gotthard_ike::codec::payload::Payload;
 use gotthard_ike::codec::payload::notify::Notify;
 
-use crate::support::pair::PEER;
 use crate::support::scripted::Scripted;
+use crate::support::side::PEER;
 
 const INFORMATIONAL: ExchangeType = ExchangeType::INFORMATIONAL;
 

@@ -9,7 +9,8 @@ use gotthard_ike::event::Event;
 use crate::Tally;
 use crate::support::clock::Seeded;
 use crate::support::link::Weather;
-use crate::support::pair::{End, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::End;
 use crate::witness::Witness;
 
 /// Runs one seed from its first handshake to the quiet after the storm, and prints what happens if that is asked for.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::pair::{End, Pair};
+use crate::support::pair::Pair;
+use crate::support::side::End;
 
 /// Watches both ends at every step.
 #[derive(Default)]

@@ -7,4 +7,5 @@ pub(crate) mod link;
 pub(crate) mod pair;
 pub(crate) mod scripted;
 pub(crate) mod settled;
+pub(crate) mod side;
 pub(crate) mod watch;

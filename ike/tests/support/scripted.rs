@@ -26,7 +26,7 @@ use gotthard_ike::suite::IkeSuite;
 
 use super::clock::Seeded;
 use super::link::{Link, Weather};
-use super::pair::{A, B, PEER, Side, config};
+use super::side::{A, B, PEER, Side, config};
 
 /// An initiator by script, and the endpoint that answers it. There is no link: every datagram arrives at once.
 pub(crate) struct Scripted {

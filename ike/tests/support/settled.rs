@@ -5,7 +5,8 @@ use core::time::Duration;
 use gotthard_ike::Time;
 use gotthard_ike::event::Event;
 
-use super::pair::{End, Pair};
+use super::pair::Pair;
+use super::side::End;
 
 impl Pair {
     /// Waits until everything that was replaced is gone, and asserts that one tunnel is left which was never down and
