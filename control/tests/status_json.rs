@@ -1,4 +1,5 @@
-//! The status object is a contract: every key is there, in its form, for a tunnel that is up and for one that is not.
+//! The status object is a contract, and its page is docs/status.md: every key is there, in its form, for a tunnel that is up
+//! and for one that is not, and every name that counts something is explained.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::collections::BTreeMap;
@@ -8,30 +9,14 @@ use gotthard::api::status::{
     IkeState, IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status,
     TunnelState, TunnelStatus,
 };
-use serde_json::{Value, json};
+use gotthard_dataplane::drop_reason::DropReason;
+use gotthard_ike::error::Refusal;
+use serde_json::Value;
 
 #[test]
-fn the_object_is_as_the_contract_has_it() {
-    let expected = json!({"schema_version":1,
-        "dataplane":{"backend":"io_uring","workers":2,"offloads":["tso","uso","udp_segment","udp_gro"],"cbc":"vaes+sha-ni"},
-        "ike_refused":{"malformed":3,"unknown_spi":0},
-        "connections":[{"name":"aws-prod","state":"degraded","tunnels":[
-        {"name":"1","peer":"198.51.100.11","interface":"gth0","state":"up","active":true,"duty":"carrying","since_s":526_260,
-         "ike":{"state":"established","suite":"aes256-sha256-modp2048","spi_i":"0102030405060708",
-                "spi_r":"1112131415161718","rekeys":18,"nat":"none"},
-         "esp":{"state":"up","suite":"aes256gcm16","encapsulation":"udp","mtu":1438,"mss":1398,"esn":true,
-                "spi_in":"0a0b0c0d","spi_out":"1a1b1c1d",
-                "rekeys":145,"rx_packets":1,"rx_bytes":2,"tx_packets":3,"tx_bytes":4,
-                "drops":{"replay":0,"icv":0,"selectors":7}},
-         "probe":{"state":"up","rtt_ms":8.1},
-         "bgp":{"state":"established","peer_asn":64512,"received":12,"sent":1,"hold_time_s":30,"since_s":600,"error":null},
-         "routes":{"installed":12,"by":{}},"broken":null},
-        {"name":"2","peer":"198.51.100.12","interface":"gth1","state":"admin-down","active":false,"duty":"none","since_s":0,
-         "ike":{"state":"down","suite":null,"spi_i":null,"spi_r":null,"rekeys":0,"nat":null},
-         "esp":{"state":"down","suite":null,"encapsulation":null,"mtu":null,"mss":null,"esn":null,"spi_in":null,"spi_out":null,"rekeys":0,
-                "rx_packets":0,"rx_bytes":0,"tx_packets":0,"tx_bytes":0,"drops":{"replay":0,"icv":0}},
-         "probe":{"state":"off","rtt_ms":null},"bgp":null,"routes":{"installed":0,"by":{}},
-         "broken":{"link":"ike","code":"GTH-IKE-01","message":"taken down","remedy":"gotthard up aws-prod/2"}}]}]});
+fn the_object_is_as_its_page_shows_it() {
+    let shown = PAGE.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let expected: Value = serde_json::from_str(shown).unwrap();
     assert_eq!(serde_json::to_value(status()).unwrap(), expected);
     assert_eq!(serde_json::from_value::<Status>(expected).unwrap(), status());
 }
@@ -45,6 +30,20 @@ fn an_up_and_a_down_tunnel_have_the_same_keys() {
     for part in ["ike", "probe", "routes"] {
         assert_eq!(keys(&tunnels[0][part]), keys(&tunnels[1][part]), "{part}");
     }
+    let fixed = serde_json::to_value(TunnelStatus { bgp: None, ..up() }).unwrap();
+    assert_eq!((keys(&fixed), &fixed["bgp"]), (keys(&tunnels[0]), &Value::Null), "without BGP");
+}
+
+#[test]
+fn the_page_explains_every_reason_that_is_counted() {
+    for reason in DropReason::ALL {
+        let row = format!("\n| `{}` | {} |\n", reason.name(), reason.sentence());
+        assert!(PAGE.contains(&row), "{row}");
+    }
+    let (_, refusals) = PAGE.split_once("\n## IKE datagrams").unwrap();
+    let rows: Vec<&str> = refusals.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    let names: Vec<&str> = rows.iter().filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(names, Refusal::ALL.map(Refusal::name));
 }
 
 fn status() -> Status {
@@ -90,10 +89,10 @@ fn up() -> TunnelStatus {
             spi_in: Some("0a0b0c0d".to_owned()),
             spi_out: Some("1a1b1c1d".to_owned()),
             rekeys: 145,
-            rx_packets: 1,
-            rx_bytes: 2,
-            tx_packets: 3,
-            tx_bytes: 4,
+            rx_packets: 1_100_000,
+            rx_bytes: 1_500_000_000,
+            tx_packets: 900_000,
+            tx_bytes: 200_000_000,
             drops: Drops { replay: 0, icv: 0, other: BTreeMap::from([("selectors".to_owned(), 7)]) },
         },
         probe: ProbeStatus { state: ProbeState::Up, rtt_ms: Some(8.1) },
@@ -116,10 +115,10 @@ fn down() -> TunnelStatus {
         name: "2".to_owned(),
         peer: "198.51.100.12".parse().unwrap(),
         interface: "gth1".to_owned(),
-        state: TunnelState::AdminDown,
+        state: TunnelState::Down,
         active: false,
         duty: Duty::None,
-        since_s: 0,
+        since_s: 252,
         ike: IkeStatus { state: IkeState::Down, suite: None, spi_i: None, spi_r: None, rekeys: 0, nat: None },
         esp: EspStatus {
             state: LinkState::Down,
@@ -137,14 +136,24 @@ fn down() -> TunnelStatus {
             tx_bytes: 0,
             drops: Drops::default(),
         },
-        probe: ProbeStatus { state: ProbeState::Off, rtt_ms: None },
-        bgp: None,
+        probe: ProbeStatus { state: ProbeState::Down, rtt_ms: None },
+        bgp: Some(BgpStatus {
+            state: "idle".to_owned(),
+            peer_asn: 64512,
+            received: 0,
+            sent: 0,
+            hold_time_s: None,
+            since_s: None,
+            error: None,
+        }),
         routes: RouteStatus::default(),
         broken: Some(BrokenLink {
             link: Link::Ike,
             code: "GTH-IKE-01".to_owned(),
-            message: "taken down".to_owned(),
-            remedy: "gotthard up aws-prod/2".to_owned(),
+            message: "no IKE (phase 1) proposal chosen: …".to_owned(),
+            remedy: "in the cloud console allow one of our suites for phase 1, …".to_owned(),
         }),
     }
 }
+
+const PAGE: &str = include_str!("../../docs/status.md");
