@@ -1,4 +1,5 @@
 //! What README and docs show an operator, kept: configurations are taken, commands are ours, every key is described.
+//! The page of the status has its tests beside those of its object.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod issued;
@@ -9,9 +10,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use gotthard::api::drill::{DrillMove, DrillReport};
+use gotthard::api::routes::RouteTable;
 use gotthard::cli::Cli;
 use gotthard::config::{FileKind, NoSecrets, SecretError, SecretSource, parse_str};
 use issued::{Issued, revocation_list_until};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 #[test]
@@ -54,6 +58,37 @@ fn every_key_is_described_and_what_is_described_is_a_key() {
     ] {
         assert_eq!(described(&text, heading), known(context), "{heading}");
     }
+}
+
+#[test]
+fn the_table_of_routes_that_is_shown_is_as_we_give_it() {
+    let text = read(&root().join("docs/routes-and-tunnels.md"));
+    let block = blocks(&text).find_map(|block| block.strip_prefix("json\n")).unwrap();
+    let shown: Value = serde_json::from_str(block).unwrap();
+    let given: RouteTable = serde_json::from_value(shown.clone()).unwrap();
+    assert_eq!(serde_json::to_value(given).unwrap(), shown);
+}
+
+#[test]
+fn every_key_of_a_drills_report_is_described() {
+    let step = DrillMove { from: vec![], to: vec![], took_ms: 0.0, gap_ms: 0.0, sent: 0, lost: 0 };
+    let report = DrillReport {
+        connection: String::new(),
+        passed: true,
+        reason: None,
+        target: None,
+        rate: 0,
+        sent: 0,
+        lost: 0,
+        moves: vec![step],
+    };
+    let report = serde_json::to_value(report).unwrap();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let of_moves = keys(&report["moves"][0]).into_iter().map(|key| format!("moves[].{key}"));
+    let of_report =
+        keys(&report).into_iter().map(|key| if key == "moves" { "moves[]".to_owned() } else { key });
+    let given: BTreeSet<String> = of_report.chain(of_moves).collect();
+    assert_eq!(described(&read(&root().join("docs/drill.md")), "## JSON"), given);
 }
 
 /// README and all below docs.
