@@ -135,6 +135,8 @@ impl Arguments {
 }
 
 impl Contender {
+    const ALL: [Self; 3] = [Self::Gotthard, Self::Static, Self::Beside];
+
     /// strongSwan and BIRD have no command that takes a tunnel down and leaves the traffic whole, and without BGP neither
     /// has the cloud a way to say that it ends a session or prefers the other.
     fn can(self, show: Show) -> bool {

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use super::{Contender, Show};
 
@@ -69,11 +70,19 @@ pub(super) fn write(page: &Path, rows: &[Row]) -> Result<()> {
     Ok(std::fs::write(page, format!("{before}{BEGIN}\n{}{END}{after}", renewed(table, rows)))?)
 }
 
+/// The rows and those of the table that they do not replace, in the order of the events.
 fn renewed(table: &str, rows: &[Row]) -> String {
     let is_kept =
         |line: &&str| line.starts_with("| ") && !rows.iter().any(|row| line.starts_with(&row.name()));
-    let kept = table.trim_start().lines().skip(HEAD.lines().count()).filter(is_kept);
-    kept.fold(self::table(rows), |text, line| text + line + "\n")
+    let kept =
+        table.trim_start().lines().skip(HEAD.lines().count()).filter(is_kept).map(|line| format!("{line}\n"));
+    let mut lines: Vec<String> = kept.chain(rows.iter().map(Row::to_string)).collect();
+    let names: Vec<String> = Show::value_variants()
+        .iter()
+        .flat_map(|show| Contender::ALL.map(|contender| Row::new(contender, *show).name()))
+        .collect();
+    lines.sort_by_key(|line| names.iter().position(|name| line.starts_with(name)));
+    HEAD.to_owned() + &lines.concat()
 }
 
 /// How many, their median, 99th percentile and longest.
@@ -104,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_the_same_name_are_renewed_and_the_others_stay() {
+    fn rows_of_the_same_name_are_renewed_and_the_others_stay_in_the_order_of_the_events() {
         let row = |show, gap| Row {
             egress: vec![Duration::from_millis(gap)],
             ..Row::new(Contender::Gotthard, show)
         };
-        let first = renewed("", &[row(Show::Delete, 7), row(Show::Cease, 8)]);
+        let first = renewed("", &[row(Show::Cease, 8), row(Show::Delete, 7)]);
         let second = renewed(&format!("\n{first}"), &[row(Show::Delete, 9)]);
         assert_eq!(second, table(&[row(Show::Delete, 9), row(Show::Cease, 8)]));
     }
