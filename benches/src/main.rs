@@ -66,3 +66,27 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_command_that_the_documents_show_is_one_of_ours() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let pages = fs::read_dir(root.join("docs/performance")).unwrap().map(|entry| entry.unwrap().path());
+        let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+        for page in pages.chain([root.join("README.md")]) {
+            let text = fs::read_to_string(&page).unwrap();
+            let shown = text.split("-p gotthard-benches -- ").skip(1);
+            for line in shown.filter_map(|rest| rest.split(['`', '\n']).next()) {
+                let words = ["gotthard-benches"].into_iter().chain(line.split_whitespace());
+                let wrong = Command::try_parse_from(words).err();
+                assert!(wrong.is_none(), "{}: {line}: {}", page.display(), wrong.unwrap());
+            }
+        }
+    }
+}
