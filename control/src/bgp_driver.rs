@@ -9,7 +9,6 @@ mod socket;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
@@ -26,6 +25,8 @@ use crate::bgp::fsm::ConnectionId;
 #[derive(Debug)]
 pub struct BgpDriver<K> {
     lines: BTreeMap<K, Line>,
+    /// The listener that each tunnel had last: it has the address until its task has ended.
+    left: BTreeMap<K, JoinHandle<()>>,
     connections: BTreeMap<(K, ConnectionId), Connection>,
     /// Tells a connection from an earlier one of the same name.
     serial: u64,
@@ -83,6 +84,7 @@ impl<K: Copy + Ord + Send + Sync + 'static> BgpDriver<K> {
         let (inbox, arrivals) = mpsc::channel(ARRIVALS);
         Self {
             lines: BTreeMap::new(),
+            left: BTreeMap::new(),
             connections: BTreeMap::new(),
             serial: 0,
             arrivals,
@@ -93,21 +95,24 @@ impl<K: Copy + Ord + Send + Sync + 'static> BgpDriver<K> {
     }
 
     /// Listens for the peer of a tunnel, once.
-    pub fn listen(&mut self, tunnel: K, ends: &Ends) -> io::Result<()> {
+    pub fn listen(&mut self, tunnel: K, ends: &Ends) {
         if self.lines.get(&tunnel).is_some_and(|line| line.ends == *ends) {
-            return Ok(());
+            return;
         }
         self.leave(tunnel);
-        let (serial, listener) = (self.next_serial(), ends.listener()?);
-        let task = connection::accept(listener, ends.peer, self.inbox.clone(), serial, tunnel);
+        let (serial, former) = (self.next_serial(), self.left.remove(&tunnel));
+        let task = connection::accept(ends.clone(), former, self.inbox.clone(), serial, tunnel);
         let line = Line { ends: ends.clone(), serial, listener: tokio::spawn(task) };
         self.lines.insert(tunnel, line);
-        Ok(())
     }
 
     /// Listens no longer. Connections are closed by their names.
     pub fn leave(&mut self, tunnel: K) {
-        self.lines.remove(&tunnel);
+        if let Some(line) = self.lines.remove(&tunnel) {
+            line.listener.abort();
+            self.left.retain(|_, task| !task.is_finished());
+            self.left.insert(tunnel, line.listener);
+        }
     }
 
     /// Opens a connection to the peer.
@@ -207,12 +212,6 @@ impl<K: Copy + Ord + Send + Sync + 'static> BgpDriver<K> {
 impl<K: Copy + Ord + Send + Sync + 'static> Default for BgpDriver<K> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.listener.abort();
     }
 }
 

@@ -1,6 +1,5 @@
 //! The task of one TCP connection, and that of a listener.
 
-use core::net::IpAddr;
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
@@ -9,8 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::socket::Ends;
 use super::{Accepted, Arrival, Tagged};
@@ -34,19 +34,25 @@ impl<K: Copy> Link<K> {
     }
 }
 
-/// Accepts the peer, up to [`PLACES`] times at once, and closes whoever else connects.
+/// Accepts the peer, up to [`PLACES`] times at once, and closes whoever else connects. `former` listened before, and has been
+/// told to end.
 pub(super) async fn accept<K: Copy>(
-    listener: TcpListener,
-    peer: IpAddr,
+    ends: Ends,
+    former: Option<JoinHandle<()>>,
     inbox: mpsc::Sender<Tagged<K>>,
     serial: u64,
     tunnel: K,
 ) {
+    if let Some(former) = former {
+        // It was cancelled: that is no news.
+        drop(former.await);
+    }
+    let listener = listen(&ends).await;
     let places = Arc::new(Semaphore::new(PLACES));
     // Nobody closes the semaphore.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, from)) if from.ip() == peer => {
+            Ok((stream, from)) if from.ip() == ends.peer => {
                 let accepted = Accepted { stream, place };
                 if inbox.send((serial, Arrival::Accepted(tunnel, accepted))).await.is_err() {
                     return;
@@ -58,6 +64,22 @@ pub(super) async fn accept<K: Copy>(
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// A listener, as soon as there can be one: another daemon on this host may have port 179. We connect meanwhile.
+async fn listen(ends: &Ends) -> TcpListener {
+    let mut told = false;
+    loop {
+        match ends.listener() {
+            Ok(listener) => return listener,
+            Err(error) if !told => {
+                warn!(?ends, %error, "the BGP peer cannot connect to us: no listener on port 179, trying on");
+                told = true;
+            }
+            Err(error) => debug!(?ends, %error, "no listener on port 179"),
+        }
+        sleep(LISTEN_PAUSE).await;
     }
 }
 
@@ -151,3 +173,5 @@ const SEND_HOLD: Duration = Duration::from_mins(8);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Rest after a failed accept, so that a lasting error does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two attempts at a listener.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);

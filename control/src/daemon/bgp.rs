@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
 use ipnet::IpNet;
-use tracing::warn;
 
 use super::gateway::Gateway;
 use super::hooks::session_event;
@@ -180,12 +179,8 @@ impl Gateway {
             speaker.set_rank(now, record.id, rank(record, records, switch));
             match record.facts().broken() {
                 None | Some(Link::Bgp) if record.facts().wish != Wish::Down => {
-                    match driver.listen(record.id, ends) {
-                        Ok(()) => speaker.start(now, record.id),
-                        Err(error) => {
-                            record.span().in_scope(|| warn!(%error, "BGP cannot listen in the tunnel"));
-                        }
-                    }
+                    driver.listen(record.id, ends);
+                    speaker.start(now, record.id);
                 }
                 Some(Link::Probe) if !relief() => {}
                 Some(Link::Ike | Link::Esp | Link::Probe) => speaker.stop(now, record.id, &Stop::TunnelDown),
