@@ -8,12 +8,21 @@ use super::codec::{Families, Notification};
 /// Why a session is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The TCP connection does not come up.
+    /// The TCP connection is refused, or there is no way to the peer.
     #[error("no TCP connection to port 179 of the peer")]
     Unreachable,
+    /// Nothing comes back: so it is with a wrong password or hop count too, which the kernels at both ends drop without a word.
+    #[error("port 179 of the peer does not answer")]
+    Unanswered,
+    /// We are passive and the peer has not connected.
+    #[error("the peer, which is to open the connection, has not")]
+    Awaited,
     /// The TCP connection is gone, without a word of BGP.
     #[error("the peer closed the connection")]
     Closed,
+    /// The peer took the connection and sent no OPEN.
+    #[error("the peer took the connection and sent no OPEN for {0:?}")]
+    Mute(Duration),
     /// Nothing was heard for the hold time (RFC 4271 §6.5).
     #[error("nothing heard of the peer for {0:?}")]
     HoldTimer(Duration),
@@ -93,7 +102,7 @@ impl Failure {
 
     /// Whether it is known from TCP alone.
     pub(super) const fn is_wordless(&self) -> bool {
-        matches!(self, Self::Unreachable | Self::Closed)
+        matches!(self, Self::Unreachable | Self::Unanswered | Self::Awaited | Self::Closed)
     }
 
     /// Stable code.
@@ -116,6 +125,9 @@ impl Failure {
             Self::TunnelDown => "GTH-BGP-15",
             Self::Administrative => "GTH-BGP-16",
             Self::Limit => "GTH-BGP-17",
+            Self::Unanswered => "GTH-BGP-18",
+            Self::Awaited => "GTH-BGP-19",
+            Self::Mute(_) => "GTH-BGP-20",
         }
     }
 
@@ -125,8 +137,17 @@ impl Failure {
             Self::Unreachable => {
                 "check the inside addresses of both ends, and that the peer's BGP is enabled for this tunnel"
             }
+            Self::Unanswered => {
+                "compare bgp_password and ttl_security with what the peer has, then the inside addresses of both ends"
+            }
+            Self::Awaited => {
+                "see that the peer connects to our inside address, with our bgp_password and ttl_security; or take `passive` away"
+            }
             Self::Closed => {
                 "see the peer's log; a peer that knows no neighbour of our inside address closes at once"
+            }
+            Self::Mute(_) => {
+                "see the peer's log; where only one end has ttl_security, the other's messages are dropped"
             }
             Self::HoldTimer(_) | Self::Unheard => "see whether the tunnel carries packets in both directions",
             Self::PeerAs { .. } => {

@@ -97,7 +97,7 @@ impl Peer {
     /// Wants the session: ManualStart.
     pub fn start(&mut self, now: Time) {
         if self.mode == Mode::Stopped {
-            self.failure = None;
+            self.failure = self.config.passive.then_some(Failure::Awaited);
             self.run(now);
         }
     }
@@ -264,7 +264,7 @@ impl Peer {
         self.since
     }
 
-    /// Why it is not established; `None` while it is, or before the first attempt has ended.
+    /// Why it is not established; `None` while it is, or before the first attempt of ours has ended.
     pub const fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }
@@ -278,7 +278,7 @@ impl Peer {
     fn connect(&mut self, now: Time) {
         if let Some(attempt) = self.attempt.take() {
             self.outputs.push_back(Output::Close(attempt));
-            self.fail(&Failure::Unreachable);
+            self.fail(&Failure::Unanswered);
         }
         if self.config.passive || !self.connections.is_empty() {
             return;
@@ -298,13 +298,15 @@ impl Peer {
         self.timers.set(Timer::Hold(id), Some(now + OPEN_HOLD));
     }
 
-    /// The hold time is over (RFC 4271 §6.5).
+    /// The hold time is over (RFC 4271 §6.5), or that for the peer's OPEN.
     fn silent(&mut self, now: Time, id: ConnectionId) {
-        let terms = self.connection(id).and_then(|connection| match connection.phase {
-            Phase::OpenSent => None,
-            Phase::OpenConfirm(terms) | Phase::Established(terms) => terms.hold_time,
-        });
-        let failure = Failure::HoldTimer(terms.unwrap_or(OPEN_HOLD));
+        let Some(connection) = self.connection(id) else { return };
+        let failure = match connection.phase {
+            Phase::OpenSent => Failure::Mute(OPEN_HOLD),
+            Phase::OpenConfirm(terms) | Phase::Established(terms) => {
+                Failure::HoldTimer(terms.hold_time.unwrap_or(OPEN_HOLD))
+            }
+        };
         let told = Notification::new(ErrorCode::HOLD_TIMER, 0);
         self.end(now, id, &failure, Word::Ours(&told));
         self.retry(now);

@@ -176,9 +176,9 @@ const TABLE: [(Event, [(State, &str); 6]); 15] = [
         Event::Timer,
         [
             (State::Idle, ""),
-            (State::Connect, "close, failed GTH-BGP-01, connect"),
+            (State::Connect, "close, failed GTH-BGP-18, connect"),
             (State::Connect, "connect"),
-            (State::Active, "send 4/0, close, failed GTH-BGP-03"),
+            (State::Active, "send 4/0, close, failed GTH-BGP-20"),
             (State::OpenConfirm, "send KEEPALIVE"),
             (State::Established, "send KEEPALIVE"),
         ],
@@ -187,9 +187,9 @@ const TABLE: [(Event, [(State, &str); 6]); 15] = [
         Event::Silence,
         [
             (State::Idle, ""),
-            (State::Connect, "close, failed GTH-BGP-01, connect"),
+            (State::Connect, "close, failed GTH-BGP-18, connect"),
             (State::Connect, "connect"),
-            (State::Active, "send 4/0, close, failed GTH-BGP-03"),
+            (State::Active, "send 4/0, close, failed GTH-BGP-20"),
             (State::Active, "send KEEPALIVE, send 4/0, close, failed GTH-BGP-03"),
             (State::Active, "send KEEPALIVE, send 4/0, close, down GTH-BGP-03"),
         ],
@@ -267,6 +267,7 @@ fn a_passive_end_waits_for_the_peer() {
     let mut peer = Peer::new(config, SEED);
     peer.start(at(0));
     assert_eq!((peer.state(), peer.next(), drain(&mut peer)), (State::Active, None, vec![]));
+    assert_eq!(peer.failure(), Some(&Failure::Awaited));
     let id = peer.accepted(at(1));
     peer.closed(at(2), id);
     assert_eq!((peer.state(), peer.next()), (State::Active, None));
