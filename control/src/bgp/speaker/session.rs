@@ -130,7 +130,10 @@ impl Session {
         if settings == self.settings {
             return;
         }
-        self.quota.set_limit(settings.max_prefixes, settings.excess);
+        if (settings.max_prefixes, settings.excess) != (self.settings.max_prefixes, self.settings.excess) {
+            self.quota.set_limit(settings.max_prefixes, settings.excess);
+            self.unbar(now);
+        }
         self.settings = settings;
         self.judge_again(now, desk);
         self.offer(now, desk);
@@ -146,6 +149,10 @@ impl Session {
     pub(super) fn stop(&mut self, now: Time, why: &Stop) {
         if core::mem::take(&mut self.wanted) {
             self.told = None;
+            if matches!(why, Stop::Shutdown(_)) {
+                // The operator's next `up` is not to wait.
+                self.barred = None;
+            }
             self.peer.stop(now, why);
         }
     }
@@ -159,8 +166,8 @@ impl Session {
     }
 
     pub(super) fn poll(&mut self, now: Time) {
-        if self.barred.take_if(|until| *until <= now).is_some() && self.wanted {
-            self.peer.start(now);
+        if self.barred.is_some_and(|until| until <= now) {
+            self.unbar(now);
         }
         self.peer.poll(now);
     }
@@ -228,6 +235,13 @@ impl Session {
             since: terms.map(|_| self.peer.since()),
             keeps_routes: self.peer.keeps_routes(),
             failure: self.peer.failure(),
+        }
+    }
+
+    /// A session that was torn down for its prefixes may come again.
+    fn unbar(&mut self, now: Time) {
+        if self.barred.take().is_some() && self.wanted {
+            self.peer.start(now);
         }
     }
 

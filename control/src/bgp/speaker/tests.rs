@@ -262,6 +262,22 @@ fn above_the_limit_what_is_there_stays_or_the_session_rests_for_longer_each_time
 }
 
 #[test]
+fn a_session_that_rests_for_its_prefixes_comes_again_at_the_operators_word() {
+    let narrow = Settings { max_prefixes: 100, excess: Excess::TearDown, ..settings(US, CLOUD, 2) };
+    let mut wire = Wire::with(&narrow, &[], &many(200));
+    wire.ours.stop(wire.now, A, &Stop::TunnelDown);
+    wire.ours.start(wire.now, A);
+    wire.run();
+    assert_eq!(wire.state(A), State::Idle, "the tunnel's own end is no such word");
+    wire.ours.stop(wire.now, A, &Stop::Shutdown("down".to_owned()));
+    wire.ours.start(wire.now, A);
+    assert_eq!(wire.state(A), State::Connect, "down and up");
+    wire.run();
+    wire.ours.set_session(wire.now, B, Settings { max_prefixes: 200, ..narrow }, 7);
+    assert_eq!(wire.state(B), State::Connect, "a higher limit");
+}
+
+#[test]
 fn a_tunnel_asks_by_med_to_be_preferred_or_left() {
     let mut wire = Wire::new(&[net("10.10.0.0/16")], &[]);
     let med = |wire: &Wire, tunnel| wire.learned_by_them(tunnel)[0].1.med;
