@@ -42,7 +42,7 @@ impl Bird {
         let dir = run.dir().join(name);
         std::fs::create_dir(&dir)?;
         let logs = run.dir().to_owned();
-        let process = spawn(host, name, &dir, &logs, conf)?;
+        let process = spawn(host, name, &dir, &logs, conf, &[])?;
         let bird = Self { process, name: name.to_owned(), host: host.name().to_owned(), dir, logs };
         bird.await_answer()?;
         Ok(bird)
@@ -69,8 +69,12 @@ impl Bird {
     /// Starts it again after [`Self::kill`], with the configuration that it had last.
     pub fn start_again(&mut self, host: &Netns) -> Result<()> {
         let conf = std::fs::read_to_string(self.dir.join(CONFIGURATION))?;
-        self.process = spawn(host, &self.name, &self.dir, &self.logs, &conf)?;
-        self.await_answer()
+        self.spawn_again(host, &conf, &[])
+    }
+
+    /// Starts it after [`Self::kill`] with another configuration, as one that restarts gracefully: its OPENs say so.
+    pub fn return_gracefully(&mut self, host: &Netns, conf: &str) -> Result<()> {
+        self.spawn_again(host, conf, &["-R"])
     }
 
     /// What birdc prints for a command; fails where BIRD refuses it.
@@ -134,6 +138,11 @@ impl Bird {
         String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
+    fn spawn_again(&mut self, host: &Netns, conf: &str, options: &[&str]) -> Result<()> {
+        self.process = spawn(host, &self.name, &self.dir, &self.logs, conf, options)?;
+        self.await_answer()
+    }
+
     fn log_file(&self) -> PathBuf {
         log_file(&self.logs, &self.name)
     }
@@ -179,12 +188,13 @@ pub fn originated(prefixes: &[String]) -> String {
     conf
 }
 
-fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path, conf: &str) -> Result<Process> {
+fn spawn(host: &Netns, name: &str, dir: &Path, logs: &Path, conf: &str, options: &[&str]) -> Result<Process> {
     let file = dir.join(CONFIGURATION);
     std::fs::write(&file, with_log(conf, &log_file(logs, name)))?;
     let mut bird = host.command("bird");
     // In the foreground.
     bird.arg("-f").arg("-c").arg(file).arg("-s").arg(dir.join(SOCKET)).arg("-P").arg(dir.join("pid"));
+    bird.args(options);
     Process::spawn(&mut bird, &format!("{name}-stdout"), logs)
 }
 

@@ -30,7 +30,7 @@ impl Gotthard {
     pub fn start(run: &Run, host: &Netns, name: &str, config: &Config) -> Result<Self> {
         let dir = run.dir().join(name);
         std::fs::create_dir_all(&dir)?;
-        let file = dir.join("gotthard.toml");
+        let file = dir.join(FILE);
         write_secret(&file, &config.render()?)?;
         let socket = dir.join("control.sock");
         let mut command = host.command(&binary()?.to_string_lossy());
@@ -38,6 +38,12 @@ impl Gotthard {
         command.env("GOTTHARD_SOCKET", &socket).env("GOTTHARD_STATE", dir.join("state"));
         let process = Process::spawn(&mut command, name, run.dir())?;
         Ok(Self { process, host: host.name().to_owned(), dir, socket })
+    }
+
+    /// Has it take another configuration.
+    pub fn reload(&self, config: &Config) -> Result<()> {
+        write_secret(&self.dir.join(FILE), &config.render()?)?;
+        self.ask(&["reload"]).map(drop)
     }
 
     /// Its status, held against the contract.
@@ -248,13 +254,14 @@ fn find_binary() -> Result<PathBuf> {
 }
 
 /// A file with keys in it: readable by its owner alone, or the daemon refuses it.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
+pub fn write_secret(path: &Path, text: &str) -> Result<()> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
     Ok(file.write_all(text.as_bytes())?)
 }
 
+const FILE: &str = "gotthard.toml";
 /// Beside the configuration.
 const KEY_FILE: &str = "keys";
 /// The name of the connection in every configuration.

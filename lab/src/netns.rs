@@ -107,6 +107,17 @@ impl Netns {
         self.enter(|| UdpSocket::bind(local).with_context(|| format!("{local} in {}", self.name)))
     }
 
+    /// A counter of the host's kernel, by its group and name in /proc/net: `Ip` and `ReasmOKs`, `TcpExt` and
+    /// `TCPMD5Failure`.
+    pub fn counter(&self, group: &str, name: &str) -> Result<u64> {
+        let counters = self.output("cat", &["/proc/net/snmp", "/proc/net/netstat"])?;
+        let mut rows = counters.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(": "));
+        let (names, values) = rows.next().zip(rows.next()).with_context(|| format!("no group {group}"))?;
+        let mut both = names.split(' ').zip(values.split(' '));
+        let found = both.find_map(|(one, value)| (one == name).then_some(value));
+        Ok(found.with_context(|| format!("no counter {name}"))?.parse()?)
+    }
+
     /// Links, addresses, routes and rules as text, to be compared before and after.
     pub fn configuration(&self) -> Result<String> {
         let mut all = String::new();

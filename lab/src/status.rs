@@ -54,6 +54,8 @@ pub struct Tunnel {
     pub ike: Ike,
     /// The child SA.
     pub esp: Esp,
+    /// The BGP session; `None` where routing is not by BGP.
+    pub bgp: Option<Bgp>,
     /// The first broken link of the chain.
     pub broken: Option<Broken>,
 }
@@ -113,6 +115,21 @@ pub struct Drops {
     pub icv: u64,
 }
 
+/// The BGP session.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Bgp {
+    /// `established`, or how far it is.
+    pub state: String,
+    /// The peer's AS number.
+    pub peer_asn: u32,
+    /// Prefixes that are taken of the peer.
+    pub received: u64,
+    /// Prefixes that the peer was told.
+    pub sent: u64,
+    /// Why it is not established.
+    pub error: Option<String>,
+}
+
 /// The first broken link.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Broken {
@@ -155,6 +172,11 @@ impl Tunnel {
     /// True if both links of the chain hold.
     pub fn is_up(&self) -> bool {
         self.state == "up" && self.ike.state == "established" && self.esp.state == "up"
+    }
+
+    /// True if its BGP session is established.
+    pub fn is_established(&self) -> bool {
+        self.bgp.as_ref().is_some_and(|bgp| bgp.state == "established")
     }
 
     /// The broken link in one line, empty where all hold.

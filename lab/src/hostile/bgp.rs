@@ -104,12 +104,15 @@ impl Speaker {
     pub fn greet(&mut self, open: &Open) -> Result<()> {
         self.send(&open.emit())?;
         self.send(&message(KEEPALIVE, &[]))?;
-        for expected in [OPEN, KEEPALIVE] {
-            let Some(Message { kind, body }) = self.read(PATIENCE)? else {
-                bail!("closed before message {expected}")
-            };
-            ensure!(kind == expected, "message {kind} {body:?} in place of {expected}");
-        }
+        [OPEN, KEEPALIVE].into_iter().try_for_each(|kind| self.expect(kind))
+    }
+
+    /// Takes the gateway's next message, which is of this kind.
+    pub fn expect(&mut self, expected: u8) -> Result<()> {
+        let Some(Message { kind, body }) = self.read(PATIENCE)? else {
+            bail!("closed before message {expected}")
+        };
+        ensure!(kind == expected, "message {kind} {body:?} in place of {expected}");
         Ok(())
     }
 
