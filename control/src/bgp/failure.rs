@@ -167,7 +167,7 @@ impl Failure {
             }
             Self::TunnelDown => "see why the tunnel is down: the links before BGP say it",
             Self::Administrative => "gotthard up brings it back",
-            Self::Limit => "raise the maximum of prefixes, or have the peer tell fewer",
+            Self::Limit => "raise max_prefixes, or have the peer tell fewer",
         }
     }
 }
