@@ -1,14 +1,14 @@
 //! Graceful restart over a real tunnel (RFC 4724): BIRD is killed and comes back, or does not; our gateway is killed and comes
-//! back.
+//! back; FRR resets the session (RFC 8538).
 
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use gotthard_lab::cloud::aws::CUSTOMER;
-use gotthard_lab::cloud::one_tunnel::{self, SOON, bird_conf};
+use gotthard_lab::cloud::aws::{AS, CUSTOMER, CUSTOMER_AS};
+use gotthard_lab::cloud::one_tunnel::{self, OURS, PEER, SOON, bird_conf};
 use gotthard_lab::site::CLOUD_HOST;
 use gotthard_lab::traffic::{expect_ping, ping};
-use gotthard_lab::{Gotthard, Netns, Process, Run, run, wait};
+use gotthard_lab::{Frr, Gotthard, Netns, Process, Run, run, wait};
 
 #[test]
 fn routes_of_a_peer_that_restarts_stay_until_it_has_told_them_again() -> run::Outcome {
@@ -81,6 +81,31 @@ fn our_own_restart_keeps_our_prefix_at_the_peer_and_the_clouds_from_leaving_in_c
     })
 }
 
+/// RFC 8538: what a NOTIFICATION ends comes again and is kept, what a Hard Reset ends is gone; `gotthard down` is the latter.
+#[test]
+fn a_reset_keeps_the_routes_and_a_hard_one_ends_them_at_either_end() -> run::Outcome {
+    one_tunnel::scenario("bgp_hard_reset", &[], |run, tunnel| {
+        let frr = Frr::start(run, tunnel.host(), "frr", &frr_conf())?;
+        frr.await_established(OURS, SOON)?;
+        tunnel.await_route(TOLD_AGAIN, true)?;
+        let watch = Watch::start(run, &tunnel.site.gateway)?;
+        frr.ask(&[&format!("clear bgp {OURS}")])?;
+        tunnel.await_log("Administrative Reset code=\"GTH-BGP-09\" routes_kept=true")?;
+        tunnel.await_session(true)?;
+        watch.expect_no_deletion(TOLD_AGAIN)?;
+
+        let hard = ["configure terminal", &format!("router bgp {AS}"), "bgp hard-administrative-reset"];
+        frr.ask(&hard)?;
+        frr.ask(&[&format!("clear bgp {OURS}")])?;
+        tunnel.await_log("Administrative Reset code=\"GTH-BGP-09\" routes_kept=false")?;
+        watch.await_deletion(TOLD_AGAIN)?;
+        frr.await_established(OURS, SOON)?;
+        wait::until_true(SOON, "our prefix at FRR", || Ok(frr.prefixes("ipv4")? == [LAN, TOLD_AGAIN]))?;
+        tunnel.gateway.ask(&["down", "aws-prod/1"])?;
+        wait::until_true(SOON, "FRR to forget our prefix", || Ok(frr.prefixes("ipv4")? == [TOLD_AGAIN]))
+    })
+}
+
 /// Every change of a host's routes from some moment on, as `ip monitor` tells it.
 struct Watch {
     _process: Process,
@@ -116,6 +141,16 @@ impl Watch {
         let told = std::fs::read_to_string(&self.told)?;
         Ok(told.lines().any(|line| line.starts_with("Deleted") && line.contains(prefix)))
     }
+}
+
+/// It keeps our routes for two minutes after a NOTIFICATION, and would ask as much of us.
+fn frr_conf() -> String {
+    format!(
+        "router bgp {AS}\n bgp router-id {PEER}\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
+         no bgp hard-administrative-reset\n bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n \
+         bgp graceful-restart restart-time 120\n neighbor {OURS} remote-as {CUSTOMER_AS}\n \
+         neighbor {OURS} timers connect 1\n address-family ipv4 unicast\n  network {TOLD_AGAIN}\n exit-address-family\n"
+    )
 }
 
 fn expect_nothing(from: &Netns) -> Result<()> {

@@ -81,6 +81,13 @@ impl OneTunnel {
         wait::until(SOON, code, || Ok(Some(self.status()?.trouble()).filter(|line| line.starts_with(code))))
     }
 
+    /// Waits until the gateway has logged these words.
+    pub fn await_log(&self, words: &str) -> Result<()> {
+        wait::until_true(SOON, format!("{words:?} in the log"), || {
+            Ok(self.gateway.process.log().contains(words))
+        })
+    }
+
     /// Whether the kernel sends packets to a prefix into the tunnel.
     pub fn carries(&self, prefix: &str) -> Result<bool> {
         let family = if prefix.contains(':') { "-6 " } else { "" };
