@@ -1,4 +1,4 @@
-//! A bound on what one peer can make us write into the log.
+//! A bound on what one peer, or a configuration, can make us write into the log.
 
 use core::time::Duration;
 

@@ -38,7 +38,7 @@ impl Session {
         if self.peer.negotiated().is_none() {
             return;
         }
-        let wanted = Offered { prefixes: self.permitted(desk), rank: self.rank };
+        let wanted = Offered { prefixes: self.permitted(now, desk), rank: self.rank };
         let gone: Vec<IpNet> = self.offered.prefixes.difference(&wanted.prefixes).copied().collect();
         let again = wanted.rank != self.offered.rank;
         let told = |prefix: &&IpNet| !again && self.offered.prefixes.contains(*prefix);
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// What may be offered, by policy and by what the peer and the link can take.
-    fn permitted<K: Copy>(&self, desk: &mut Desk<'_, K>) -> BTreeSet<IpNet> {
+    fn permitted<K: Copy>(&mut self, now: Time, desk: &mut Desk<'_, K>) -> BTreeSet<IpNet> {
         let (families, hops) = (self.families(), self.next_hops());
         let mut permitted = BTreeSet::new();
         for (prefix, verdict) in self.settings.export.offers(desk.offer) {
@@ -70,7 +70,9 @@ impl Session {
                     continue;
                 }
             };
-            desk.notice(Notice::NotOffered { prefix, why });
+            if let Some(untold) = self.withheld.say(now) {
+                desk.notice(Notice::NotOffered { prefix, why, untold });
+            }
         }
         permitted
     }

@@ -62,6 +62,8 @@ pub enum Notice {
         prefix: IpNet,
         /// Why.
         why: NotOffered,
+        /// As many before it were not told.
+        untold: u64,
     },
 }
 

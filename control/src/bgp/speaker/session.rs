@@ -38,6 +38,7 @@ pub(super) struct Session {
     told: Option<Failure>,
     refusals: Muffle,
     flaws: Muffle,
+    pub(super) withheld: Muffle,
 }
 
 /// What a session works on: the parts of the speaker that all sessions share.
@@ -110,6 +111,7 @@ impl Session {
             told: None,
             refusals: Muffle::default(),
             flaws: Muffle::default(),
+            withheld: Muffle::default(),
         }
     }
 

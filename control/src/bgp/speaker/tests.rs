@@ -278,6 +278,29 @@ fn a_session_that_rests_for_its_prefixes_comes_again_at_the_operators_word() {
 }
 
 #[test]
+fn a_thousand_prefixes_that_are_not_offered_are_a_few_lines_however_often_the_offer_changes() {
+    let mut few = settings(US, CLOUD, 2);
+    few.export.limit = 100;
+    let mut wire = Wire::with(&few, &many(1000), &[]);
+    for rank in [Rank::Last, Rank::First, Rank::Equal] {
+        wire.ours.set_rank(wire.now, A, rank);
+        wire.run();
+    }
+    let told = |wire: &Wire| -> Vec<u64> {
+        let of_a = wire.notices.iter().filter(|(tunnel, _)| *tunnel == A);
+        let untold = |notice: &Notice| {
+            if let Notice::NotOffered { untold, .. } = notice { Some(*untold) } else { None }
+        };
+        of_a.filter_map(|(_, notice)| untold(notice)).collect()
+    };
+    assert_eq!(told(&wire), [0; 5]);
+    wire.pass(60);
+    wire.ours.set_rank(wire.now, A, Rank::Last);
+    wire.run();
+    assert_eq!(told(&wire), [0, 0, 0, 0, 0, 4 * 900 - 5, 0, 0, 0, 0]);
+}
+
+#[test]
 fn a_tunnel_asks_by_med_to_be_preferred_or_left() {
     let mut wire = Wire::new(&[net("10.10.0.0/16")], &[]);
     let med = |wire: &Wire, tunnel| wire.learned_by_them(tunnel)[0].1.med;

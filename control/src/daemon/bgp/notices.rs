@@ -20,6 +20,8 @@ pub(super) fn log(notice: &Notice) {
             warn!(%prefix, code = refusal.code(), untold, "a route of the peer is not taken: {refusal}");
         }
         Notice::Flawed { flaw, untold } => warn!(untold, "an UPDATE of the peer is not sound: {flaw}"),
-        Notice::NotOffered { prefix, why } => warn!(%prefix, "not offered to the peer: {why}"),
+        Notice::NotOffered { prefix, why, untold } => {
+            warn!(%prefix, untold, "not offered to the peer: {why}");
+        }
     }
 }
