@@ -230,7 +230,7 @@ fn wanted(remotes: &[(&str, Option<&str>)]) -> Wanted {
 
 fn links() -> Vec<Link> {
     [(UPLINK, "eth0"), (GTH0, "gth0"), (GTH1, "gth1")]
-        .map(|(index, name)| Link { index, name: name.into(), mtu: 1500, up: true })
+        .map(|(index, name)| Link { index, name: name.into(), mtu: 1500, up: true, carrier: true })
         .into()
 }
 

@@ -57,7 +57,7 @@ macro_rules! pages {
 
 /// Every code with its page, in the order of the chain.
 const PAGES: &[(&str, &str)] = pages! {
-    "GTH-NET-01"
+    "GTH-NET-01" "GTH-NET-02"
     "GTH-IKE-01" "GTH-IKE-02" "GTH-IKE-03" "GTH-IKE-04" "GTH-IKE-05" "GTH-IKE-06" "GTH-IKE-07" "GTH-IKE-08"
     "GTH-IKE-09" "GTH-IKE-10" "GTH-IKE-11" "GTH-IKE-12" "GTH-IKE-13" "GTH-IKE-14" "GTH-IKE-15" "GTH-IKE-16"
     "GTH-IKE-17" "GTH-IKE-18" "GTH-IKE-19" "GTH-IKE-20" "GTH-IKE-21" "GTH-IKE-22" "GTH-IKE-23" "GTH-IKE-24"

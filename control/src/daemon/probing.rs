@@ -1,8 +1,9 @@
-//! The probe of each tunnel at work: echoes out, replies and counters in, and what follows from its word.
+//! The probe of each tunnel at work: echoes out, replies, counters and lost uplinks in, and what follows.
 //!
 //! All tunnels are polled together, with one reading of the packet path's counters: the cost does not grow with the square
 //! of their number.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use gotthard_ike::Time;
@@ -98,6 +99,25 @@ impl Gateway {
         self.with_probe(id, |probe| probe.on_ike(now));
     }
 
+    /// Gives up at once the tunnels whose way to the peer was lost: what the kernel tells needs no three echoes.
+    pub(super) fn look_at_uplinks(&mut self) {
+        let around = self.table.mirror().around();
+        let devices: HashSet<&str> = self.records.values().map(|r| r.tunnel.interface.as_str()).collect();
+        let devices = around.links().filter(|link| devices.contains(link.name.as_str()));
+        let devices: Vec<u32> = devices.map(|link| link.index).collect();
+        let mut lost = Vec::new();
+        for record in self.records.values_mut() {
+            let ends = record.outer_ends();
+            if record.uplink.look(around, &devices, ends) {
+                lost.push(record.id);
+            }
+        }
+        let now = self.clock.now();
+        for id in lost {
+            self.with_probe(id, |probe| probe.on_path_lost(now));
+        }
+    }
+
     /// Changes what a probe knows, and does what follows where it says something else then.
     fn with_probe<T>(&mut self, id: PeerId, change: impl FnOnce(&mut Probe) -> T) -> Option<T> {
         let record = self.records.get_mut(&id)?;
@@ -118,7 +138,8 @@ impl Gateway {
         let Some(record) = self.records.get(&id) else { return };
         match liveness {
             Liveness::Down => {
-                record.span().in_scope(|| warn!(code = PROBE_CODE, "{SILENT}"));
+                let (code, why) = record.why_silent();
+                record.span().in_scope(|| warn!(code, "{why}"));
                 self.ask(id, |state| state.doubt(now));
             }
             Liveness::Up => {
@@ -140,6 +161,14 @@ impl Gateway {
 }
 
 impl Record {
+    /// Why its probe says that the peer is down: a code and a sentence.
+    pub(super) fn why_silent(&self) -> (&'static str, String) {
+        match self.uplink.lost() {
+            Some(lost) => ("GTH-NET-02", lost.to_string()),
+            None => ("GTH-PROBE-01", SILENT.to_owned()),
+        }
+    }
+
     fn send_echo(&mut self, sequence: u16, replies: &mpsc::Sender<EchoReply>, clock: Clock) {
         let span = self.span();
         let (Some(inside), Some(peer_inside)) = (self.tunnel.inside, self.tunnel.peer_inside) else { return };
@@ -176,10 +205,7 @@ fn open(
     EchoSocket::open(device, addresses, token, deliver).map_err(|error| error.to_string())
 }
 
-/// The failure code of a peer that its probe does not hear.
-pub(super) const PROBE_CODE: &str = "GTH-PROBE-01";
-/// The same in words.
-pub(super) const SILENT: &str = "the tunnel has its SAs, and nothing is heard of the peer inside it";
+const SILENT: &str = "the tunnel has its SAs, and nothing is heard of the peer inside it";
 
 const NO_ECHOES: &str = "no echo can be sent: the IKE SA alone says whether the peer lives";
 

@@ -19,6 +19,7 @@ use crate::failover::facts::{Facts, Session, Wish};
 use crate::ike_driver::IkeDriver;
 use crate::install::{self, EspSettings, Traffic};
 use crate::probe::Liveness;
+use crate::routes::uplink::{Ends, Uplink};
 use crate::tunnels::{Change, Phase, Tunnel};
 
 /// One tunnel.
@@ -38,6 +39,8 @@ pub(super) struct Record {
     pub(super) prober: Option<Prober>,
     /// Our outer address as the endpoint knows it; `None`: the endpoint does not know the peer.
     pub(super) local: Option<IpAddr>,
+    /// The host's own way to the peer.
+    pub(super) uplink: Uplink,
     /// MTU of the path to the peer, as far as our own link tells.
     pub(super) outer_mtu: u16,
     pub(super) device: Device,
@@ -92,6 +95,7 @@ impl Record {
             leaves: false,
             prober: None,
             local: None,
+            uplink: Uplink::default(),
             outer_mtu: install::OUTER_MTU,
             shown,
             device: Device::Missing { why: "not made yet".to_owned(), retry: now },
@@ -205,6 +209,11 @@ impl Record {
             bgp: self.bgp,
             preference: PREFERENCE,
         }
+    }
+
+    /// Where its outer packets go from and to.
+    pub(super) const fn outer_ends(&self) -> Ends {
+        Ends { local: self.local, peer: self.tunnel.peer }
     }
 
     /// What the packet path is told of each of its SAs.

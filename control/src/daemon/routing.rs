@@ -28,6 +28,8 @@ impl Gateway {
         match self.table.reconcile(&wanted).await {
             Ok(outcome) => {
                 self.take_outcome(outcome, wanted);
+                // What the kernel lost count of telling was read meanwhile.
+                self.look_at_uplinks();
                 self.networks.changed();
                 self.networks.kernel_changed();
             }
@@ -67,6 +69,7 @@ impl Gateway {
             self.networks.kernel_changed();
             self.unsettled |= self.table.observe(event);
         }
+        self.look_at_uplinks();
     }
 
     /// Once in a while: tries again what failed, and with `read` looks for what the kernel has not told.

@@ -5,7 +5,6 @@ use gotthard_ike::event::Nat;
 use gotthard_ike::{Counters, Time};
 
 use super::gateway::Gateway;
-use super::probing::{PROBE_CODE, SILENT};
 use super::record::{Device, Record, escaped};
 use crate::api::status::{
     BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty, EspStatus,
@@ -215,7 +214,9 @@ fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option
         return Some(link(Link::Esp, "GTH-ESP-02", why, "report it with the log"));
     }
     if !record.facts().probe {
-        return Some(link(Link::Probe, PROBE_CODE, SILENT, PROBE_REMEDY));
+        let (code, why) = record.why_silent();
+        let lost = record.uplink.lost().is_some();
+        return Some(link(Link::Probe, code, &why, if lost { UPLINK_REMEDY } else { PROBE_REMEDY }));
     }
     if let Some(session) = gateway.bgp.speaker.session(record.id).filter(|session| !session.carries()) {
         return session.failure.map(|failure| BrokenLink {
@@ -250,5 +251,7 @@ fn link(link: Link, code: &str, message: &str, remedy: &str) -> BrokenLink {
 }
 
 const PROBE_REMEDY: &str = "see that the cloud's endpoint is up and that nothing on the way drops ESP or UDP 4500; its traffic has moved";
+const UPLINK_REMEDY: &str =
+    "see what became of the host's own link: `ip route get PEER`; its traffic has moved";
 const DEVICE_REMEDY: &str =
     "see that /dev/net/tun exists, that we may use it, and that no other link has the name of `interface`";

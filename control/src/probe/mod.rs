@@ -93,6 +93,13 @@ impl Probe {
         }
     }
 
+    /// The host's own way to the peer was lost, which nobody needs three echoes to believe: it is down until it is heard of.
+    pub fn on_path_lost(&mut self, now: Time) {
+        self.heard = now + IN_FLIGHT;
+        self.asked = Some(now);
+        self.misses = MISSES;
+    }
+
     /// When [`Self::poll`] is due.
     pub fn next(&self) -> Time {
         self.due().min(self.echoes.due(self.interval))
@@ -191,6 +198,8 @@ const TRIES: u32 = 10;
 const REFRESH: u32 = 10;
 /// A reply that took longer was kept while one of the machines slept: as a round trip time it would spoil the estimate.
 const SLOWEST: Duration = Duration::from_secs(3);
+/// What had arrived when the way was lost is taken from the sockets within this time, and says nothing of the peer.
+const IN_FLIGHT: Duration = Duration::from_millis(50);
 /// Echoes whose reply is waited for.
 const UNDER_WAY: usize = 8;
 

@@ -69,6 +69,28 @@ fn one_sign_of_life_brings_it_up_again() {
     }
 }
 
+/// What was in flight when the way was lost does not bring the tunnel back, and where the way is there all the same the
+/// next echo does.
+#[test]
+fn a_lost_way_is_told_at_once_and_the_next_answer_is_believed() {
+    for esp in [Some(1), None] {
+        let mut bench = Bench::new(Peer { esp, echo: Some(8), ..Peer::DEAD });
+        bench.run_to(5_000);
+        bench.probe.on_path_lost(at(5_000));
+        assert_eq!(bench.probe.liveness(), Liveness::Down);
+        bench.run_to(5_020);
+        bench.peer = Peer::DEAD;
+        bench.run_to(30_000);
+        assert_eq!(bench.probe.liveness(), Liveness::Down, "esp {esp:?}");
+        bench.peer = Peer { echo: Some(8), ..Peer::DEAD };
+        bench.run_to(30_300);
+        assert_eq!(bench.probe.liveness(), Liveness::Up);
+        bench.probe.on_path_lost(at(30_300));
+        bench.run_to(30_600);
+        assert_eq!(bench.probe.liveness(), Liveness::Up, "nothing was wrong");
+    }
+}
+
 #[test]
 fn a_peer_that_answers_no_echo_lives_by_its_ike_sa_and_is_asked_more_seldom() {
     let mut bench = Bench::new(Peer { ike: Some(20), ..Peer::DEAD });

@@ -106,7 +106,8 @@ fn next_hop(hop: &Hop) -> RouteNextHop {
 /// A link.
 pub(super) fn parse_link(message: &LinkMessage) -> Option<Link> {
     let up = message.header.flags.contains(LinkFlags::Up);
-    let mut link = Link { index: message.header.index, name: String::new(), mtu: 0, up };
+    let carrier = message.header.flags.contains(LinkFlags::LowerUp);
+    let mut link = Link { index: message.header.index, name: String::new(), mtu: 0, up, carrier };
     for attribute in &message.attributes {
         if let LinkAttribute::IfName(name) = attribute {
             link.name.clone_from(name);

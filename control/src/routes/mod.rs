@@ -14,6 +14,7 @@ pub mod netlink;
 pub mod pipeline;
 pub mod plan;
 pub mod table;
+pub mod uplink;
 pub mod watch;
 
 use core::future::Future;
@@ -56,6 +57,8 @@ pub struct Link {
     pub mtu: u32,
     /// It is set up. The kernel takes the routes of a link with it that is set down.
     pub up: bool,
+    /// There is somebody at its other end. The kernel keeps the routes of a link that has no carrier.
+    pub carrier: bool,
 }
 
 /// A route.
