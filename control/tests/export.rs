@@ -61,8 +61,8 @@ fn what_a_session_cannot_do_without_is_named() {
     let generic = CONFIG.replace("cloud = \"azure\"", "cloud = \"generic\"");
     assert!(plan(&config(&generic), None).unwrap_err().to_string().contains("azure/1: peer_asn is missing"));
     assert_eq!(plan(&config(CONFIG), Some("none")).unwrap_err(), Refused::Unknown("none".to_owned()));
-    let fixed =
-        CONFIG.replace("routing = \"external\"", "routing = \"static\"\nremote = [\"10.200.0.0/16\"]");
+    let one = &CONFIG[..CONFIG.find("[connection.azure]").unwrap()];
+    let fixed = one.replace("routing = \"external\"", "routing = \"static\"\nremote = [\"10.200.0.0/16\"]");
     assert_eq!(plan(&config(&fixed), None).unwrap_err(), Refused::NoBgp);
 }
 

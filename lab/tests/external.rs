@@ -1,5 +1,5 @@
-//! Another routing daemon beside us: what `gotthard export` prints, loaded into the daemon itself, and how soon it moves
-//! the traffic when a tunnel loses its carrier.
+//! Another routing daemon beside us: what `gotthard export` prints, loaded into the daemon itself with the operator's policy,
+//! and how soon it moves the traffic when a tunnel loses its carrier.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use gotthard_lab::bird::{self, Bird};
 use gotthard_lab::cloud::Aws;
+use gotthard_lab::cloud::aws::Announced;
 use gotthard_lab::frr::Frr;
 use gotthard_lab::gotthard::Config;
 use gotthard_lab::outage::{self, Vanishes};
@@ -26,11 +27,16 @@ fn scenario(name: &str, body: impl FnOnce(&Run) -> Result<()>) -> run::Outcome {
 fn bird_learns_over_two_tunnels_and_leaves_a_silent_one_by_its_carrier() -> run::Outcome {
     scenario("external_bird", |run| {
         let site = Site::new()?;
-        let aws = Aws::start(run, &site)?;
+        let aws = cloud(run, &site)?;
         let gateway = start(run, &site)?;
         let conf = bird::preamble(posture::CUSTOMER_GATEWAY) + &export(run, &gateway, "bird")?;
         let bird = Bird::start(run, &site.gateway, "beside", &conf)?;
         aws.await_established(UP)?;
+        expect_policy(&site.gateway, "bird")?;
+        let session = bird.details("'gotthard_aws-prod.1'")?;
+        ensure!(session.contains("Import limit:   50"), "{session}");
+        let route = bird.ask("show route all for 10.200.0.0/16")?;
+        ensure!(route.contains("BGP.local_pref: 150"), "{route}");
         moves_and_returns(&site, &aws, &gateway, "bird")?;
         drop(bird);
         end(&site, gateway)
@@ -41,10 +47,17 @@ fn bird_learns_over_two_tunnels_and_leaves_a_silent_one_by_its_carrier() -> run:
 fn frr_learns_over_two_tunnels_and_leaves_a_silent_one_by_its_carrier() -> run::Outcome {
     scenario("external_frr", |run| {
         let site = Site::new()?;
-        let aws = Aws::start(run, &site)?;
+        let aws = cloud(run, &site)?;
         let gateway = start(run, &site)?;
         let frr = Frr::start(run, &site.gateway, "beside", &export(run, &gateway, "frr")?)?;
         aws.await_established(UP)?;
+        expect_policy(&site.gateway, "bgp")?;
+        let session = &frr.neighbour("169.254.10.1")?["addressFamilyInfo"]["ipv4Unicast"];
+        ensure!(session["prefixAllowedMax"] == 50, "{session}");
+        let route: Value = serde_json::from_str(&frr.ask(&["show bgp ipv4 unicast 10.200.0.0/16 json"])?)?;
+        ensure!(route["paths"][0]["locPrf"] == 150, "{route}");
+        let lists = frr.ask(&["show bgp community-list"])?;
+        ensure!(lists.contains("GOTTHARD-aws-prod-1-IN-1") && lists.contains("64512:666"), "{lists}");
         moves_and_returns(&site, &aws, &gateway, "bgp")?;
         drop(frr);
         end(&site, gateway)
@@ -59,7 +72,7 @@ fn moves_and_returns(site: &Site, aws: &Aws, gateway: &Gotthard, daemon: &str) -
     wait::until_true(UP, format!("the status to name tunnel {first}"), || {
         let status: Value = serde_json::from_str(&gateway.ask(&["status", "--output", "json"])?)?;
         let tunnel = &status["connections"][0]["tunnels"][first];
-        Ok(tunnel["routes"]["by"][daemon] == 1 && tunnel["active"] == true)
+        Ok(tunnel["routes"]["by"][daemon] == TAKEN.len() && tunnel["active"] == true)
     })?;
 
     outage::silence(&site.wan, posture::ENDPOINTS[first], Vanishes::All)?;
@@ -79,9 +92,32 @@ fn moves_and_returns(site: &Site, aws: &Aws, gateway: &Gotthard, daemon: &str) -
     expect_ping(&site.lan, CLOUD_HOST)
 }
 
-/// Two tunnels of a gateway that leaves the routes to another daemon.
+/// Both endpoints announce what the policy lets in and what it does not, in one message.
+fn cloud(run: &Run, site: &Site) -> Result<Aws> {
+    let mut aws = Aws::start(run, site)?;
+    for endpoint in 0..2 {
+        let prefixes = [TAKEN, DENIED].concat().into_iter().map(str::to_owned).collect();
+        aws.announce(endpoint, Announced { prefixes, ..Announced::usual() })?;
+    }
+    Ok(aws)
+}
+
+fn expect_policy(host: &Netns, daemon: &str) -> Result<()> {
+    let routes = || host.ip_output(&format!("route show proto {daemon}"));
+    wait::until_true(UP, format!("all routes of {daemon}"), || {
+        let routes = routes()?;
+        Ok(TAKEN.iter().all(|prefix| routes.contains(prefix)))
+    })
+    .with_context(|| routes().unwrap_or_default())?;
+    let routes = routes()?;
+    ensure!(!DENIED.iter().any(|prefix| routes.contains(prefix)), "{routes}");
+    Ok(())
+}
+
+/// Two tunnels of a gateway that leaves the routes to another daemon, and has a policy for it.
 fn start(run: &Run, site: &Site) -> Result<Gotthard> {
     let config = Config { routing: "external", ..Config::aws_bgp(Suite::Gcm) };
+    let config = POLICY.into_iter().fold(config, Config::with);
     let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
     gateway.await_up(UP)?;
     Ok(gateway)
@@ -110,6 +146,14 @@ fn end(site: &Site, mut gateway: Gotthard) -> Result<()> {
     Ok(())
 }
 
+const POLICY: [&str; 4] = [
+    "import = [\"deny 10.200.9.0/24\", \"10.200.0.0/16 le 24\"]",
+    "max_prefixes = 50",
+    "local_pref = 150",
+    "communities = [{ match = \"64512:666\", refuse = true }, { match = \"64512:1:*\", local_pref = 50 }]",
+];
+const TAKEN: &[&str] = &["10.200.0.0/16", "10.200.10.0/24"];
+const DENIED: &[&str] = &["10.200.9.0/24", "10.201.0.0/16"];
 const UP: Duration = Duration::from_secs(20);
 /// The probe's 0.9 s, and what a busy machine adds.
 const SOON: Duration = Duration::from_secs(3);

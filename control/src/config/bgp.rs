@@ -1,4 +1,5 @@
-//! The keys of a connection that concern BGP.
+//! The keys of a connection that concern BGP: the policy, which a daemon beside us can be told too (`gotthard export`), and
+//! what only the embedded speaker has.
 
 use core::ops::RangeInclusive;
 use core::str::FromStr;
@@ -18,21 +19,24 @@ use crate::bgp::guard::Site;
 use crate::bgp::policy::{Action, CommunityRule, Export, Filter, Import, PrefixList, PrefixRule};
 use crate::bgp::quota::{DEFAULT_LIMIT, Excess};
 
-/// The BGP sessions of a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bgp {
+/// What the BGP sessions of a connection take and offer, whoever speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
     /// What is taken from the peers.
     pub import: Import,
-    /// Whether the file says which prefixes are taken.
-    pub import_listed: bool,
     /// What is offered to them.
     pub export: Export,
     /// How many prefixes each session takes.
     pub max_prefixes: usize,
-    /// What happens above.
-    pub excess: Excess,
     /// Silence in seconds after which a peer is lost; the lower one of both ends counts.
     pub hold_time: u16,
+}
+
+/// The sessions of the embedded speaker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bgp {
+    /// What happens to a session above the most prefixes that it takes.
+    pub excess: Excess,
     /// The peers open the TCP connections.
     pub passive: bool,
     /// Packets of the peer must not have crossed a router (RFC 5082).
@@ -43,43 +47,62 @@ pub struct Bgp {
     pub restart_time: Option<u16>,
 }
 
-impl Bgp {
-    /// Reads the keys; `None` where routing is not by BGP, and each of them is refused.
-    pub(super) fn read(
-        table: &Table<'_>,
-        routing: Option<Routing>,
-        cloud: Cloud,
-        secrets: &dyn SecretSource,
-    ) -> Option<Self> {
-        if routing != Some(Routing::Bgp) {
-            for value in KEYS.into_iter().filter_map(|key| table.value(key)) {
-                value.refuse::<()>("is for routing = \"bgp\" only", "remove it, or write routing = \"bgp\"");
+impl Policy {
+    /// Reads the keys; `None` where routing is static, and each of them is refused.
+    pub(super) fn read(table: &Table<'_>, routing: Option<Routing>, cloud: Cloud) -> Option<Self> {
+        if !matches!(routing, Some(Routing::Bgp | Routing::External)) {
+            for value in POLICY_KEYS.into_iter().filter_map(|key| table.value(key)) {
+                value.refuse::<()>(
+                    "is for routing = \"bgp\" or \"external\" only",
+                    "remove it, or write routing = \"bgp\"",
+                );
             }
             return None;
         }
-        let listed = table.read("import", prefix_list);
+        let filter = |key| table.read(key, prefix_list).map_or(Filter::Guarded, Filter::Listed);
         let default_route = table.read("default_route", Value::boolean).unwrap_or(false);
-        let export = table.read("export", prefix_list);
-        let limit = table.read("max_advertised", count);
-        let restart = table.read("graceful_restart", |value| seconds(value, &RESTART));
         Some(Self {
-            import_listed: listed.is_some(),
             import: Import {
-                filter: listed.map_or(Filter::Guarded, Filter::Listed),
+                filter: filter("import"),
                 default_route,
                 local_pref: table.read("local_pref", local_pref),
                 communities: table.read("communities", communities).unwrap_or_default(),
             },
             export: Export {
-                filter: export.map_or(Filter::Guarded, Filter::Listed),
+                filter: filter("export"),
                 default_route,
-                limit: limit.unwrap_or(cloud.max_advertised()),
+                limit: table.read("max_advertised", count).unwrap_or(cloud.max_advertised()),
             },
             max_prefixes: table.read("max_prefixes", count).unwrap_or(DEFAULT_LIMIT),
+            hold_time: table.read("hold_time", |value| seconds(value, &HOLD)).unwrap_or(cloud.hold_time()),
+        })
+    }
+}
+
+impl Bgp {
+    /// Reads the keys; `None` where the sessions are not ours, and each of them is refused.
+    pub(super) fn read(
+        table: &Table<'_>,
+        routing: Option<Routing>,
+        secrets: &dyn SecretSource,
+    ) -> Option<Self> {
+        if routing != Some(Routing::Bgp) {
+            let remedy = match routing {
+                Some(Routing::External) => {
+                    "remove it, and set it in FRR or BIRD: `gotthard export` writes nothing of it"
+                }
+                Some(Routing::Static | Routing::Bgp) | None => "remove it, or write routing = \"bgp\"",
+            };
+            for value in SPEAKER_KEYS.into_iter().filter_map(|key| table.value(key)) {
+                value.refuse::<()>("is for routing = \"bgp\" only", remedy);
+            }
+            return None;
+        }
+        let restart = table.read("graceful_restart", |value| seconds(value, &RESTART));
+        Some(Self {
             excess: table
                 .read("max_prefixes_action", |value| values::choice(value, &EXCESS))
                 .unwrap_or(Excess::Keep),
-            hold_time: table.read("hold_time", |value| seconds(value, &HOLD)).unwrap_or(cloud.hold_time()),
             passive: table.read("passive", Value::boolean).unwrap_or(false),
             ttl_security: table.read("ttl_security", Value::boolean).unwrap_or(false),
             password: password(table, secrets),
@@ -183,16 +206,18 @@ fn seconds(value: &Value<'_>, bounds: &RangeInclusive<Duration>) -> Option<u16> 
     u16::try_from(values::duration(value, bounds)?.as_secs()).ok()
 }
 
-const KEYS: [&str; 14] = [
+const POLICY_KEYS: [&str; 8] = [
     "import",
     "export",
     "default_route",
     "local_pref",
     "communities",
     "max_prefixes",
-    "max_prefixes_action",
     "max_advertised",
     "hold_time",
+];
+const SPEAKER_KEYS: [&str; 6] = [
+    "max_prefixes_action",
     "passive",
     "ttl_security",
     "graceful_restart",

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use gotthard_ike::config::{Encapsulation, Mode};
 
-use super::bgp::Bgp;
+use super::bgp::{Bgp, Policy};
 use super::certificates::{self, Certificates};
 use super::document::{Table, Value};
 use super::lifetimes::Lifetimes;
@@ -45,7 +45,8 @@ pub(super) fn read<'a>(
             "write asn = 65010 (your own) below [gateway]",
         );
     }
-    let bgp = Bgp::read(&table, routing, cloud, around.secrets);
+    let policy = Policy::read(&table, routing, cloud);
+    let bgp = Bgp::read(&table, routing, around.secrets);
     let ecmp = table.read("ecmp", Value::boolean);
     let mode = table.read("mode", |value| values::choice(value, &MODES));
     let encapsulation = table.read("encapsulation", |value| values::choice(value, &ENCAPSULATIONS));
@@ -66,6 +67,7 @@ pub(super) fn read<'a>(
         cloud,
         routing: routing?,
         remote: remote.unwrap_or_default(),
+        policy,
         bgp,
         ecmp: ecmp.unwrap_or(routing == Some(Routing::Bgp)),
         mode: mode.unwrap_or(Mode::Initiator),

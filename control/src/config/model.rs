@@ -10,7 +10,7 @@ use gotthard_ike::suite::{EspSuite, IkeSuite};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
-use super::bgp::Bgp;
+use super::bgp::{Bgp, Policy};
 use super::certificates::Certificates;
 use super::lifetimes::Lifetimes;
 use super::presets::Cloud;
@@ -131,7 +131,9 @@ pub struct Connection {
     pub routing: Routing,
     /// Static routing: prefixes behind the peer.
     pub remote: Vec<IpNet>,
-    /// Its BGP sessions; `None` where routing is not by BGP.
+    /// What its BGP sessions take and offer, ours or another daemon's; `None` where routing is static.
+    pub policy: Option<Policy>,
+    /// Its sessions; `None` where they are not ours.
     pub bgp: Option<Bgp>,
     /// Tunnels that are equally good share the traffic.
     pub ecmp: bool,

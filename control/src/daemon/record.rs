@@ -292,7 +292,7 @@ fn settings(connection: &Connection) -> Connection {
     let mut remote: Vec<IpNet> = connection.remote.iter().map(family).collect();
     remote.sort_unstable();
     remote.dedup();
-    Connection { remote, bgp: None, ecmp: false, tunnels: Vec::new(), ..connection.clone() }
+    Connection { remote, policy: None, bgp: None, ecmp: false, tunnels: Vec::new(), ..connection.clone() }
 }
 
 /// All addresses of the prefix's family.

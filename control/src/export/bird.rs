@@ -7,9 +7,9 @@ use ipnet::IpNet;
 
 use super::plan::{Peer, Plan};
 use super::word;
-use crate::bgp::policy::PrefixRule;
+use crate::bgp::policy::{Action, CommunityPattern, CommunityRule, PrefixRule};
 
-/// Writes the filters, the static routes and the neighbours.
+/// Writes the static routes, the filters and the neighbours.
 pub fn bird(plan: &Plan) -> String {
     let mut out = header(plan);
     for family in FAMILIES.iter().filter(|family| plan.peers.iter().any(|peer| family.is_of(peer.ours))) {
@@ -17,6 +17,7 @@ pub fn bird(plan: &Plan) -> String {
     }
     for peer in &plan.peers {
         import(&mut out, peer);
+        export(&mut out, peer);
         if !peer.on_link {
             way_to_peer(&mut out, peer);
         }
@@ -52,13 +53,7 @@ fn header(plan: &Plan) -> String {
 /// What we offer: routes that lead nowhere here, because the host has its own.
 fn offers(out: &mut String, plan: &Plan, family: &Family) {
     let Family { channel, digit, .. } = family;
-    let prefixes: Vec<&IpNet> = plan.advertise.iter().filter(|prefix| family.is_of(prefix.addr())).collect();
-    let _ = writeln!(out, "\nfilter gotthard_out{digit} {{");
-    if !prefixes.is_empty() {
-        let listed: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
-        let _ = writeln!(out, "  if net ~ [ {} ] then accept;", listed.join(", "));
-    }
-    out.push_str("  reject;\n}\n");
+    let prefixes = plan.advertise.iter().filter(|prefix| family.is_of(prefix.addr()));
     let _ = writeln!(out, "\nprotocol static gotthard_offer{digit} {{\n  {channel};");
     for prefix in prefixes {
         let _ = writeln!(out, "  route {prefix} unreachable;");
@@ -67,15 +62,45 @@ fn offers(out: &mut String, plan: &Plan, family: &Family) {
 }
 
 fn import(out: &mut String, peer: &Peer) {
-    let _ = writeln!(out, "\nfilter {} {{", name(peer, "_in"));
-    for PrefixRule { permit, within, lengths } in &peer.import {
-        let verdict = if *permit {
-            format!("{{ bgp_local_pref = {}; accept; }}", peer.local_pref)
-        } else {
-            "reject;".to_owned()
+    let _ = writeln!(out, "\nfilter {} {{\n  bgp_local_pref = {};", name(peer, "_in"), peer.local_pref);
+    let mut otherwise = "";
+    for CommunityRule { pattern, action } in &peer.communities {
+        let verdict = match action {
+            Action::Refuse => "reject;".to_owned(),
+            Action::LocalPref(preference) => format!("bgp_local_pref = {preference};"),
         };
+        let _ = writeln!(out, "  {otherwise}if {} then {verdict}", matches(*pattern));
+        otherwise = "else ";
+    }
+    for PrefixRule { permit, within, lengths } in &peer.import {
+        let verdict = if *permit { "accept;" } else { "reject;" };
         let (least, most) = (lengths.start(), lengths.end());
         let _ = writeln!(out, "  if net ~ [ {within}{{{least},{most}}} ] then {verdict}");
+    }
+    out.push_str("  reject;\n}\n");
+}
+
+/// The condition of a community rule.
+fn matches(pattern: CommunityPattern) -> String {
+    match pattern {
+        CommunityPattern::Standard { asn, value: Some(value) } => format!("({asn}, {value}) ~ bgp_community"),
+        CommunityPattern::Standard { asn, value: None } => {
+            format!("bgp_community ~ [({asn}, *)] || bgp_large_community ~ [({asn}, *, *)]")
+        }
+        CommunityPattern::Large { global, local1, local2: Some(local2) } => {
+            format!("({global}, {local1}, {local2}) ~ bgp_large_community")
+        }
+        CommunityPattern::Large { global, local1, local2: None } => {
+            format!("bgp_large_community ~ [({global}, {local1}, *)]")
+        }
+    }
+}
+
+fn export(out: &mut String, peer: &Peer) {
+    let _ = writeln!(out, "\nfilter {} {{", name(peer, "_out"));
+    if !peer.offer.is_empty() {
+        let listed: Vec<String> = peer.offer.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "  if net ~ [ {} ] then accept;", listed.join(", "));
     }
     out.push_str("  reject;\n}\n");
 }
@@ -101,7 +126,7 @@ fn session(out: &mut String, plan: &Plan, peer: &Peer) {
         out,
         "\nprotocol bgp {} {{\n  description \"{}/{} through {}\";\n  local {ours} as {};\n  neighbor {theirs} as {asn};\n  \
          {link};\n  hold time {hold};\n  keepalive time {keepalive};\n  connect retry time {RETRY};\n  \
-         error wait time {RETRY}, {LONGEST_WAIT};\n  {} {{\n    import filter {};\n    export filter gotthard_out{};\n    \
+         error wait time {RETRY}, {LONGEST_WAIT};\n  {} {{\n    import filter {};\n    export filter {};\n    \
          import limit {max_prefixes} action block;\n  }};\n}}\n",
         name(peer, ""),
         word(&peer.connection),
@@ -110,7 +135,7 @@ fn session(out: &mut String, plan: &Plan, peer: &Peer) {
         plan.asn,
         family.channel,
         name(peer, "_in"),
-        family.digit,
+        name(peer, "_out"),
     );
 }
 

@@ -7,37 +7,35 @@ use ipnet::IpNet;
 
 use super::plan::{Peer, Plan};
 use super::word;
-use crate::bgp::policy::PrefixRule;
+use crate::bgp::policy::{Action, CommunityPattern, CommunityRule, PrefixRule};
 
 /// Writes the prefix lists, the route maps and the neighbours.
 pub fn frr(plan: &Plan) -> String {
     let mut out = String::from(HEADER);
-    let out_v4 = offered(plan, true);
-    let out_v6 = offered(plan, false);
-    for (keyword, rules) in [("ip", &out_v4), ("ipv6", &out_v6)] {
-        prefix_list(&mut out, keyword, OUT, rules);
-    }
-    route_map(&mut out, OUT, &["ip", "ipv6"], None);
     for peer in &plan.peers {
-        let name = import_name(peer);
         let keyword = keyword(peer.ours);
-        prefix_list(&mut out, keyword, &name, &peer.import);
-        route_map(&mut out, &name, &[keyword], Some(peer.local_pref));
+        let [incoming, outgoing] = [IN, OUT].map(|way| name(peer, way));
+        prefix_list(&mut out, keyword, &incoming, &peer.import);
+        import(&mut out, keyword, &incoming, peer);
+        prefix_list(&mut out, keyword, &outgoing, &offered(peer));
+        route_map(
+            &mut out,
+            &Entry { name: &outgoing, place: 1, verb: PERMIT, prefixes: Some(keyword), ..Entry::default() },
+        );
     }
     bgp(&mut out, plan);
     out
 }
 
-/// What leaves of a family; a list without a rule would permit everything.
-fn offered(plan: &Plan, v4: bool) -> Vec<PrefixRule> {
-    let ours = plan.advertise.iter().filter(|prefix| prefix.addr().is_ipv4() == v4);
+/// What leaves; a list without a rule would permit everything.
+fn offered(peer: &Peer) -> Vec<PrefixRule> {
     let alone = |prefix: &IpNet| {
         let length = prefix.prefix_len();
         PrefixRule { permit: true, within: *prefix, lengths: length..=length }
     };
-    let mut rules: Vec<PrefixRule> = ours.map(alone).collect();
+    let mut rules: Vec<PrefixRule> = peer.offer.iter().map(alone).collect();
     if rules.is_empty() {
-        let all = if v4 { ALL_V4 } else { ALL_V6 };
+        let all = if peer.ours.is_ipv4() { ALL_V4 } else { ALL_V6 };
         rules.extend(all.parse().into_iter().map(|within: IpNet| PrefixRule {
             permit: false,
             within,
@@ -52,7 +50,7 @@ fn offered(plan: &Plan, v4: bool) -> Vec<PrefixRule> {
 fn prefix_list(out: &mut String, keyword: &str, name: &str, rules: &[PrefixRule]) {
     for (index, rule) in rules.iter().enumerate() {
         let (sequence, length) = ((index + 1) * STEP, rule.within.prefix_len());
-        let verb = if rule.permit { "permit" } else { "deny" };
+        let verb = if rule.permit { PERMIT } else { DENY };
         let _ = write!(out, "{keyword} prefix-list {name} seq {sequence} {verb} {}", rule.within);
         let (least, most) = (*rule.lengths.start(), *rule.lengths.end());
         if least > length {
@@ -66,15 +64,87 @@ fn prefix_list(out: &mut String, keyword: &str, name: &str, rules: &[PrefixRule]
     out.push_str("!\n");
 }
 
-fn route_map(out: &mut String, name: &str, keywords: &[&str], local_pref: Option<u32>) {
-    for (index, keyword) in keywords.iter().enumerate() {
-        let _ = writeln!(out, "route-map {name} permit {}", (index + 1) * STEP);
-        let _ = writeln!(out, " match {keyword} address prefix-list {name}");
-        if let Some(preference) = local_pref {
-            let _ = writeln!(out, " set local-preference {preference}");
+/// The communities' rules, and behind them what has none of these.
+fn import(out: &mut String, keyword: &str, name: &str, peer: &Peer) {
+    let mut place = 0;
+    for CommunityRule { pattern, action } in &peer.communities {
+        for (kind, list) in community_lists(*pattern) {
+            place += 1;
+            let _ =
+                writeln!(out, "bgp {kind}-list {} {name}-{place} seq {STEP} permit {}", list.kind, list.text);
+            let community = Some(kind);
+            let entry = match action {
+                Action::Refuse => Entry { name, place, verb: DENY, community, ..Entry::default() },
+                Action::LocalPref(preference) => {
+                    let local_pref = Some(*preference);
+                    Entry { name, place, verb: PERMIT, prefixes: Some(keyword), community, local_pref }
+                }
+            };
+            route_map(out, &entry);
         }
-        out.push_str("exit\n!\n");
     }
+    let (place, local_pref) = (place + 1, Some(peer.local_pref));
+    route_map(
+        out,
+        &Entry { name, place, verb: PERMIT, prefixes: Some(keyword), local_pref, community: None },
+    );
+}
+
+/// The text of a community list, and whether it is a pattern.
+struct List {
+    kind: &'static str,
+    text: String,
+}
+
+/// What a pattern matches, by kind of community. A list that names a community matches routes that have others too.
+fn community_lists(pattern: CommunityPattern) -> Vec<(&'static str, List)> {
+    let exact = |text| List { kind: "standard", text };
+    // An underscore is the beginning, the end or what is between two communities.
+    let pattern_of = |text| List { kind: "expanded", text };
+    match pattern {
+        CommunityPattern::Standard { asn, value: Some(value) } => {
+            vec![(STANDARD, exact(format!("{asn}:{value}")))]
+        }
+        CommunityPattern::Standard { asn, value: None } => vec![
+            (STANDARD, pattern_of(format!("_{asn}:[0-9]+_"))),
+            (LARGE, pattern_of(format!("_{asn}:[0-9]+:[0-9]+_"))),
+        ],
+        CommunityPattern::Large { global, local1, local2: Some(local2) } => {
+            vec![(LARGE, exact(format!("{global}:{local1}:{local2}")))]
+        }
+        CommunityPattern::Large { global, local1, local2: None } => {
+            vec![(LARGE, pattern_of(format!("_{global}:{local1}:[0-9]+_")))]
+        }
+    }
+}
+
+/// An entry of a route map; its lists have the map's name, those of communities with the entry's place behind it.
+#[derive(Default)]
+struct Entry<'e> {
+    name: &'e str,
+    /// From 1 on.
+    place: usize,
+    verb: &'static str,
+    /// The address family of the prefix list that must match.
+    prefixes: Option<&'e str>,
+    /// The kind of the community list that must match.
+    community: Option<&'static str>,
+    local_pref: Option<u32>,
+}
+
+fn route_map(out: &mut String, entry: &Entry<'_>) {
+    let Entry { name, place, verb, prefixes, community, local_pref } = entry;
+    let _ = writeln!(out, "route-map {name} {verb} {}", place * STEP);
+    if let Some(keyword) = prefixes {
+        let _ = writeln!(out, " match {keyword} address prefix-list {name}");
+    }
+    if let Some(kind) = community {
+        let _ = writeln!(out, " match {kind} {name}-{place}");
+    }
+    if let Some(preference) = local_pref {
+        let _ = writeln!(out, " set local-preference {preference}");
+    }
+    out.push_str("exit\n!\n");
 }
 
 fn bgp(out: &mut String, plan: &Plan) {
@@ -130,22 +200,27 @@ fn address_family(out: &mut String, plan: &Plan, family: &str, v4: bool) {
         }
         let _ = writeln!(out, "  neighbor {theirs} activate");
         let _ = writeln!(out, "  neighbor {theirs} soft-reconfiguration inbound");
-        let _ = writeln!(out, "  neighbor {theirs} route-map {} in", import_name(peer));
-        let _ = writeln!(out, "  neighbor {theirs} route-map {OUT} out");
+        let _ = writeln!(out, "  neighbor {theirs} route-map {} in", name(peer, IN));
+        let _ = writeln!(out, "  neighbor {theirs} route-map {} out", name(peer, OUT));
         let _ = writeln!(out, "  neighbor {theirs} maximum-prefix {} restart 5", peer.max_prefixes);
     }
     out.push_str(" exit-address-family\n");
 }
 
-fn import_name(peer: &Peer) -> String {
-    format!("GOTTHARD-{}-{}-IN", word(&peer.connection), word(&peer.tunnel))
+fn name(peer: &Peer, way: &str) -> String {
+    format!("GOTTHARD-{}-{}-{way}", word(&peer.connection), word(&peer.tunnel))
 }
 
 const fn keyword(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "ip" } else { "ipv6" }
 }
 
-const OUT: &str = "GOTTHARD-OUT";
+const IN: &str = "IN";
+const OUT: &str = "OUT";
+const PERMIT: &str = "permit";
+const DENY: &str = "deny";
+const STANDARD: &str = "community";
+const LARGE: &str = "large-community";
 const ALL_V4: &str = "0.0.0.0/0";
 const ALL_V6: &str = "::/0";
 /// Between two rules, so that an operator can put his own there.

@@ -1,7 +1,8 @@
 //! Our tunnels as BGP neighbours in the language of another routing daemon, for `routing = "external"`.
 //!
 //! [`plan`] says, from the configuration alone, what the daemon needs to know; [`frr`] and [`bird`] write it down. What the
-//! embedded speaker would keep out ([`crate::bgp::guard`]) is kept out here by prefix lists. Nothing secret is written.
+//! embedded speaker would keep out ([`crate::bgp::guard`], [`crate::bgp::policy`]) is kept out here by prefix lists and filters.
+//! Nothing secret is written.
 
 mod bird;
 mod frr;

@@ -6,11 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::bgp::guard::{self, Site};
-use crate::bgp::policy::{LOCAL_PREF, PrefixRule};
-use crate::bgp::quota::DEFAULT_LIMIT;
+use crate::bgp::policy::{CommunityRule, Filter, Import, LOCAL_PREF, PrefixRule};
 use crate::config::Config;
-use crate::config::model::{Connection, Routing, Tunnel};
-use crate::config::presets::Cloud;
+use crate::config::bgp::Policy;
+use crate::config::model::{Connection, Tunnel};
 
 /// The sessions, and what all of them share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub struct Plan {
     pub asn: u32,
     /// An IPv4 address of ours, where there is one.
     pub router_id: Option<Ipv4Addr>,
-    /// Prefixes that we offer.
+    /// Prefixes that we offer in one session at least.
     pub advertise: Vec<IpNet>,
     /// The sessions, those of a connection together.
     pub peers: Vec<Peer>,
@@ -50,6 +49,10 @@ pub struct Peer {
     pub local_pref: u32,
     /// Which prefixes are taken: the first rule that matches decides.
     pub import: Vec<PrefixRule>,
+    /// What communities change of them: the first rule that matches.
+    pub communities: Vec<CommunityRule>,
+    /// Prefixes that we offer in this session.
+    pub offer: Vec<IpNet>,
 }
 
 /// Why there is nothing to write.
@@ -85,9 +88,10 @@ pub fn plan(config: &Config, wanted: Option<&str>) -> Result<Plan, Refused> {
         return Err(Refused::Unknown(name.to_owned()));
     }
     let mut peers = Vec::new();
-    for connection in known.into_iter().filter(|connection| connection.routing != Routing::Static) {
+    for connection in known {
+        let Some(policy) = &connection.policy else { continue };
         for tunnel in &connection.tunnels {
-            peers.push(peer(config, connection, tunnel)?);
+            peers.push(peer(config, connection, policy, tunnel)?);
         }
     }
     if peers.is_empty() {
@@ -98,10 +102,12 @@ pub fn plan(config: &Config, wanted: Option<&str>) -> Result<Plan, Refused> {
         key: "asn",
         remedy: "write asn = 65010 (your own) below [gateway]",
     })?;
-    Ok(Plan { asn, router_id: config.router_id(), advertise: config.gateway.advertise.clone(), peers })
+    let offered = |prefix: &&IpNet| peers.iter().any(|peer| peer.offer.contains(prefix));
+    let advertise = config.gateway.advertise.iter().filter(offered).copied().collect();
+    Ok(Plan { asn, router_id: config.router_id(), advertise, peers })
 }
 
-fn peer(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Result<Peer, Refused> {
+fn peer(config: &Config, connection: &Connection, policy: &Policy, tunnel: &Tunnel) -> Result<Peer, Refused> {
     let missing =
         |key, remedy| Refused::Missing { place: format!("{}/{}", connection.name, tunnel.name), key, remedy };
     let inside = tunnel.inside.ok_or_else(|| {
@@ -122,25 +128,30 @@ fn peer(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Result<Pee
         theirs,
         on_link: inside.contains(&theirs),
         asn,
-        timers: timers(connection.cloud),
-        max_prefixes: DEFAULT_LIMIT,
-        local_pref: LOCAL_PREF,
-        import: rules(config, inside.addr()),
+        timers: timers(policy.hold_time),
+        max_prefixes: policy.max_prefixes,
+        local_pref: policy.import.local_pref.unwrap_or(LOCAL_PREF),
+        import: rules(config, &policy.import, inside.addr()),
+        communities: policy.import.communities.clone(),
+        offer: offer(config, policy, inside.addr()),
     })
 }
 
-/// What the cloud's side has: the lower hold time of both ends counts (RFC 4271 §4.2).
-const fn timers(cloud: Cloud) -> (Duration, Duration) {
-    let (keepalive, hold) = match cloud {
-        Cloud::Aws | Cloud::Generic => (10, 30),
-        Cloud::Gcp => (20, 60),
-        Cloud::Azure => (60, 180),
-    };
-    (Duration::from_secs(keepalive), Duration::from_secs(hold))
+/// A KEEPALIVE every third of the hold time (RFC 4271 §10), as the embedded speaker sends them.
+fn timers(hold_time: u16) -> (Duration, Duration) {
+    let hold = Duration::from_secs(hold_time.into());
+    (Duration::from_secs((hold_time / 3).into()), hold)
 }
 
-/// The guards of the embedded speaker as a list, and behind them everything else.
-fn rules(config: &Config, ours: IpAddr) -> Vec<PrefixRule> {
+/// What of our prefixes the policy lets out, of the family that the session carries.
+fn offer(config: &Config, policy: &Policy, ours: IpAddr) -> Vec<IpNet> {
+    let offers = policy.export.offers(&config.gateway.advertise).into_iter();
+    let permitted = offers.filter_map(|(prefix, verdict)| verdict.is_ok().then_some(prefix));
+    permitted.filter(|prefix| prefix.addr().is_ipv4() == ours.is_ipv4()).collect()
+}
+
+/// The guards of the embedded speaker as a list, and behind them what the operator's own lets in.
+fn rules(config: &Config, import: &Import, ours: IpAddr) -> Vec<PrefixRule> {
     let everything = |address: IpAddr| match address {
         IpAddr::V4(_) => IpNet::from(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
         IpAddr::V6(_) => IpNet::from(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
@@ -153,8 +164,10 @@ fn rules(config: &Config, ours: IpAddr) -> Vec<PrefixRule> {
     };
     let within = |net: IpNet| deny(net, net.max_prefix_len());
     let Site { networks, insides, outer, .. } = config.site();
-    let mut rules = vec![deny(all, guard::NARROWEST_DEFAULT - 1)];
-    rules.extend(guard::martians().map(within));
+    let mut rules: Vec<PrefixRule> = guard::martians().map(within).collect();
+    if !import.default_route {
+        rules.insert(0, deny(all, guard::NARROWEST_DEFAULT - 1));
+    }
     rules.extend(networks.into_iter().chain(insides).chain(outer.into_iter().map(IpNet::from)).map(within));
     rules.retain(|rule| rule.within.addr().is_ipv4() == ours.is_ipv4());
     let mut seen: Vec<PrefixRule> = Vec::new();
@@ -166,6 +179,15 @@ fn rules(config: &Config, ours: IpAddr) -> Vec<PrefixRule> {
             seen.push(rule);
         }
     }
-    seen.push(PrefixRule { permit: true, within: all, lengths: 0..=all.max_prefix_len() });
+    match &import.filter {
+        Filter::Nothing => {}
+        Filter::Guarded => {
+            seen.push(PrefixRule { permit: true, within: all, lengths: 0..=all.max_prefix_len() });
+        }
+        Filter::Listed(list) => {
+            let of_family = list.0.iter().filter(|rule| rule.within.addr().is_ipv4() == ours.is_ipv4());
+            seen.extend(of_family.cloned());
+        }
+    }
     seen
 }

@@ -1,5 +1,6 @@
 //! The keys that are for `routing = "bgp"`.
 
+use gotthard::bgp::quota::Excess;
 use gotthard::config::{NoSecrets, parse_str};
 
 use super::{VALID, refused};
@@ -24,10 +25,11 @@ bgp_password = "hunter2""#,
     );
     let loaded = parse_str(&text, "g.toml", &NoSecrets).unwrap();
     let connection = &loaded.config.connections[0];
-    let bgp = connection.bgp.as_ref().unwrap();
-    assert!(bgp.passive && bgp.ttl_security && bgp.import.default_route && !connection.ecmp);
-    assert_eq!((bgp.max_prefixes, bgp.export.limit, bgp.hold_time, bgp.restart_time), (500, 1000, 180, None));
-    assert_eq!((bgp.import.local_pref, bgp.import.communities.len()), (Some(200), 2));
+    let (policy, bgp) = (connection.policy.as_ref().unwrap(), connection.bgp.as_ref().unwrap());
+    assert!(bgp.passive && bgp.ttl_security && policy.import.default_route && !connection.ecmp);
+    assert_eq!((policy.max_prefixes, policy.export.limit, policy.hold_time), (500, 1000, 180));
+    assert_eq!((bgp.restart_time, bgp.excess), (None, Excess::TearDown));
+    assert_eq!((policy.import.local_pref, policy.import.communities.len()), (Some(200), 2));
     assert_eq!(bgp.password.as_ref().map(|password| password.0.as_slice()), Some(&b"hunter2"[..]));
     assert!(!format!("{loaded:?}").contains("hunter2"), "a password is shown");
 }
@@ -64,7 +66,31 @@ fn keys_of_bgp_are_refused_where_routing_is_static() {
     for key in ["import = []", "local_pref = 1", "bgp_password = \"a\"", "passive = true"] {
         let text = VALID.replace("routing = \"static\"", &format!("routing = \"static\"\n{key}"));
         let [error] = refused(&text).try_into().unwrap();
+        assert!(error.problem.contains("is for routing = \"bgp\""), "{error}");
+    }
+}
+
+/// A daemon beside us is told the policy by `gotthard export`; what it is not told is no key of ours.
+#[test]
+fn with_a_daemon_beside_us_the_policy_is_read_and_what_it_is_not_told_refused() {
+    let beside = |keys: &str| by_bgp(keys).replace("routing = \"bgp\"", "routing = \"external\"");
+    let policy = "import = [\"10.200.0.0/16\"]\nexport = []\ndefault_route = true\nlocal_pref = 200\n\
+                  communities = []\nmax_prefixes = 5\nmax_advertised = 5\nhold_time = \"9s\"";
+    let loaded = parse_str(&beside(policy), "g.toml", &NoSecrets).unwrap();
+    let connection = &loaded.config.connections[0];
+    assert_eq!(connection.bgp, None);
+    assert_eq!(connection.policy.as_ref().unwrap().hold_time, 9);
+    for key in [
+        "max_prefixes_action = \"keep\"",
+        "passive = true",
+        "ttl_security = true",
+        "graceful_restart = \"0s\"",
+        "bgp_password = \"a\"",
+        "bgp_password_file = \"a\"",
+    ] {
+        let [error] = refused(&beside(key)).try_into().unwrap();
         assert!(error.problem.contains("routing = \"bgp\" only"), "{error}");
+        assert!(error.remedy.contains("FRR or BIRD"), "{error}");
     }
 }
 

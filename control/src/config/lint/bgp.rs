@@ -4,25 +4,25 @@ use std::net::IpAddr;
 
 use super::Warnings;
 use crate::bgp::policy::Action;
-use crate::config::bgp::Bgp;
+use crate::config::bgp::Policy;
 use crate::config::model::Connection;
 use crate::config::presets::Cloud;
 
 impl Warnings<'_> {
     /// What concerns the sessions of one connection.
     pub(super) fn bgp(&mut self, connection: &Connection) {
-        let Some(bgp) = &connection.bgp else { return };
-        self.offers(connection, bgp);
+        let Some(policy) = &connection.policy else { return };
+        self.offers(connection, policy);
         match connection.cloud {
-            Cloud::Aws => self.aws_preferences(connection, bgp),
-            Cloud::Azure => self.azure(connection, bgp),
+            Cloud::Aws => self.aws_preferences(connection, policy),
+            Cloud::Azure => self.azure(connection),
             Cloud::Gcp | Cloud::Generic => {}
         }
     }
 
     /// A session that is told too much is ended by the cloud, so that the rest is held back.
-    fn offers(&mut self, connection: &Connection, bgp: &Bgp) {
-        let (offered, limit) = (self.loaded.config.gateway.advertise.len(), bgp.export.limit);
+    fn offers(&mut self, connection: &Connection, policy: &Policy) {
+        let (offered, limit) = (self.loaded.config.gateway.advertise.len(), policy.export.limit);
         if offered > limit {
             self.warn(
                 "gateway.advertise".to_owned(),
@@ -33,9 +33,9 @@ impl Warnings<'_> {
     }
 
     /// Before the maintenance of an endpoint AWS lowers the MED of the other one; MED decides among equals alone.
-    fn aws_preferences(&mut self, connection: &Connection, bgp: &Bgp) {
+    fn aws_preferences(&mut self, connection: &Connection, policy: &Policy) {
         let key = |key: &str| format!("connection.{}.{key}", connection.name);
-        if bgp.import.communities.iter().any(|rule| matches!(rule.action, Action::LocalPref(_))) {
+        if policy.import.communities.iter().any(|rule| matches!(rule.action, Action::LocalPref(_))) {
             self.warn(
                 key("communities"),
                 "a preference by community: where the tunnels differ in it, AWS's maintenance cannot move the traffic",
@@ -45,8 +45,8 @@ impl Warnings<'_> {
         let loaded = self.loaded;
         let others = loaded.config.connections.iter().take_while(|other| other.name != connection.name);
         for other in others.filter(|other| other.cloud == Cloud::Aws && other.tunnels.len() == 1) {
-            let Some(theirs) = &other.bgp else { continue };
-            if connection.tunnels.len() == 1 && theirs.import.local_pref != bgp.import.local_pref {
+            let Some(theirs) = &other.policy else { continue };
+            if connection.tunnels.len() == 1 && theirs.import.local_pref != policy.import.local_pref {
                 self.warn(
                     key("local_pref"),
                     format!("differs from that of connection {}: AWS moves traffic by MED, among equals", other.name),
@@ -56,7 +56,7 @@ impl Warnings<'_> {
         }
     }
 
-    fn azure(&mut self, connection: &Connection, bgp: &Bgp) {
+    fn azure(&mut self, connection: &Connection) {
         if let Some(asn) = self.loaded.config.gateway.asn.filter(|asn| is_azures(*asn)) {
             self.warn(
                 "gateway.asn".to_owned(),
@@ -66,7 +66,8 @@ impl Warnings<'_> {
         }
         let link_local =
             |inside: Option<IpAddr>| matches!(inside, Some(IpAddr::V4(address)) if address.is_link_local());
-        if bgp.passive && connection.tunnels.iter().any(|tunnel| link_local(tunnel.peer_inside)) {
+        let passive = connection.bgp.as_ref().is_some_and(|bgp| bgp.passive);
+        if passive && connection.tunnels.iter().any(|tunnel| link_local(tunnel.peer_inside)) {
             self.warn(
                 format!("connection.{}.passive", connection.name),
                 "with APIPA addresses Azure never opens the session",

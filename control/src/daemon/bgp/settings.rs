@@ -13,7 +13,7 @@ use crate::config::model::{Connection, Tunnel};
 
 /// The session of a tunnel; `None` where routing is not by BGP.
 pub(super) fn session(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Option<Settings> {
-    let bgp = connection.bgp.as_ref()?;
+    let (policy, bgp) = (connection.policy.as_ref()?, connection.bgp.as_ref()?);
     let (our_inside, asn) = (tunnel.inside?.addr(), tunnel.peer_asn?);
     Some(Settings {
         config: fsm::Config {
@@ -21,7 +21,7 @@ pub(super) fn session(config: &Config, connection: &Connection, tunnel: &Tunnel)
             peer_asn: asn,
             identifier: config.router_id().unwrap_or(ONLY_SPEAKER),
             families: Families::ALL,
-            hold_time: bgp.hold_time,
+            hold_time: policy.hold_time,
             connect_retry: CONNECT_RETRY,
             passive: bgp.passive,
             restart_time: bgp.restart_time,
@@ -29,9 +29,9 @@ pub(super) fn session(config: &Config, connection: &Connection, tunnel: &Tunnel)
             preserved: Families::NONE,
         },
         neighbour: Neighbour { asn, our_inside },
-        import: bgp.import.clone(),
-        export: bgp.export.clone(),
-        max_prefixes: bgp.max_prefixes,
+        import: policy.import.clone(),
+        export: policy.export.clone(),
+        max_prefixes: policy.max_prefixes,
         excess: bgp.excess,
     })
 }
