@@ -273,9 +273,9 @@ psk = "whatever you like"
     has(18, "connection.a.tunnel[1].inside", "reserves");
     has(19, "connection.a.tunnel[1].peer_asn", "our own");
     has(20, "connection.a.tunnel[1].psk", "AWS cannot have");
-    has(10, "connection.a.remote", "which we advertise");
+    has(10, "connection.a.remote", "GTH-ROUTE-16: 10.10.0.0/16 (ours) lies in 10.0.0.0/8 (of a)");
     has(10, "connection.a.remote", "10.1.2.3, the outer address");
-    has(23, "connection.b.remote", "overlaps 10.0.0.0/8 of connection a");
+    has(23, "connection.b.remote", "GTH-ROUTE-15: 10.200.0.0/16 (of b) lies in 10.0.0.0/8 (of a)");
     has(24, "connection.b.peer_replay_window", "64 packets");
     has(25, "connection.b.child_lifetime", "for tests");
     has(26, "connection.b.child_bytes", "within seconds");

@@ -48,6 +48,12 @@ impl Overlap {
         }
     }
 
+    /// One of the two claims is that connection's.
+    pub fn is_of(&self, connection: &str) -> bool {
+        let of = |claim: &Claim| matches!(&claim.owner, Owner::Connection { name, .. } if name == connection);
+        of(&self.outer) || of(&self.inner)
+    }
+
     /// What to do about it.
     pub const fn remedy() -> &'static str {
         "renumber one of the two, or give the one that is meant a higher local preference"

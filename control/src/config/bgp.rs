@@ -16,6 +16,7 @@ use super::presets::Cloud;
 use super::secret::{FileKind, SecretSource};
 use super::values;
 use crate::bgp::guard::Site;
+use crate::bgp::overlap::{Claim, Owner};
 use crate::bgp::policy::{Action, CommunityRule, Export, Filter, Import, PrefixList, PrefixRule};
 use crate::bgp::quota::{DEFAULT_LIMIT, Excess};
 
@@ -123,6 +124,17 @@ impl Config {
             outer: tunnels().map(|tunnel| tunnel.peer).chain(self.gateway.local.address()).collect(),
             insides: linked.chain(peers).collect(),
         }
+    }
+
+    /// The prefixes that the file itself gives to a network: ours, and those behind connections with static routes.
+    pub fn claims(&self) -> Vec<Claim> {
+        let ours = self.gateway.advertise.iter().map(|prefix| (prefix, Owner::Ourselves));
+        let behind = self.connections.iter().flat_map(|connection| {
+            // `remote` states no preference.
+            let owner = Owner::Connection { name: connection.name.clone(), local_pref: 0 };
+            connection.remote.iter().map(move |prefix| (prefix, owner.clone()))
+        });
+        ours.chain(behind).map(|(prefix, owner)| Claim { prefix: prefix.trunc(), owner }).collect()
     }
 
     /// Our BGP Identifier, the same in every session (RFC 4271 §4.2): our outer address, else the first inside one; `None`:

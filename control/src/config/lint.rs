@@ -4,18 +4,17 @@ mod bgp;
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
-use std::net::IpAddr;
 use std::thread;
 use std::time::SystemTime;
 
 use gotthard_ike::config::Encapsulation;
-use ipnet::IpNet;
 
 use super::error::ConfigError;
 use super::lifetimes::Lifetimes;
 use super::load::Loaded;
 use super::model::{Connection, PacketPath, Tunnel, TunnelAuth, Workers};
 use super::presets::Cloud;
+use crate::bgp::overlap::{Overlap, overlaps};
 
 /// All warnings, in the order of the file. They have the form of errors: place, key, what, and what to write instead.
 pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
@@ -219,34 +218,23 @@ impl Warnings<'_> {
         }
     }
 
-    /// Prefixes of one connection against those of another, and against what we advertise; and the outer addresses of
-    /// the peers against all of them.
+    /// Prefixes that two networks claim, in the words of the daemon; and outer addresses of peers behind their own tunnels.
     fn overlaps(&mut self) {
         let config = &self.loaded.config;
-        for (index, connection) in config.connections.iter().enumerate() {
-            let key = format!("connection.{}.remote", connection.name);
+        for overlap in overlaps(config.claims()) {
+            let claimed = |connection: &&Connection| overlap.is_of(&connection.name);
+            let Some(connection) = config.connections.iter().rfind(claimed) else { continue };
+            self.warn(
+                format!("connection.{}.remote", connection.name),
+                format!("{}: {overlap}", overlap.code()),
+                Overlap::remedy(),
+            );
+        }
+        for connection in &config.connections {
             for prefix in &connection.remote {
-                for ours in config.gateway.advertise.iter().filter(|ours| overlap(ours, prefix)) {
-                    self.warn(
-                        key.clone(),
-                        format!(
-                            "{prefix} overlaps {ours}, which we advertise: one of the two is out of reach"
-                        ),
-                        "write prefixes that are behind the cloud only",
-                    );
-                }
-                for other in config.connections.iter().take(index) {
-                    for theirs in other.remote.iter().filter(|theirs| overlap(theirs, prefix)) {
-                        self.warn(
-                            key.clone(),
-                            format!("{prefix} overlaps {theirs} of connection {}", other.name),
-                            "write each prefix at one connection, or the more specific ones",
-                        );
-                    }
-                }
                 for (_, tunnel) in config.tunnels().filter(|(_, tunnel)| prefix.contains(&tunnel.peer)) {
                     self.warn(
-                        key.clone(),
+                        format!("connection.{}.remote", connection.name),
                         format!("{prefix} holds {}, the outer address of a peer", tunnel.peer),
                         "leave the peer's outer address out; a tunnel cannot be reached through itself",
                     );
@@ -283,12 +271,6 @@ fn aws_psk(psk: &[u8]) -> bool {
     (8..=64).contains(&psk.len())
         && !psk.starts_with(b"0")
         && psk.iter().all(|octet| octet.is_ascii_alphanumeric() || b"._".contains(octet))
-}
-
-fn overlap(a: &IpNet, b: &IpNet) -> bool {
-    let same_family =
-        matches!((a.addr(), b.addr()), (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)));
-    same_family && (a.contains(b) || b.contains(a))
 }
 
 /// A peer of ours is given up after 11.5 s of silence; what is shorter than a few such times leaves a rekey no second try.

@@ -7,7 +7,6 @@ use tracing::warn;
 
 use super::gateway::Gateway;
 use crate::bgp::overlap::{Claim, Overlap, Owner, overlaps};
-use crate::config::model::Routing;
 
 /// What is known of them beside the configuration.
 #[derive(Debug, Default)]
@@ -74,21 +73,13 @@ impl Gateway {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let ours = self.config.gateway.advertise.iter().map(IpNet::trunc);
-        let ours = ours.chain(self.networks.connected.iter().copied());
-        let ours = ours.map(|prefix| Claim { prefix, owner: Owner::Ourselves });
-        let connections = self.config.connections.iter().filter(|c| c.routing == Routing::Static);
-        let configured = connections.flat_map(|connection| {
-            // `remote` states no preference.
-            let owner = Owner::Connection { name: connection.name.clone(), local_pref: 0 };
-            let claim = move |prefix: &IpNet| Claim { prefix: prefix.trunc(), owner: owner.clone() };
-            connection.remote.iter().map(claim)
-        });
+        let connected = self.networks.connected.iter();
+        let connected = connected.map(|prefix| Claim { prefix: *prefix, owner: Owner::Ourselves });
         let learned = self.bgp.speaker.routes().filter_map(|(prefix, tunnel, local_pref, _)| {
             let name = self.connection_of(tunnel)?.to_owned();
             Some(Claim { prefix, owner: Owner::Connection { name, local_pref } })
         });
-        ours.chain(configured).chain(learned).collect()
+        self.config.claims().into_iter().chain(connected).chain(learned).collect()
     }
 
     fn connection_of(&self, tunnel: PeerId) -> Option<&str> {
