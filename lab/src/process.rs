@@ -110,6 +110,15 @@ impl Process {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
+    /// The processor time that all its threads have used.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        // The name, which is between parentheses, may hold blanks; `utime` and `stime` are the 12th and 13th behind it.
+        let (_, behind) = stat.rsplit_once(')').context("a name")?;
+        let ticks: Result<Vec<u64>, _> = behind.split_whitespace().skip(11).take(2).map(str::parse).collect();
+        Ok(TICK * u32::try_from(ticks?.iter().sum::<u64>())?)
+    }
+
     /// The names of its threads, those that the kernel made for it too.
     pub fn threads(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
@@ -146,3 +155,6 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+/// `USER_HZ`: what the kernel counts processor time in, on every machine.
+const TICK: Duration = Duration::from_millis(10);

@@ -130,7 +130,7 @@ impl Daemon {
                 Some(notice) = self.notices.recv() => self.notice(notice).await?,
                 events = self.watch.next() => self.gateway.observe(events),
                 Some(done) = self.driver.computed() => self.driver.take(done),
-                Some(reply) = self.replies.recv() => self.gateway.echo_answered(reply),
+                Some(reply) = self.replies.recv() => self.take_replies(reply),
                 arrival = self.gateway.bgp.driver.arrival() => self.gateway.bgp_arrived(arrival),
                 Some(call) = self.calls.recv() => self.answer(call).await,
                 _ = self.housekeeping.tick() => self.keep_house().await,
@@ -179,6 +179,15 @@ impl Daemon {
             Notice::Broken { peer: None, why } => anyhow::bail!("the packet path failed: {why}"),
         }
         Ok(())
+    }
+
+    /// Takes a reply and those that wait behind it: echoes leave together, and their replies arrive so.
+    fn take_replies(&mut self, first: EchoReply) {
+        self.gateway.echo_answered(first);
+        for _ in 1..REPLIES {
+            let Ok(next) = self.replies.try_recv() else { return };
+            self.gateway.echo_answered(next);
+        }
     }
 
     async fn keep_house(&mut self) {

@@ -213,4 +213,4 @@ const NO_ECHOES: &str = "no echo can be sent: the IKE SA alone says whether the 
 pub(super) const REPLIES: usize = 1024;
 /// Shortest time between two readings of the counters, so that a hundred tunnels whose peers answer at a hundred moments
 /// cost no more than a few.
-const REST: core::time::Duration = core::time::Duration::from_millis(10);
+const REST: core::time::Duration = core::time::Duration::from_millis(20);
