@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use anyhow::{Context as _, Result, ensure};
 use gotthard_lab::cloud::OneTunnel;
 use gotthard_lab::cloud::aws::{AS, CUSTOMER};
-use gotthard_lab::cloud::one_tunnel::{self, OURS, PEER, SOON, bird_conf};
+use gotthard_lab::cloud::one_tunnel::{self, OURS, OURS_V6, PEER, SOON, bird_conf, bird_conf_v6};
 use gotthard_lab::gotthard::write_secret;
 use gotthard_lab::hostile::bgp::{KEEPALIVE, OPEN, Open, Port, Speaker, message};
 use gotthard_lab::{run, wait};
@@ -60,6 +60,31 @@ fn ttl_security_hears_nobody_who_could_be_far_away() -> run::Outcome {
         bird.configure(&bird_conf(&["ttl security on;"], &[PREFIX]))?;
         bird.await_established(CUSTOMER, SOON)?;
         tunnel.await_route(PREFIX, true)
+    })
+}
+
+/// A link of IPv6 has socket options of its own for both. It is the one that BIRD takes IPv6 prefixes of.
+#[test]
+fn over_a_link_of_ipv6_password_and_hop_count_hold_too() -> run::Outcome {
+    let keys = ["ttl_security = true", &format!("bgp_password = \"{PASSWORD}\"")];
+    one_tunnel::scenario("bgp_ipv6_link", &keys, |run, tunnel| {
+        let mut config = one_tunnel::config(run.suite, &keys);
+        config.tunnels[0].inside = format!("{OURS_V6}/126");
+        config.gateway.retain(|key| !key.starts_with("advertise"));
+        config.gateway.push(format!("advertise = [{LAN_V6:?}]"));
+        tunnel.gateway.reload(&config)?;
+
+        let signed = format!("password \"{PASSWORD}\";");
+        let bird = tunnel.bird(run, &bird_conf_v6(&[&signed], PREFIX_V6))?;
+        await_drops(&tunnel.site.gateway, DROPPED_FAR)?;
+        bird.configure(&bird_conf_v6(&["ttl security on;"], PREFIX_V6))?;
+        await_drops(&tunnel.site.gateway, "TCPMD5NotFound")?;
+        ensure!(!tunnel.carries(PREFIX_V6)?);
+
+        bird.configure(&bird_conf_v6(&[&signed, "ttl security on;"], PREFIX_V6))?;
+        bird.await_established(CUSTOMER, SOON)?;
+        tunnel.await_route(PREFIX_V6, true)?;
+        wait::until_true(SOON, "BIRD to hear of the LAN", || Ok(bird.prefixes(CUSTOMER)? == [LAN_V6]))
     })
 }
 
@@ -183,6 +208,8 @@ fn established(tunnel: &OneTunnel) -> usize {
 }
 
 const PREFIX: &str = "10.200.0.0/16";
+const PREFIX_V6: &str = "2001:db8:200::/48";
+const LAN_V6: &str = "2001:db8:10::/64";
 const PASSWORD: &str = "exampleOfAPassword";
 const WRONG: &str = "exampleOfAnotherOne";
 /// What the kernel drops for its hop count.

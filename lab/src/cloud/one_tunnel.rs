@@ -46,8 +46,12 @@ pub fn config(suite: Suite, options: &[&str]) -> Config {
 impl OneTunnel {
     fn start(run: &Run, config: &Config) -> Result<Self> {
         let site = Site::new()?;
-        let charon = super::endpoint(run, &site.endpoints[0], 0, "endpoint1", &posture::aws()?)?;
-        site.endpoints[0].address(&format!("{PEER}/30"), DEVICE)?;
+        // As of a transit gateway, whose tunnels may carry IPv6.
+        let conf = posture::aws()?.replace("0.0.0.0/0", "0.0.0.0/0,::/0");
+        let charon = super::endpoint(run, &site.endpoints[0], 0, "endpoint1", &conf)?;
+        for address in [format!("{PEER}/30"), format!("{PEER_V6}/126")] {
+            site.endpoints[0].address(&address, DEVICE)?;
+        }
         // What would give the kernel routes in the cloud is no part of these.
         site.endpoints[0].route(&format!("10.10.0.0/16 via {OURS}"))?;
         let gateway = Gotthard::start(run, &site.gateway, "gotthard", config)?;
@@ -104,22 +108,38 @@ impl OneTunnel {
 
 /// A bird.conf with one session, that announces prefixes; `options` are statements of the session.
 pub fn bird_conf(options: &[&str], prefixes: &[&str]) -> String {
+    let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+    format!("{}{}", bird::originated(&prefixes), session_conf([PEER, OURS], "ipv4", options))
+}
+
+/// The same over a link of IPv6, for one prefix of IPv6.
+pub fn bird_conf_v6(options: &[&str], prefix: &str) -> String {
+    let session = session_conf([PEER_V6, OURS_V6], "ipv6", options);
+    format!("protocol static originated {{\n  ipv6;\n  route {prefix} unreachable;\n}}\n{session}")
+}
+
+/// The rest of a bird.conf: one session between these ends, its own first.
+fn session_conf(ends: [&str; 2], family: &str, options: &[&str]) -> String {
     let quick = ["connect delay time 1;", "connect retry time 1;", "error wait time 1, 1;"];
+    let [local, peer] = ends.map(str::to_owned);
     let session = Session {
         name: CUSTOMER.to_owned(),
-        local: (PEER.to_owned(), AS),
-        peer: (OURS.to_owned(), CUSTOMER_AS),
+        local: (local, AS),
+        peer: (peer, CUSTOMER_AS),
         timers: (10, 30),
         options: quick.iter().chain(options).map(|option| (*option).to_owned()).collect(),
-        channels: vec!["ipv4 { import all; export where source = RTS_STATIC; };".to_owned()],
+        channels: vec![format!("{family} {{ import all; export where source = RTS_STATIC; }};")],
     };
-    let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
-    format!("{}{}{session}", bird::preamble(PEER), bird::originated(&prefixes))
+    format!("{}{session}", bird::preamble(PEER))
 }
 
 /// The endpoint's inside address.
 pub const PEER: &str = "169.254.10.1";
 /// Ours.
 pub const OURS: &str = "169.254.10.2";
+/// The endpoint's inside address of IPv6.
+pub const PEER_V6: &str = "fd00:10::1";
+/// Ours.
+pub const OURS_V6: &str = "fd00:10::2";
 /// Tunnels, sessions and routes take seconds on a machine that is busy.
 pub const SOON: Duration = Duration::from_secs(40);
