@@ -25,6 +25,7 @@ fn routes_of_a_peer_that_restarts_stay_until_it_has_told_them_again() -> run::Ou
         for prefix in [TOLD_AGAIN, NOT_TOLD_AGAIN] {
             ensure!(tunnel.carries(prefix)?, "{prefix} went with the daemon");
         }
+        ensure!(tunnel.status()?.bgp.is_some_and(|bgp| bgp.received == 2), "what is kept is not counted");
         expect_ping(&tunnel.site.lan, CLOUD_HOST)?;
 
         bird.return_gracefully(tunnel.host(), &bird_conf(&restarts, &[TOLD_AGAIN]))?;
@@ -47,7 +48,9 @@ fn routes_of_a_peer_that_does_not_return_in_time_go() -> run::Outcome {
         ensure!(tunnel.carries(TOLD_AGAIN)?, "it went with the daemon");
         ensure!(tunnel.status()?.broken.is_none(), "the tunnel carries while the peer restarts");
         tunnel.await_route(TOLD_AGAIN, false)?;
-        tunnel.await_trouble("GTH-BGP-01").map(drop)
+        tunnel.await_trouble("GTH-BGP-01")?;
+        ensure!(tunnel.status()?.bgp.is_some_and(|bgp| bgp.received == 0), "what is gone is counted");
+        Ok(())
     })
 }
 

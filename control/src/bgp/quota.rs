@@ -55,9 +55,9 @@ impl Quota {
         self.began = now;
     }
 
-    /// The session is over: it has no prefixes.
-    pub fn clear(&mut self) {
-        self.held.clear();
+    /// The session is over: it has the prefixes alone that are kept while the peer restarts.
+    pub fn retain(&mut self, keeps: impl Fn(IpNet) -> bool) {
+        self.held.retain(|prefix| keeps(*prefix));
     }
 
     /// Takes another limit for what is announced from here on.

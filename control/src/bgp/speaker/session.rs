@@ -66,7 +66,7 @@ pub struct View<'s> {
     pub state: State,
     /// The peer's AS number.
     pub peer_asn: u32,
-    /// Prefixes that are taken from the peer.
+    /// Prefixes that are taken from the peer, or kept while it restarts.
     pub received: usize,
     /// Prefixes that the peer was told.
     pub sent: usize,
@@ -209,7 +209,7 @@ impl Session {
                 Some(fsm::Output::Failed(failure)) => self.failed(failure, desk),
                 Some(fsm::Output::Routes(update)) => self.update(now, update, desk),
                 Some(fsm::Output::Refresh(family)) => asked.insert(family),
-                Some(fsm::Output::Flush(family)) => desk.rib.sweep(desk.tunnel, family),
+                Some(fsm::Output::Flush(family)) => self.flush(family, desk),
                 // A peer that asks a hundred times at once is answered once.
                 None => match asked.iter().next() {
                     Some(family) => {
@@ -257,9 +257,17 @@ impl Session {
 
     fn down<K: Copy + Ord>(&mut self, failure: Failure, kept: Families, desk: &mut Desk<'_, K>) {
         self.offered = Offered::default();
-        self.quota.clear();
+        self.quota.retain(|prefix| kept.contains(Family::of(prefix)));
         desk.rib.restart(desk.tunnel, kept);
         desk.notice(Notice::Down { failure, kept: !kept.is_empty() });
+    }
+
+    /// What is left of a family from before the peer's restart goes. With a session the prefixes are counted anew.
+    fn flush<K: Copy + Ord>(&mut self, family: Family, desk: &mut Desk<'_, K>) {
+        if self.peer.negotiated().is_none() {
+            self.quota.retain(|prefix| Family::of(prefix) != family);
+        }
+        desk.rib.sweep(desk.tunnel, family);
     }
 
     fn failed<K: Copy>(&mut self, failure: Failure, desk: &mut Desk<'_, K>) {

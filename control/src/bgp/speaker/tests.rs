@@ -301,6 +301,29 @@ fn a_thousand_prefixes_that_are_not_offered_are_a_few_lines_however_often_the_of
 }
 
 #[test]
+fn prefixes_that_are_kept_while_the_peer_restarts_are_counted_until_they_go() {
+    let restarts = |settings: Settings| Settings {
+        config: Config { restart_time: Some(10), ..settings.config },
+        ..settings
+    };
+    let mut wire = Wire::new(&[], &[net("10.200.0.0/16")]);
+    wire.theirs.set_session(wire.now, A, restarts(settings(CLOUD, US, 1)), 9);
+    wire.ours.set_session(wire.now, A, restarts(settings(US, CLOUD, 2)), 7);
+    wire.run();
+    wire.pass(5);
+    assert_eq!((wire.state(A), wire.counts(A).0), (State::Established, 1));
+    let (lost, _) = wire.joined[&A];
+    wire.theirs.remove(wire.now, A);
+    wire.ours.closed(wire.now, A, lost);
+    let received = |wire: &Wire| wire.ours.session(A).expect("a session").received;
+    wire.pass(9);
+    assert_eq!(received(&wire), 1);
+    wire.pass(1);
+    assert_eq!(received(&wire), 0);
+    assert!(wire.ours.routes().all(|(_, through, ..)| through != A));
+}
+
+#[test]
 fn a_tunnel_asks_by_med_to_be_preferred_or_left() {
     let mut wire = Wire::new(&[net("10.10.0.0/16")], &[]);
     let med = |wire: &Wire, tunnel| wire.learned_by_them(tunnel)[0].1.med;
