@@ -1,47 +1,66 @@
-//! Two tunnels with BGP that share the cloud's prefix: flows are spread over both, whole and in order, and nothing of the
-//! routes is left in the end.
+//! Two tunnels that share the cloud's prefix, learnt by BGP or configured: flows are spread over both, whole and in order,
+//! and nothing of the routes is left in the end.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use gotthard_lab::cloud::Aws;
 use gotthard_lab::gotthard::{CONNECTION, Config, Gotthard};
-use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site};
+use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site, inside_of};
 use gotthard_lab::traffic::await_ping;
-use gotthard_lab::{Netns, Suite, run, wait};
+use gotthard_lab::{Netns, Run, Suite, run, wait};
 use rustix::process::Signal;
 
 #[test]
 fn flows_are_spread_over_both_tunnels_and_none_is_put_out_of_order() -> run::Outcome {
-    run::scenario("routes_shared", Suite::Gcm, |run| {
-        let site = Site::new()?;
-        // The hash of the flows is the kernel's; with a number of ours it is the same in every run.
-        site.gateway.sysctl("net.ipv4.fib_multipath_hash_seed=71")?;
-        let _aws = Aws::start(run, &site)?;
-        let gateway = Gotthard::start(run, &site.gateway, "gateway", &Config::aws_bgp(Suite::Gcm))?;
-        await_shared(&gateway, &site.gateway)?;
-        ensure!(hash_policy(&site.gateway)? == "1", "ports count");
-
-        let arrived = send_flows(&site)?;
-        let counts = [0, 1].map(|endpoint| arrived[endpoint].len());
-        println!("{FLOWS} flows: {counts:?} through the tunnels");
-        let both: BTreeSet<_> = arrived.iter().flat_map(BTreeMap::keys).collect();
-        ensure!(both.len() == usize::from(FLOWS), "{} flows arrived: {counts:?}", both.len());
-        ensure!(counts.iter().sum::<usize>() == both.len(), "a flow went both ways: {counts:?}");
-        for (port, numbers) in arrived.iter().flatten() {
-            ensure!(numbers.is_sorted(), "flow {port} is out of order: {numbers:?}");
-            ensure!(numbers.len() == usize::from(PACKETS), "flow {port} lost some: {numbers:?}");
-        }
-        ensure!(counts.iter().all(|count| count * 100 > 35 * usize::from(FLOWS)), "{counts:?}");
-        expect_nothing_left(gateway, &site.gateway)
+    scenario("routes_shared", |run, site| {
+        let _aws = Aws::start(run, site)?;
+        spread(run, site, &Config::aws_bgp(run.suite), |inside| format!("via {inside}  AS path 64512"))
     })
 }
 
+#[test]
+fn flows_of_static_routing_are_spread_as_well_where_tunnels_share() -> run::Outcome {
+    scenario("routes_shared_static", |run, site| {
+        let _aws = site.aws(run)?;
+        spread(run, site, &Config::aws(run.suite).with("ecmp = true"), |_| "static".to_owned())
+    })
+}
+
+fn scenario(name: &str, body: impl FnOnce(&Run, &Site) -> Result<()>) -> run::Outcome {
+    run::scenario(name, Suite::Gcm, |run| {
+        let site = Site::new()?;
+        // The hash of the flows is the kernel's; with a number of ours it is the same in every run.
+        site.gateway.sysctl("net.ipv4.fib_multipath_hash_seed=71")?;
+        body(run, &site)
+    })
+}
+
+/// `source`: what `routes` says of where the path to an inside address comes from.
+fn spread(run: &Run, site: &Site, config: &Config, source: fn(IpAddr) -> String) -> Result<()> {
+    let gateway = Gotthard::start(run, &site.gateway, "gateway", config)?;
+    await_shared(&gateway, &site.gateway, source)?;
+    ensure!(hash_policy(&site.gateway)? == "1", "ports count");
+
+    let arrived = send_flows(site)?;
+    let counts = [0, 1].map(|endpoint| arrived[endpoint].len());
+    run::say(&format!("lab: {FLOWS} flows: {counts:?} through the tunnels"));
+    let both: BTreeSet<_> = arrived.iter().flat_map(BTreeMap::keys).collect();
+    ensure!(both.len() == usize::from(FLOWS), "{} flows arrived: {counts:?}", both.len());
+    ensure!(counts.iter().sum::<usize>() == both.len(), "a flow went both ways: {counts:?}");
+    for (port, numbers) in arrived.iter().flatten() {
+        ensure!(numbers.is_sorted(), "flow {port} is out of order: {numbers:?}");
+        ensure!(numbers.len() == usize::from(PACKETS), "flow {port} lost some: {numbers:?}");
+    }
+    ensure!(counts.iter().all(|count| count * 100 > 35 * usize::from(FLOWS)), "{counts:?}");
+    expect_nothing_left(gateway, &site.gateway)
+}
+
 /// The kernel's route has both devices, and `routes` says so.
-fn await_shared(gateway: &Gotthard, host: &Netns) -> Result<()> {
+fn await_shared(gateway: &Gotthard, host: &Netns, source: fn(IpAddr) -> String) -> Result<()> {
     let shown = || host.ip_output("route show 10.200.0.0/16 proto 71");
     wait::until_true(UP, "both tunnels to share the prefix", || {
         Ok(["nexthop dev gth0", "nexthop dev gth1"].iter().all(|hop| shown().is_ok_and(|s| s.contains(hop))))
@@ -50,10 +69,10 @@ fn await_shared(gateway: &Gotthard, host: &Netns) -> Result<()> {
         format!("{}{}", shown().unwrap_or_default(), gateway.ask(&["routes"]).unwrap_or_default())
     })?;
     let routes = gateway.ask(&["routes"])?;
-    for (tunnel, peer) in [("1", "169.254.10.1"), ("2", "169.254.11.1")] {
+    for (index, tunnel) in ["1", "2"].into_iter().enumerate() {
         let path = routes.lines().find(|line| line.contains(&format!("● {CONNECTION}/{tunnel}")));
         let path = path.with_context(|| format!("no path through tunnel {tunnel} is used:\n{routes}"))?;
-        ensure!(path.contains(&format!("via {peer}")) && path.contains("AS path 64512"), "{routes}");
+        ensure!(path.contains(&source(inside_of(index))), "{routes}");
     }
     Ok(())
 }
