@@ -118,17 +118,19 @@ impl Netns {
         Ok(found.with_context(|| format!("no counter {name}"))?.parse()?)
     }
 
-    /// Links, addresses, routes and rules as text, to be compared before and after.
+    /// Links, addresses, routes, rules and the sysctls of IP as text, to be compared before and after.
     pub fn configuration(&self) -> Result<String> {
         let mut all = String::new();
-        for words in
-            ["-br link show", "-br addr show", "-4 route show table all", "-6 route show table all", "rule"]
-        {
+        let routes = ["-4 route show table all", "-6 route show table all"];
+        for words in [["-br link show", "-br addr show"], routes, ["-4 rule", "-6 rule"]].concat() {
             let listed = self.ip_output(words)?;
             let mut lines: Vec<_> = listed.lines().map(str::trim_end).collect();
             lines.sort_unstable();
             writeln!(all, "{words}:\n{}", lines.join("\n"))?;
         }
+        // Some can be written alone; then it fails in the end, with all the others printed.
+        let sysctls = self.command("sysctl").args(["-a", "--pattern", r"^net\.ipv[46]\."]).output()?;
+        all.push_str(&String::from_utf8_lossy(&sysctls.stdout));
         Ok(all)
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Gateway {
     /// When the daemon started.
     pub(super) started: Time,
     /// What we changed of how the kernel spreads packets.
-    pub(super) flow_hash: Option<FlowHash>,
+    pub(super) flow_hash: FlowHash,
     pub(super) clock: Clock,
     /// Takes the keys of every SA, where the operator asks for that.
     pub(super) keys: Option<KeyFile>,
@@ -72,7 +72,13 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// A gateway without tunnels.
-    pub(super) fn new(data: DataPlane, netlink: Netlink, clock: Clock, probes: Probes) -> Self {
+    pub(super) fn new(
+        data: DataPlane,
+        netlink: Netlink,
+        flow_hash: FlowHash,
+        clock: Clock,
+        probes: Probes,
+    ) -> Self {
         Self {
             config: Config::default(),
             records: BTreeMap::new(),
@@ -87,7 +93,7 @@ impl Gateway {
             table: Table::new(netlink),
             networks: Networks::default(),
             started: clock.now(),
-            flow_hash: None,
+            flow_hash,
             clock,
             keys: None,
             orders: Vec::new(),
@@ -238,9 +244,7 @@ impl Gateway {
 
     /// Removes every route and device.
     pub(super) async fn clear(&mut self) {
-        if let Some(hash) = self.flow_hash.take() {
-            hash.give_back();
-        }
+        self.flow_hash.give_back();
         self.table.hold_inherited(false);
         self.table.distrust();
         if let Err(error) = self.table.reconcile(&Wanted::default()).await {

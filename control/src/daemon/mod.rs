@@ -44,6 +44,7 @@ use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::{DataPlane, Notice};
 use crate::intake::{self, Intake};
 use crate::privileges;
+use crate::routes::flow_hash::FlowHash;
 use crate::routes::netlink::Netlink;
 use crate::routes::watch::Watch;
 
@@ -98,7 +99,8 @@ impl Daemon {
         let (reply, replies) = mpsc::channel(REPLIES);
         let netlink = Netlink::open()?;
         let watch = netlink.watch()?;
-        let gateway = Gateway::new(data, netlink, clock, Probes::new(reply));
+        let flow_hash = FlowHash::resume(&options.state);
+        let gateway = Gateway::new(data, netlink, flow_hash, clock, Probes::new(reply));
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let houses_kept = 0;

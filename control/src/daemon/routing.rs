@@ -8,7 +8,6 @@ use tracing::{error, warn};
 use super::gateway::Gateway;
 use super::record::Device;
 use crate::config::model::{RoutePlace, Routing};
-use crate::routes::flow_hash::FlowHash;
 use crate::routes::plan::{Remote, Wanted};
 use crate::routes::{Event, Outcome, RouteError};
 
@@ -42,7 +41,7 @@ impl Gateway {
     fn spread_by_flow(&mut self, wanted: &Wanted) {
         let shared = wanted.remotes.iter().any(|remote| remote.devices.len() > 1);
         if shared && self.config.gateway.routes.hash_by_flow {
-            self.flow_hash.get_or_insert_with(FlowHash::take);
+            self.flow_hash.take();
         }
     }
 
