@@ -132,7 +132,7 @@ fn settings() -> Settings {
             restart_time: None,
             preserved: Families::NONE,
         },
-        neighbour: Neighbour { asn: 64512, our_inside: [169, 254, 10, 2].into() },
+        neighbour: Neighbour { asn: 64512, our_inside: [169, 254, 10, 2].into(), our_inside6: None },
         import: Import { filter: Filter::Guarded, ..Import::default() },
         export: Export { filter: Filter::Guarded, default_route: false, limit: 100 },
         max_prefixes: 10_000,

@@ -83,9 +83,10 @@ fn guards_refuse_paths_that_cannot_be_the_peers() {
     assert_eq!(refused(path(&[64512, 65010])), Some(Refusal::Loop(65010)));
     assert_eq!(refused(path(&[7224])), Some(Refusal::FirstAs { peer: 64512, found: Some(7224) }));
     assert_eq!(refused(path(&[])), Some(Refusal::FirstAs { peer: 64512, found: None }));
-    for next_hop in ["169.254.10.2", "::ffff:169.254.10.2"] {
+    let ours = ["169.254.10.2", "fd00:10::2"];
+    for (next_hop, ours) in [(ours[0], ours[0]), ("::ffff:169.254.10.2", ours[0]), (ours[1], ours[1])] {
         let path = Path { next_hop: ip(next_hop), ..path(&[64512]) };
-        assert_eq!(refused(path), Some(Refusal::NextHop(ip("169.254.10.2"))), "{next_hop}");
+        assert_eq!(refused(path), Some(Refusal::NextHop(ip(ours))), "{next_hop}");
     }
 }
 
@@ -264,8 +265,11 @@ proptest! {
     }
 }
 
-const NEIGHBOUR: Neighbour =
-    Neighbour { asn: 64512, our_inside: IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 10, 2)) };
+const NEIGHBOUR: Neighbour = Neighbour {
+    asn: 64512,
+    our_inside: IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 10, 2)),
+    our_inside6: Some(std::net::Ipv6Addr::new(0xfd00, 0x10, 0, 0, 0, 0, 0, 2)),
+};
 
 fn site() -> Site {
     Site {

@@ -336,6 +336,42 @@ psk = "whatever you like"
     has(25, "connection.c.passive", "never opens");
 }
 
+#[test]
+fn a_prefix_that_a_tunnel_has_no_next_hop_for_is_told() {
+    let text = r#"[gateway]
+local = "203.0.113.10"
+asn = 65010
+advertise = ["10.10.0.0/16", "2001:db8:10::/48"]
+[connection.a]
+cloud = "gcp"
+routing = "bgp"
+[[connection.a.tunnel]]
+name = "1"
+peer = "192.0.2.1"
+inside = "169.254.10.2/30"
+peer_asn = 64512
+psk = "whatever.you.like"
+[[connection.a.tunnel]]
+name = "2"
+peer = "192.0.2.2"
+inside = "fd00:11::2/126"
+peer_asn = 64512
+psk = "whatever.you.like"
+[[connection.a.tunnel]]
+name = "3"
+peer = "192.0.2.3"
+inside = "169.254.12.2/30"
+inside6 = "fd00:12::2/126"
+peer_asn = 64512
+psk = "whatever.you.like"
+"#;
+    let folder = folder(&[("gotthard.toml", text)]);
+    let warnings = lint::lint(&loaded(&folder));
+    expect_warning(&warnings, 11, "connection.a.tunnel[1].inside", "2001:db8:10::/48");
+    expect_warning(&warnings, 17, "connection.a.tunnel[2].inside", "10.10.0.0/16");
+    assert!(!warnings.iter().any(|warning| warning.key.contains("tunnel[3]")), "{warnings:#?}");
+}
+
 fn expect_warning(warnings: &[ConfigError], line: usize, key: &str, part: &str) {
     let found = warnings.iter().any(|w| w.line == line && w.key == key && w.problem.contains(part));
     assert!(found, "{line} {key} {part}: {warnings:#?}");

@@ -196,7 +196,7 @@ impl Kernel for Fake {
         Ok(failures)
     }
 
-    async fn raise(&self, _: &str, _: Option<IpNet>) -> Result<(), RouteError> {
+    async fn raise(&self, _: &str, _: &[IpNet]) -> Result<(), RouteError> {
         Ok(())
     }
 

@@ -178,13 +178,16 @@ pub fn preamble(router_id: &str) -> String {
     )
 }
 
-/// A protocol of static routes for prefixes to be announced; none of them reaches the kernel.
+/// Static routes for prefixes to be announced, a protocol for each family; none of them reaches the kernel.
 pub fn originated(prefixes: &[String]) -> String {
-    let mut conf = String::from("protocol static originated {\n  ipv4;\n");
-    for prefix in prefixes {
-        conf.extend(["  route ", prefix, " unreachable;\n"]);
+    let mut conf = String::new();
+    for (family, longer) in [("ipv4", false), ("ipv6", true)] {
+        conf.extend(["protocol static originated_", family, " {\n  ", family, ";\n"]);
+        for prefix in prefixes.iter().filter(|prefix| prefix.contains(':') == longer) {
+            conf.extend(["  route ", prefix, " unreachable;\n"]);
+        }
+        conf.push_str("}\n");
     }
-    conf.push_str("}\n");
     conf
 }
 

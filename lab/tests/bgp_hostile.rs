@@ -38,7 +38,10 @@ impl Scene {
         let site = Site::new()?;
         let mut aws = Aws::start(run, &site)?;
         aws.birds[0].kill(&site.endpoints[0])?;
-        let config = options.iter().fold(Config::aws_bgp(run.suite), |config, option| config.with(option));
+        let mut config =
+            options.iter().fold(Config::aws_bgp(run.suite), |config, option| config.with(option));
+        // It is hostile in both families.
+        config.tunnels[0].options.push("inside6 = \"fd00:10::2/126\"".to_owned());
         let gotthard = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
         gotthard.await_running(UP)?;
         aws.birds[1].await_established(CUSTOMER, UP)?;

@@ -63,13 +63,14 @@ fn ttl_security_hears_nobody_who_could_be_far_away() -> run::Outcome {
     })
 }
 
-/// A link of IPv6 has socket options of its own for both. It is the one that BIRD takes IPv6 prefixes of.
+/// A link of IPv6 has socket options of its own for both.
 #[test]
 fn over_a_link_of_ipv6_password_and_hop_count_hold_too() -> run::Outcome {
     let keys = ["ttl_security = true", &format!("bgp_password = \"{PASSWORD}\"")];
     one_tunnel::scenario("bgp_ipv6_link", &keys, |run, tunnel| {
         let mut config = one_tunnel::config(run.suite, &keys);
         config.tunnels[0].inside = format!("{OURS_V6}/126");
+        config.tunnels[0].options.retain(|key| !key.starts_with("inside6"));
         config.gateway.retain(|key| !key.starts_with("advertise"));
         config.gateway.push(format!("advertise = [{LAN_V6:?}]"));
         tunnel.gateway.reload(&config)?;

@@ -4,7 +4,7 @@
 //! to a peer never leads into a tunnel has a second keeper, [`crate::routes::plan`], which pins it with a host route where
 //! a wider prefix would take it over: here is refused what no pin could outdo.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -31,6 +31,8 @@ pub struct Neighbour {
     pub asn: u32,
     /// Our own address inside the tunnel.
     pub our_inside: IpAddr,
+    /// Our IPv6 address beside an IPv4 one.
+    pub our_inside6: Option<Ipv6Addr>,
 }
 
 /// Whether a route may be taken at all.
@@ -78,8 +80,9 @@ fn inspect_path(site: &Site, neighbour: &Neighbour, route: &Route) -> Result<(),
         return Err(Refusal::FirstAs { peer: neighbour.asn, found: path.as_path.neighbor() });
     }
     // What else it says is not followed: packets go to the tunnel that the route came through.
-    if path.next_hop.to_canonical() == neighbour.our_inside {
-        return Err(Refusal::NextHop(neighbour.our_inside));
+    let ours = [Some(neighbour.our_inside), neighbour.our_inside6.map(IpAddr::V6)];
+    if let Some(ours) = ours.into_iter().flatten().find(|ours| path.next_hop.to_canonical() == *ours) {
+        return Err(Refusal::NextHop(ours));
     }
     Ok(())
 }

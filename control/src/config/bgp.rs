@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use super::document::{Table, Value};
-use super::model::{Config, Psk, Routing};
+use super::model::{Config, Psk, Routing, Tunnel};
 use super::presets::Cloud;
 use super::secret::{FileKind, SecretSource};
 use super::values;
@@ -116,7 +116,7 @@ impl Config {
     /// What of our own is kept from all peers.
     pub fn site(&self) -> Site {
         let tunnels = || self.tunnels().map(|(_, tunnel)| tunnel);
-        let linked = tunnels().filter_map(|tunnel| tunnel.inside).map(|inside| inside.trunc());
+        let linked = tunnels().flat_map(Tunnel::insides).map(|inside| inside.trunc());
         let peers = tunnels().filter_map(|tunnel| tunnel.peer_inside).map(IpNet::from);
         Site {
             asn: self.gateway.asn.unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gotthard_ike::codec::payload::id::Identity;
 use gotthard_ike::config::{Encapsulation, Mode};
 use gotthard_ike::suite::{EspSuite, IkeSuite};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use zeroize::Zeroizing;
 
 use super::bgp::{Bgp, Policy};
@@ -192,6 +192,8 @@ pub struct Tunnel {
     pub peer: IpAddr,
     /// Our address inside the tunnel with its prefix length.
     pub inside: Option<IpNet>,
+    /// Our IPv6 address beside an IPv4 one.
+    pub inside6: Option<Ipv6Net>,
     /// The peer's address inside the tunnel.
     pub peer_inside: Option<IpAddr>,
     /// The peer's BGP AS number.
@@ -204,6 +206,13 @@ pub struct Tunnel {
     pub peer_id: Identity,
     /// Name of the TUN device.
     pub interface: String,
+}
+
+impl Tunnel {
+    /// Our addresses inside the tunnel with their prefix lengths, the one of the BGP session first.
+    pub fn insides(&self) -> impl Iterator<Item = IpNet> {
+        self.inside.into_iter().chain(self.inside6.map(IpNet::V6))
+    }
 }
 
 /// How both ends of a tunnel prove who they are.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use gotthard_ike::codec::payload::id::Identity;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use zeroize::Zeroizing;
 
 use super::connection::{Auth, Surroundings};
@@ -64,6 +64,7 @@ impl<'a> Reading<'_, '_, 'a> {
             self.same_family_as_local(value, peer)
         });
         let inside = self.inside(&table);
+        let inside6 = self.inside6(&table);
         let peer_inside = peer_inside(&table, inside);
         let peer_asn = self.peer_asn(&table);
         let (auth, local_id) = self.proof(&table);
@@ -74,6 +75,7 @@ impl<'a> Reading<'_, '_, 'a> {
             name: name?,
             peer: peer?,
             inside,
+            inside6,
             peer_inside,
             peer_asn,
             auth: auth?,
@@ -119,6 +121,26 @@ impl<'a> Reading<'_, '_, 'a> {
         }
         self.around.taken.inside(inside, value.place())?;
         Some(inside)
+    }
+
+    /// Ours in IPv6, where `inside` is IPv4: the next hop of our IPv6 prefixes. The session stays on `inside`, so the
+    /// peer's address is of no concern.
+    fn inside6(&mut self, table: &Table<'a>) -> Option<Ipv6Net> {
+        let value = table.value("inside6")?;
+        let inside6 = values::interface_address(&value, "fd00:10::2/126")?;
+        match table.value("inside").and_then(|value| values::interface_address(&value, "169.254.10.2/30")) {
+            Some(inside) if inside.addr().is_ipv4() => {}
+            Some(_) => return value.refuse("is there beside an inside that is IPv6 itself", INSIDE6_REMEDY),
+            None => return value.refuse("is there without inside", INSIDE_REMEDY),
+        }
+        let IpNet::V6(address) = inside6 else {
+            return value.refuse(format!("{inside6} is not IPv6"), INSIDE6_REMEDY);
+        };
+        if !is_host(address) {
+            return value.refuse(format!("{address} is no address of a host on a link"), INSIDE6_REMEDY);
+        }
+        self.around.taken.inside(inside6, value.place())?;
+        Some(address)
     }
 
     fn peer_asn(&self, table: &Table<'_>) -> Option<u32> {
@@ -256,6 +278,15 @@ fn is_link(inside: IpNet) -> bool {
     (1..=2).contains(&(inside.max_prefix_len() - inside.prefix_len()))
 }
 
+/// An address that a peer can send to beyond its own link, in a network of a link's size. The first address of a network
+/// is that of its routers (RFC 4291 §2.6.1), but of two alone (RFC 6164).
+fn is_host(address: Ipv6Net) -> bool {
+    let (host, length) = (address.addr(), address.prefix_len());
+    let never =
+        host.is_unicast_link_local() || host.is_multicast() || host.is_loopback() || host.is_unspecified();
+    !never && length >= SHORTEST_LINK && (length >= 127 || host != address.network())
+}
+
 /// The two hosts of a link (RFC 3021, RFC 6164).
 fn hosts(inside: IpNet) -> [IpAddr; 2] {
     let first = u8::from(inside.max_prefix_len() - inside.prefix_len() == 2);
@@ -275,6 +306,9 @@ const PEER_REMEDY: &str = "write the outer address of the cloud's endpoint: peer
 const INSIDE_REMEDY: &str =
     "write our inside address with its /30 or /31 (IPv6: /126 or /127): inside = \"169.254.10.2/30\"";
 const PSK_REMEDY: &str = "write psk_file = \"FILE\" (a file of mode 0640 or less) or psk = \"…\"";
+const INSIDE6_REMEDY: &str = "write our IPv6 address in the tunnel beside an IPv4 inside, with its length: inside6 = \"fd00:10::2/126\"";
+/// The widest network of a link (RFC 4291 §2.5.1).
+const SHORTEST_LINK: u8 = 64;
 /// Longest pre-shared key in octets; the clouds take 64 to 128.
 const MAX_PSK: usize = 256;
 /// Longest identity in octets.

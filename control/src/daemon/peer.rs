@@ -51,7 +51,7 @@ fn retransmit(dpd_interval: Duration) -> Retransmit {
 
 /// Route-based: everything, of the families in use. A cloud that knows no IPv6 is not asked for it.
 fn selectors(connection: &Connection, tunnel: &Tunnel) -> Vec<TrafficSelector> {
-    let v6 = tunnel.inside.is_some_and(|net| net.addr().is_ipv6())
+    let v6 = tunnel.insides().any(|net| net.addr().is_ipv6())
         || connection.remote.iter().any(|prefix| prefix.addr().is_ipv6());
     let v4 = !v6
         || tunnel.inside.is_none_or(|net| net.addr().is_ipv4())

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
+use ipnet::IpNet;
 use tracing::{error, warn};
 
 use super::gateway::Gateway;
@@ -53,6 +54,7 @@ impl Gateway {
 
     async fn make_device(&self, record: &Record, outer_mtu: u16) -> Result<(), String> {
         let (name, cap) = (record.tunnel.interface.as_str(), record.connection.mtu);
+        let insides: Vec<IpNet> = record.tunnel.insides().collect();
         let kernel = self.table.kernel();
         self.data.add_tunnel(record.id, name, cap, outer_mtu).await.map_err(|error| error.to_string())?;
         let prepared = async {
@@ -61,7 +63,7 @@ impl Gateway {
                 // Before it is up: a daemon beside us never sees a carrier that no tunnel has.
                 kernel.set_carrier(name, false).await?;
             }
-            kernel.raise(name, record.tunnel.inside).await
+            kernel.raise(name, &insides).await
         };
         if let Err(error) = prepared.await {
             drop(self.data.remove_tunnel(record.id).await);

@@ -101,7 +101,7 @@ impl Gateway {
         let mut wanted = Wanted { table, rule_priority, ..Wanted::default() };
         for record in self.records.values() {
             wanted.peers.push(record.tunnel.peer);
-            wanted.insides.extend(record.tunnel.inside.map(|net| net.trunc()));
+            wanted.insides.extend(record.tunnel.insides().map(|net| net.trunc()));
             if record.device != Device::Ready {
                 // The name may be that of somebody else's link.
                 continue;

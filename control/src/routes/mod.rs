@@ -40,7 +40,7 @@ pub trait Kernel {
     fn edit(&self, edits: &[Edit]) -> impl Future<Output = Result<Vec<Failure>, RouteError>>;
 
     /// Gives a device its address, sets it up and accepts what returns on it from another tunnel.
-    fn raise(&self, device: &str, address: Option<IpNet>) -> impl Future<Output = Result<(), RouteError>>;
+    fn raise(&self, device: &str, addresses: &[IpNet]) -> impl Future<Output = Result<(), RouteError>>;
 
     /// Sets a device's MTU.
     fn set_mtu(&self, device: &str, mtu: u16) -> impl Future<Output = Result<(), RouteError>>;

@@ -89,10 +89,10 @@ impl Kernel for Netlink {
         self.pipeline.edit(edits).await
     }
 
-    async fn raise(&self, device: &str, address: Option<IpNet>) -> Result<(), RouteError> {
+    async fn raise(&self, device: &str, addresses: &[IpNet]) -> Result<(), RouteError> {
         let index = self.index_of(device).await?;
         set_sysctls(device);
-        if let Some(net) = address {
+        for net in addresses {
             let request = self.handle.address().add(index, net.addr(), net.prefix_len()).replace();
             request.execute().await.map_err(refused(&format!("giving {device} the address {net}")))?;
         }

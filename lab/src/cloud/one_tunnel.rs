@@ -36,10 +36,11 @@ pub fn scenario(
     })
 }
 
-/// A configuration of one tunnel with further keys of its connection.
+/// A configuration of one tunnel of both families, with further keys of its connection.
 pub fn config(suite: Suite, options: &[&str]) -> Config {
     let mut config = Config::aws_bgp(suite);
     config.tunnels.truncate(1);
+    config.tunnels[0].options.push(format!("inside6 = \"{OURS_V6}/126\""));
     options.iter().fold(config, |config, option| config.with(option))
 }
 
@@ -115,7 +116,7 @@ pub fn bird_conf(options: &[&str], prefixes: &[&str]) -> String {
 /// The same over a link of IPv6, for one prefix of IPv6.
 pub fn bird_conf_v6(options: &[&str], prefix: &str) -> String {
     let session = session_conf([PEER_V6, OURS_V6], "ipv6", options);
-    format!("protocol static originated {{\n  ipv6;\n  route {prefix} unreachable;\n}}\n{session}")
+    format!("{}{session}", bird::originated(&[prefix.to_owned()]))
 }
 
 /// The rest of a bird.conf: one session between these ends, its own first.

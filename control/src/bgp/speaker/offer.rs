@@ -63,8 +63,8 @@ impl Session {
             let family = Family::of(prefix);
             let why = match verdict {
                 Err(refusal) => NotOffered::Refused(refusal),
+                Ok(()) if hops.of(family).is_none() => NotOffered::NextHop(family),
                 Ok(()) if !families.contains(family) => NotOffered::Family,
-                Ok(()) if hops.of(family).is_none() => NotOffered::NextHop,
                 Ok(()) => {
                     permitted.insert(prefix);
                     continue;
@@ -95,6 +95,6 @@ impl Session {
     }
 
     const fn next_hops(&self) -> NextHops {
-        NextHops::new(self.settings.neighbour.our_inside)
+        NextHops::new(&self.settings.neighbour)
     }
 }

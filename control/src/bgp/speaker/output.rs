@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::bgp::codec::Family;
 use crate::bgp::codec::flaw::Flaw;
 use crate::bgp::failure::Failure;
 use crate::bgp::fsm::ConnectionId;
@@ -75,7 +76,7 @@ pub enum NotOffered {
     /// The peer does not speak its address family.
     Family,
     /// The tunnel's link has no address that could be its next hop.
-    NextHop,
+    NextHop(Family),
 }
 
 impl fmt::Display for NotOffered {
@@ -83,7 +84,10 @@ impl fmt::Display for NotOffered {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Family => f.write_str("the peer does not speak its address family"),
-            Self::NextHop => f.write_str("an IPv6 link carries no IPv4 next hop"),
+            Self::NextHop(Family::Ipv6) => {
+                f.write_str("the tunnel has no IPv6 address of ours to be its next hop: write inside6")
+            }
+            Self::NextHop(Family::Ipv4) => f.write_str("an IPv6 link carries no IPv4 next hop"),
         }
     }
 }

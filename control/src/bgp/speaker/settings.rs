@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::bgp::codec::Family;
+use crate::bgp::codec::{Families, Family};
 use crate::bgp::fsm::Config;
 use crate::bgp::guard::Neighbour;
 use crate::bgp::policy::{Export, Import};
@@ -29,26 +29,29 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHops {
     inside: IpAddr,
+    inside6: Option<Ipv6Addr>,
 }
 
 impl NextHops {
-    /// Those that lead to our address inside the tunnel.
-    pub const fn new(inside: IpAddr) -> Self {
-        Self { inside }
+    /// Those that lead to our addresses inside the tunnel.
+    pub const fn new(neighbour: &Neighbour) -> Self {
+        Self { inside: neighbour.our_inside, inside6: neighbour.our_inside6 }
     }
 
     /// The next hop for prefixes of a family; `None`: there is none that a peer could follow.
     ///
-    /// A tunnel with an IPv4 link carries IPv6 all the same: its address mapped into IPv6 (RFC 4291 §2.5.5.2) is what FRR
-    /// tells and takes there. BIRD 2.0 takes no mapped address; such a peer is to have an IPv6 link. For IPv4 over an IPv6 link there is RFC 8950 alone, which the clouds do not speak.
+    /// The IPv4 address mapped into IPv6 (RFC 4291 §2.5.5.2) is none: BIRD 2.0 takes no such next hop. For IPv4 over an
+    /// IPv6 link there is RFC 8950 alone, which the clouds do not speak.
     pub const fn of(self, family: Family) -> Option<IpAddr> {
-        match (self.inside, family) {
-            (IpAddr::V4(_), Family::Ipv4) | (IpAddr::V6(_), Family::Ipv6) => Some(self.inside),
-            (IpAddr::V4(inside), Family::Ipv6) => {
-                let mapped: Ipv6Addr = inside.to_ipv6_mapped();
-                Some(IpAddr::V6(mapped))
-            }
-            (IpAddr::V6(_), Family::Ipv4) => None,
+        match (self.inside, self.inside6, family) {
+            (IpAddr::V4(_), _, Family::Ipv4) | (IpAddr::V6(_), _, Family::Ipv6) => Some(self.inside),
+            (IpAddr::V4(_), Some(inside6), Family::Ipv6) => Some(IpAddr::V6(inside6)),
+            (IpAddr::V4(_), None, Family::Ipv6) | (IpAddr::V6(_), _, Family::Ipv4) => None,
         }
+    }
+
+    /// The families that the session is to have: what the tunnel has no address of, it does not carry either.
+    pub fn families(self) -> Families {
+        Family::ALL.into_iter().filter(|family| self.of(*family).is_some()).collect()
     }
 }

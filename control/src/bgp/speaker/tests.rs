@@ -1,11 +1,12 @@
 //! Speakers on a virtual clock: two ends of a gateway's tunnels with a wire between them that delivers at once.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::output::NotOffered;
 use super::*;
-use crate::bgp::codec::Families;
+use crate::bgp::codec::{Families, Family};
 use crate::bgp::fsm::{Config, State};
 use crate::bgp::guard::Neighbour;
 use crate::bgp::policy::{Export, Filter, Import};
@@ -35,6 +36,7 @@ fn many(count: u32) -> Vec<IpNet> {
 
 fn settings(ours: u32, theirs: u32, last: u8) -> Settings {
     let our_inside = IpAddr::from([169, 254, 10, last]);
+    let our_inside6 = Some(Ipv6Addr::from([0xfd00, 0x10, 0, 0, 0, 0, 0, last.into()]));
     Settings {
         config: Config {
             local_asn: ours,
@@ -47,7 +49,7 @@ fn settings(ours: u32, theirs: u32, last: u8) -> Settings {
             restart_time: None,
             preserved: Families::NONE,
         },
-        neighbour: Neighbour { asn: theirs, our_inside },
+        neighbour: Neighbour { asn: theirs, our_inside, our_inside6 },
         import: Import { filter: Filter::Guarded, ..Import::default() },
         export: Export { filter: Filter::Guarded, default_route: false, limit: 20_000 },
         max_prefixes: 20_000,
@@ -188,9 +190,22 @@ fn both_families_cross_one_session_and_both_tunnels_share_them() {
     assert_eq!(wire.settle(), [used("10.200.0.0/16"), used("fd00::/32")]);
     let learned = wire.learned_by_them(A);
     let hops: Vec<String> = learned.iter().map(|(_, path)| path.next_hop.to_string()).collect();
-    assert_eq!(hops, ["169.254.10.2", "::ffff:169.254.10.2"]);
+    assert_eq!(hops, ["169.254.10.2", "fd00:10::2"]);
     assert_eq!(learned[0].1, wire.learned_by_them(B)[0].1, "the same on both tunnels");
     assert_eq!(learned[0].1.as_path.to_string(), "65010");
+}
+
+#[test]
+fn a_tunnel_without_an_ipv6_address_has_no_ipv6_and_says_so() {
+    let ours = settings(US, CLOUD, 2);
+    let neighbour = Neighbour { our_inside6: None, ..ours.neighbour };
+    let config = Config { families: NextHops::new(&neighbour).families(), ..ours.config };
+    let v6 = net("2001:db8:10::/48");
+    let both = [net("10.200.0.0/16"), net("fd00::/32")];
+    let wire = Wire::with(&Settings { config, neighbour, ..ours }, &[net("10.10.0.0/16"), v6], &both);
+    assert_eq!(wire.counts(A), (1, 1), "IPv4 alone, both ways");
+    let why = NotOffered::NextHop(Family::Ipv6);
+    assert!(wire.notices.contains(&(A, Notice::NotOffered { prefix: v6, why, untold: 0 })));
 }
 
 #[test]
@@ -200,8 +215,7 @@ fn ten_thousand_prefixes_cross_in_few_messages_and_come_again_when_asked_for() {
     // 40,000 octets of NLRI a tunnel are ten messages.
     assert!(wire.sent < 40, "{} messages", wire.sent);
     let before = wire.sent;
-    wire.theirs
-        .within(wire.now, A, |session, _| session.peer().refresh(at(1), crate::bgp::codec::Family::Ipv4));
+    wire.theirs.within(wire.now, A, |session, _| session.peer().refresh(at(1), Family::Ipv4));
     wire.run();
     assert!((10..=11).contains(&(wire.sent - before)), "{} messages", wire.sent - before);
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Warnings;
 use crate::bgp::policy::Action;
 use crate::config::bgp::Policy;
-use crate::config::model::Connection;
+use crate::config::model::{Connection, Tunnel};
 use crate::config::presets::Cloud;
 
 impl Warnings<'_> {
@@ -13,6 +13,9 @@ impl Warnings<'_> {
     pub(super) fn bgp(&mut self, connection: &Connection) {
         let Some(policy) = &connection.policy else { return };
         self.offers(connection, policy);
+        for (index, tunnel) in connection.tunnels.iter().enumerate().filter(|_| connection.bgp.is_some()) {
+            self.families(connection, policy, index, tunnel);
+        }
         match connection.cloud {
             Cloud::Aws => self.aws_preferences(connection, policy),
             Cloud::Azure => self.azure(connection),
@@ -28,6 +31,28 @@ impl Warnings<'_> {
                 "gateway.advertise".to_owned(),
                 format!("connection {} takes {limit} of these {offered} prefixes", connection.name),
                 "write fewer and wider ones, or set max_advertised where the cloud takes more (a transit gateway: 1000)",
+            );
+        }
+    }
+
+    /// What the tunnel has no address of is not offered through it.
+    fn families(&mut self, connection: &Connection, policy: &Policy, index: usize, tunnel: &Tunnel) {
+        let has = |v6: bool| tunnel.insides().any(|inside| inside.addr().is_ipv6() == v6);
+        let offers = policy.export.offers(&self.loaded.config.gateway.advertise);
+        let mut offered = offers.into_iter().filter(|(_, verdict)| verdict.is_ok()).map(|(prefix, _)| prefix);
+        let Some(prefix) = offered.find(|prefix| !has(prefix.addr().is_ipv6())) else { return };
+        let key = |key: &str| format!("connection.{}.tunnel[{}].{key}", connection.name, index + 1);
+        if prefix.addr().is_ipv6() {
+            self.warn(
+                key("inside"),
+                format!("is IPv4 alone: {prefix} of gateway.advertise is not offered, it would have no next hop"),
+                "write inside6 = \"fd00:10::2/126\" with the IPv6 address that the cloud knows as ours, or leave IPv6 out of `export`",
+            );
+        } else {
+            self.warn(
+                key("inside"),
+                format!("is IPv6: {prefix} of gateway.advertise is not offered, it would have no next hop"),
+                "write the tunnel's IPv4 address as inside and this one as inside6, or leave IPv4 out of `export`",
             );
         }
     }

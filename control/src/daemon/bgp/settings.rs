@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use crate::bgp::codec::Families;
 use crate::bgp::fsm;
 use crate::bgp::guard::Neighbour;
-use crate::bgp::speaker::Settings;
+use crate::bgp::speaker::{NextHops, Settings};
 use crate::bgp_driver::Ends;
 use crate::config::Config;
 use crate::config::model::{Connection, Tunnel};
@@ -15,12 +15,13 @@ use crate::config::model::{Connection, Tunnel};
 pub(super) fn session(config: &Config, connection: &Connection, tunnel: &Tunnel) -> Option<Settings> {
     let (policy, bgp) = (connection.policy.as_ref()?, connection.bgp.as_ref()?);
     let (our_inside, asn) = (tunnel.inside?.addr(), tunnel.peer_asn?);
+    let neighbour = Neighbour { asn, our_inside, our_inside6: tunnel.inside6.map(|net| net.addr()) };
     Some(Settings {
         config: fsm::Config {
             local_asn: config.gateway.asn?,
             peer_asn: asn,
             identifier: config.router_id().unwrap_or(ONLY_SPEAKER),
-            families: Families::ALL,
+            families: NextHops::new(&neighbour).families(),
             hold_time: policy.hold_time,
             connect_retry: CONNECT_RETRY,
             passive: bgp.passive,
@@ -28,7 +29,7 @@ pub(super) fn session(config: &Config, connection: &Connection, tunnel: &Tunnel)
             // A daemon that ends takes its SAs and devices along: nothing is forwarded over a restart of it.
             preserved: Families::NONE,
         },
-        neighbour: Neighbour { asn, our_inside },
+        neighbour,
         import: policy.import.clone(),
         export: policy.export.clone(),
         max_prefixes: policy.max_prefixes,
