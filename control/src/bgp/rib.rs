@@ -28,9 +28,19 @@ pub struct Change<K> {
     pub prefix: IpNet,
     /// The tunnels that it uses; empty: no tunnel carries it.
     pub used: Vec<K>,
-    /// No peer announces it any longer: its routes go. Where it is false and `used` is empty, packets are to be refused and
-    /// not to leave another way.
-    pub gone: bool,
+    /// Whether it is still there.
+    pub fate: Fate<K>,
+}
+
+/// Whether a prefix is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate<K> {
+    /// A peer announces it. Where no tunnel carries it, packets are to be refused and not to leave another way.
+    Announced,
+    /// The last peer that announced it has taken it back.
+    Withdrawn,
+    /// The session of the last tunnel that brought it has ended: it may be there all the same.
+    Lost(K),
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +48,8 @@ struct Entry<K> {
     /// One for each tunnel, in the order of the tunnels.
     paths: BTreeMap<K, Known>,
     used: Vec<K>,
+    /// The tunnel whose session took the last path along.
+    lost: Option<K>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,14 +69,16 @@ impl<K: Copy + Ord> Rib<K> {
     /// Takes a route that came through a tunnel and was admitted; it replaces the one before it.
     pub fn announce(&mut self, tunnel: K, route: Route, local_pref: u32) {
         let entry = self.entries.entry(route.prefix);
-        let entry = entry.or_insert_with(|| Entry { paths: BTreeMap::new(), used: Vec::new() });
+        let entry = entry.or_insert_with(|| Entry { paths: BTreeMap::new(), used: Vec::new(), lost: None });
         entry.paths.insert(tunnel, Known { local_pref, path: route.path, stale: false });
         self.touched.insert(route.prefix);
     }
 
     /// Takes back the tunnel's route for a prefix, because it was withdrawn, or because what replaced it is refused.
     pub fn withdraw(&mut self, tunnel: K, prefix: IpNet) {
-        if self.entries.get_mut(&prefix).is_some_and(|entry| entry.paths.remove(&tunnel).is_some()) {
+        let Some(entry) = self.entries.get_mut(&prefix) else { return };
+        if entry.paths.remove(&tunnel).is_some() {
+            entry.lost = None;
             self.touched.insert(prefix);
         }
     }
@@ -72,7 +86,7 @@ impl<K: Copy + Ord> Rib<K> {
     /// The tunnel's session ended. Its routes of `kept` stay until they are announced again or swept, because the peer
     /// restarts (RFC 4724 §4.2); the others go.
     pub fn restart(&mut self, tunnel: K, kept: Families) {
-        self.remove_where(tunnel, |prefix, _| !kept.contains(Family::of(prefix)));
+        self.remove_where(tunnel, Some(tunnel), |prefix, _| !kept.contains(Family::of(prefix)));
         for entry in self.entries.values_mut() {
             if let Some(known) = entry.paths.get_mut(&tunnel) {
                 known.stale = true;
@@ -80,10 +94,10 @@ impl<K: Copy + Ord> Rib<K> {
         }
     }
 
-    /// The restarted peer has told all that it has of a family (End-of-RIB), or its time is over: what it did not tell
+    /// The restarted peer has told all that it has of a family (End-of-RIB), or had the time for it: what it did not tell
     /// again goes.
     pub fn sweep(&mut self, tunnel: K, family: Family) {
-        self.remove_where(tunnel, |prefix, known| known.stale && Family::of(prefix) == family);
+        self.remove_where(tunnel, None, |prefix, known| known.stale && Family::of(prefix) == family);
     }
 
     /// The standing of a tunnel changed: every prefix is decided anew.
@@ -106,7 +120,7 @@ impl<K: Copy + Ord> Rib<K> {
             let gone = entry.paths.is_empty();
             if gone || used != entry.used {
                 entry.used.clone_from(&used);
-                changes.push(Change { prefix, used, gone });
+                changes.push(Change { prefix, used, fate: entry.fate() });
             }
             if gone {
                 self.entries.remove(&prefix);
@@ -137,10 +151,11 @@ impl<K: Copy + Ord> Rib<K> {
         self.entries.iter().filter_map(known).collect()
     }
 
-    fn remove_where(&mut self, tunnel: K, goes: impl Fn(IpNet, &Known) -> bool) {
+    fn remove_where(&mut self, tunnel: K, lost: Option<K>, goes: impl Fn(IpNet, &Known) -> bool) {
         for (prefix, entry) in &mut self.entries {
             if entry.paths.get(&tunnel).is_some_and(|known| goes(*prefix, known)) {
                 entry.paths.remove(&tunnel);
+                entry.lost = lost;
                 self.touched.insert(*prefix);
             }
         }
@@ -154,6 +169,14 @@ impl<K: Copy + Ord> Default for Rib<K> {
 }
 
 impl<K: Copy + Ord> Entry<K> {
+    fn fate(&self) -> Fate<K> {
+        match self.lost {
+            _ if !self.paths.is_empty() => Fate::Announced,
+            Some(tunnel) => Fate::Lost(tunnel),
+            None => Fate::Withdrawn,
+        }
+    }
+
     fn choose(&self, through: &impl Fn(K) -> Option<Through>) -> Choice<K> {
         let candidates: Vec<Candidate<'_, K>> = self
             .paths
@@ -198,25 +221,29 @@ mod tests {
         standings(Standing::Ready, Standing::Ready)(tunnel)
     }
 
-    fn change(used: &[usize], gone: bool) -> Vec<Change<usize>> {
-        vec![Change { prefix: net(PREFIX), used: used.to_vec(), gone }]
+    fn moved(used: &[usize]) -> Vec<Change<usize>> {
+        vec![Change { prefix: net(PREFIX), used: used.to_vec(), fate: Fate::Announced }]
+    }
+
+    fn gone(fate: Fate<usize>) -> Vec<Change<usize>> {
+        vec![Change { prefix: net(PREFIX), used: Vec::new(), fate }]
     }
 
     #[test]
     fn a_prefix_is_told_when_its_tunnels_change_and_not_otherwise() {
         let mut rib = Rib::new();
         rib.announce(0, route(PREFIX, 100), 100);
-        assert_eq!(rib.settle(both_ready), change(&[0], false));
+        assert_eq!(rib.settle(both_ready), moved(&[0]));
         rib.announce(1, route(PREFIX, 100), 100);
-        assert_eq!(rib.settle(both_ready), change(&[0, 1], false));
+        assert_eq!(rib.settle(both_ready), moved(&[0, 1]));
         rib.announce(1, route(PREFIX, 100), 100);
         assert_eq!(rib.settle(both_ready), []);
         rib.announce(1, route(PREFIX, 50), 100);
-        assert_eq!(rib.settle(both_ready), change(&[1], false), "AWS's maintenance of tunnel 0");
+        assert_eq!(rib.settle(both_ready), moved(&[1]), "AWS's maintenance of tunnel 0");
         rib.withdraw(1, net(PREFIX));
-        assert_eq!(rib.settle(both_ready), change(&[0], false));
+        assert_eq!(rib.settle(both_ready), moved(&[0]));
         rib.withdraw(0, net(PREFIX));
-        assert_eq!(rib.settle(both_ready), change(&[], true));
+        assert_eq!(rib.settle(both_ready), gone(Fate::Withdrawn));
         assert_eq!(rib.routes().count(), 0);
     }
 
@@ -227,12 +254,12 @@ mod tests {
         rib.announce(1, route(PREFIX, 100), 100);
         rib.settle(both_ready);
         rib.touch_all();
-        assert_eq!(rib.settle(standings(Standing::Dead, Standing::Ready)), change(&[1], false));
+        assert_eq!(rib.settle(standings(Standing::Dead, Standing::Ready)), moved(&[1]));
         rib.touch_all();
-        assert_eq!(rib.settle(standings(Standing::Dead, Standing::Dead)), change(&[], false));
-        rib.restart(0, Families::NONE);
+        assert_eq!(rib.settle(standings(Standing::Dead, Standing::Dead)), moved(&[]));
         rib.restart(1, Families::NONE);
-        assert_eq!(rib.settle(both_ready), change(&[], true));
+        rib.restart(0, Families::NONE);
+        assert_eq!(rib.settle(both_ready), gone(Fate::Lost(0)), "the last one");
     }
 
     #[test]
@@ -240,7 +267,7 @@ mod tests {
         let mut rib = Rib::new();
         rib.announce(0, route(PREFIX, 100), 100);
         rib.restart(0, Families::NONE);
-        assert_eq!(rib.settle(both_ready), change(&[], true));
+        assert_eq!(rib.settle(both_ready), gone(Fate::Lost(0)));
         rib.restart(0, Families::NONE);
         rib.withdraw(0, net(PREFIX));
         assert_eq!(rib.settle(both_ready), []);
@@ -258,7 +285,7 @@ mod tests {
         rib.sweep(0, Family::Ipv6);
         assert_eq!(rib.settle(both_ready), []);
         rib.sweep(0, Family::Ipv4);
-        assert_eq!(rib.settle(both_ready), change(&[], true));
+        assert_eq!(rib.settle(both_ready), gone(Fate::Withdrawn));
         assert_eq!(rib.routes().count(), 1);
     }
 

@@ -1,16 +1,18 @@
 //! The BGP sessions of the tunnels: described by the configuration, begun and ended with their tunnels, and what their
 //! peers announce turned into what is routed.
 
+pub(super) mod lost;
 mod notices;
 pub(super) mod settings;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
 use ipnet::IpNet;
 
+use self::lost::Lost;
 use super::gateway::Gateway;
 use super::hooks::session_event;
 use super::record::{Record, names};
@@ -18,9 +20,10 @@ use super::switching::Switch;
 use crate::bgp::best_path::Through;
 use crate::bgp::fsm::Stop;
 use crate::bgp::policy::Rank;
-use crate::bgp::rib::Change;
+use crate::bgp::rib::{Change, Fate};
 use crate::bgp::speaker::{Output, Settings, Speaker};
 use crate::bgp_driver::{Arrival, BgpDriver, Ends};
+use crate::config::model::{Connection, Routing};
 use crate::failover::decision::State;
 use crate::failover::facts::{Link, Session, Wish};
 
@@ -30,6 +33,8 @@ pub(super) struct Bgp {
     pub(super) driver: BgpDriver<PeerId>,
     /// The prefixes of the peers, and the tunnels that carry each; none: packets are refused.
     pub(super) learned: BTreeMap<IpNet, Vec<PeerId>>,
+    /// Those among them that no peer announces at the moment.
+    pub(super) lost: Lost,
     /// What the sockets of each session are to be.
     ends: BTreeMap<PeerId, Ends>,
     /// How each tunnel stood when the prefixes were last decided.
@@ -46,6 +51,7 @@ impl Bgp {
             speaker: Speaker::new(),
             driver: BgpDriver::new(),
             learned: BTreeMap::new(),
+            lost: Lost::default(),
             ends: BTreeMap::new(),
             standings: BTreeMap::new(),
             moved: false,
@@ -59,16 +65,30 @@ impl Bgp {
     }
 
     /// Decides the prefixes that changed.
-    fn decide(&mut self) {
-        let Self { speaker, learned, standings, moved, .. } = self;
-        for Change { prefix, used, gone } in speaker.settle(|tunnel| standings.get(&tunnel).copied()) {
+    fn decide(&mut self, records: &BTreeMap<PeerId, Record>) {
+        let Self { speaker, learned, lost, standings, moved, .. } = self;
+        for Change { prefix, used, fate } in speaker.settle(|tunnel| standings.get(&tunnel).copied()) {
             *moved = true;
-            if gone {
-                learned.remove(&prefix);
-            } else {
+            lost.forget(&prefix);
+            let stays = match fate {
+                Fate::Announced => true,
+                Fate::Withdrawn => false,
+                Fate::Lost(tunnel) => {
+                    records.get(&tunnel).is_some_and(|record| lost.hold(prefix, record.names()))
+                }
+            };
+            if stays {
                 learned.insert(prefix, used);
+            } else {
+                learned.remove(&prefix);
             }
         }
+    }
+
+    /// Whether the peer of a tunnel has had the time to tell all its prefixes in this session.
+    fn has_told(&self, tunnel: PeerId, now: Time) -> bool {
+        let since = self.speaker.session(tunnel).and_then(|session| session.since);
+        since.is_some_and(|since| now.saturating_since(since) >= RELEARN)
     }
 }
 
@@ -115,6 +135,8 @@ impl Gateway {
         for id in tunnels {
             self.bgp.speaker.remove(now, *id);
         }
+        // As long as the tunnels have their names.
+        self.bgp.decide(&self.records);
         self.carry_out_bgp();
         self.bgp.driver.flush(tunnels).await;
         for id in tunnels {
@@ -152,7 +174,7 @@ impl Gateway {
             let state = if session.carries() { Session::Up } else { Session::Down };
             self.unsettled |= core::mem::replace(&mut record.bgp, state) != state;
         }
-        self.bgp.decide();
+        self.bgp.decide(&self.records);
         self.unsettled |= self.bgp.moved && self.bgp.paced <= now;
     }
 
@@ -165,9 +187,34 @@ impl Gateway {
             self.bgp.standings = standings;
             self.bgp.speaker.touch_all();
         }
-        self.bgp.decide();
+        self.bgp.decide(&self.records);
         self.bgp.moved = false;
         self.bgp.paced = self.clock.now() + PACE;
+    }
+
+    /// Once in a while: lets go of prefixes that were lost and have not come again, or whose tunnel is configured no longer.
+    pub(super) fn release_lost(&mut self) {
+        let now = self.clock.now();
+        let Self { records, bgp, .. } = self;
+        let mut lost = core::mem::take(&mut bgp.lost);
+        let waits = |record: &&Record| bgp.ends.contains_key(&record.id) && !bgp.has_told(record.id, now);
+        let waiting: HashSet<_> = records.values().filter(waits).map(Record::names).collect();
+        for prefix in lost.release(|origin| !waiting.contains(&origin)) {
+            bgp.learned.remove(&prefix);
+            self.unsettled = true;
+        }
+        bgp.lost = lost;
+    }
+
+    /// Peers that speak BGP may not have told again what a daemon before us had learnt of them: each connection waits for
+    /// one of its tunnels.
+    pub(super) fn waits_for_peers(&self) -> bool {
+        let now = self.clock.now();
+        let waits = |connection: &Connection| {
+            let mut own = self.records.values().filter(|record| record.connection.name == connection.name);
+            connection.routing == Routing::Bgp && !own.any(|record| self.bgp.has_told(record.id, now))
+        };
+        self.config.connections.iter().any(waits)
     }
 
     /// A session runs while the links below it hold. One whose tunnel has gone silent is ended, so that the peer moves its
@@ -232,6 +279,8 @@ fn beside<'a>(record: &'a Record, records: &'a BTreeMap<PeerId, Record>) -> impl
     records.values().filter(|other| other.id != record.id && other.connection.name == record.connection.name)
 }
 
+/// How long a peer has to tell its prefixes in a session that is new: the restart time that is usual (RFC 4724 §4.1).
+const RELEARN: Duration = Duration::from_mins(2);
 /// Time between two changes of the kernel's routes that come of announcements alone: a peer that flaps its routes costs the loop
 /// no more than ten of them a second. A session or a tunnel that falls waits for nothing.
 const PACE: Duration = Duration::from_millis(100);

@@ -50,8 +50,6 @@ pub(super) struct Gateway {
     pub(super) table: Table<Netlink>,
     /// What this host's own networks are, and what overlaps.
     pub(super) networks: Networks,
-    /// When the daemon started.
-    pub(super) started: Time,
     /// What we changed of how the kernel spreads packets.
     pub(super) flow_hash: FlowHash,
     pub(super) clock: Clock,
@@ -92,7 +90,6 @@ impl Gateway {
             data,
             table: Table::new(netlink),
             networks: Networks::default(),
-            started: clock.now(),
             flow_hash,
             clock,
             keys: None,

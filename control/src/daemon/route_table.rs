@@ -32,6 +32,11 @@ pub(super) fn route_table(gateway: &Gateway, wanted: Option<&str>) -> Option<Rou
     for (prefix, path) in announced(gateway, &connections) {
         paths.entry(prefix).or_default().push(path);
     }
+    for (prefix, connection) in gateway.bgp.lost.iter() {
+        if connections.iter().any(|asked| asked.name == connection) {
+            paths.entry(prefix).or_default();
+        }
+    }
     let entries = paths.into_iter().map(|(prefix, paths)| entry(gateway, prefix, paths));
     known.then(|| {
         let overlaps = gateway.networks.overlaps.iter().map(overlap);

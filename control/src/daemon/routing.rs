@@ -1,7 +1,5 @@
 //! The routes that tell the kernel who carries the traffic.
 
-use core::time::Duration;
-
 use ipnet::IpNet;
 use tracing::{error, warn};
 
@@ -77,14 +75,9 @@ impl Gateway {
             self.table.distrust();
         }
         self.look_around();
+        self.release_lost();
         let waited = self.table.holds_inherited() && !self.waits_for_peers();
         self.unsettled |= read || waited || self.route_error.is_some();
-    }
-
-    /// Peers that speak BGP may not have told again what a daemon before us had learnt of them.
-    fn waits_for_peers(&self) -> bool {
-        let speaks = self.config.connections.iter().any(|c| c.routing == Routing::Bgp);
-        speaks && self.clock.now() < self.started + RELEARN
     }
 
     /// Said once: it is tried again until it succeeds.
@@ -128,6 +121,3 @@ impl Gateway {
         wanted
     }
 }
-
-/// How long peers have to tell their prefixes again after a start of ours: the restart time that is usual (RFC 4724 §4.1).
-const RELEARN: Duration = Duration::from_mins(2);

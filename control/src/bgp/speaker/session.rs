@@ -262,12 +262,15 @@ impl Session {
         desk.notice(Notice::Down { failure, kept: !kept.is_empty() });
     }
 
-    /// What is left of a family from before the peer's restart goes. With a session the prefixes are counted anew.
+    /// What is left of a family from before the peer's restart goes: with a session because the peer did not tell it again,
+    /// and its prefixes are counted anew; else because the peer has not come back.
     fn flush<K: Copy + Ord>(&mut self, family: Family, desk: &mut Desk<'_, K>) {
-        if self.peer.negotiated().is_none() {
+        if self.peer.negotiated().is_some() {
+            desk.rib.sweep(desk.tunnel, family);
+        } else {
             self.quota.retain(|prefix| Family::of(prefix) != family);
+            desk.rib.restart(desk.tunnel, Families::ALL.without(Families::from_iter([family])));
         }
-        desk.rib.sweep(desk.tunnel, family);
     }
 
     fn failed<K: Copy>(&mut self, failure: Failure, desk: &mut Desk<'_, K>) {

@@ -11,6 +11,7 @@ use crate::bgp::fsm::{Config, State};
 use crate::bgp::guard::Neighbour;
 use crate::bgp::policy::{Export, Filter, Import};
 use crate::bgp::quota::Excess;
+use crate::bgp::rib::Fate;
 use crate::bgp::route::Community;
 use crate::failover::decision::{Spread, Standing};
 
@@ -186,7 +187,7 @@ fn both_families_cross_one_session_and_both_tunnels_share_them() {
     let mut wire =
         Wire::new(&[net("10.10.0.0/16"), net("2001:db8:10::/48")], &[net("10.200.0.0/16"), net("fd00::/32")]);
     assert_eq!((wire.state(A), wire.state(B)), (State::Established, State::Established));
-    let used = |prefix| Change { prefix: net(prefix), used: vec![A, B], gone: false };
+    let used = |prefix| Change { prefix: net(prefix), used: vec![A, B], fate: Fate::Announced };
     assert_eq!(wire.settle(), [used("10.200.0.0/16"), used("fd00::/32")]);
     let learned = wire.learned_by_them(A);
     let hops: Vec<String> = learned.iter().map(|(_, path)| path.next_hop.to_string()).collect();
@@ -239,8 +240,9 @@ fn a_tunnel_that_goes_down_takes_its_session_and_its_routes_at_once() {
     let mut wire = Wire::new(&[net("10.10.0.0/16")], &[net("10.200.0.0/16")]);
     wire.settle();
     wire.ours.stop(wire.now, A, &Stop::TunnelDown);
-    let change =
-        |used: &[u8]| vec![Change { prefix: net("10.200.0.0/16"), used: used.to_vec(), gone: false }];
+    let change = |used: &[u8]| {
+        vec![Change { prefix: net("10.200.0.0/16"), used: used.to_vec(), fate: Fate::Announced }]
+    };
     assert_eq!(wire.settle(), change(&[B]));
     wire.run();
     assert_eq!(wire.state(A), State::Idle);
@@ -265,7 +267,11 @@ fn above_the_limit_what_is_there_stays_or_the_session_rests_for_longer_each_time
 
     let mut wire = Wire::with(&Settings { excess: Excess::TearDown, ..keep }, &[], &many(1000));
     assert_eq!(wire.state(A), State::Idle);
-    assert_eq!(wire.settle().iter().filter(|change| !change.gone).count(), 0, "none of its routes is left");
+    assert_eq!(
+        wire.settle().iter().filter(|change| change.fate == Fate::Announced).count(),
+        0,
+        "none of its routes is left"
+    );
     wire.pass(59);
     assert_eq!(wire.state(A), State::Idle);
     wire.pass(600);
@@ -382,7 +388,7 @@ fn a_session_that_is_forgotten_leaves_nothing_and_hears_nothing() {
     wire.ours.remove(wire.now, A);
     wire.ours.remove(wire.now, B);
     wire.run();
-    assert_eq!(wire.settle(), [Change { prefix: net("10.200.0.0/16"), used: vec![], gone: true }]);
+    assert_eq!(wire.settle(), [Change { prefix: net("10.200.0.0/16"), used: vec![], fate: Fate::Lost(B) }]);
     assert!(wire.ours.session(A).is_none());
     assert_eq!(wire.ours.accepted(wire.now, A), None);
     assert_eq!(wire.ours.next(), None);
