@@ -158,14 +158,16 @@ fn with_both_ends_connecting_each_restart_ends_in_one_session_that_lasts() -> ru
     one_tunnel::scenario("bgp_both_connect", &[], |run, tunnel| {
         let bird = tunnel.bird(run, &bird_conf(&[], &[PREFIX]))?;
         bird.await_established(CUSTOMER, SOON)?;
-        for sessions in 2..=4 {
+        for _ in 0..3 {
+            let before = established(tunnel);
             bird.ask(&format!("restart {CUSTOMER}"))?;
-            wait::until_true(SOON, format!("session {sessions}"), || Ok(established(tunnel) == sessions))?;
+            wait::until_true(SOON, "a new session", || Ok(established(tunnel) > before))?;
             bird.await_established(CUSTOMER, SOON)?;
-            let since = bird.since(CUSTOMER)?;
-            // A whole exchange on top of it.
+            // A whole exchange. Before it BIRD may have closed what we held to be established: its OPEN on the other
+            // connection and our KEEPALIVE on this one were under way at the same time.
             bird.configure(&bird_conf(&[], &[PREFIX, "10.201.0.0/16"]))?;
             tunnel.await_route("10.201.0.0/16", true)?;
+            let (since, sessions) = (bird.since(CUSTOMER)?, established(tunnel));
             bird.configure(&bird_conf(&[], &[PREFIX]))?;
             tunnel.await_route("10.201.0.0/16", false)?;
             ensure!(bird.since(CUSTOMER)? == since, "BIRD has lost a session");
