@@ -52,9 +52,19 @@ pub use run::Run;
 pub use suite::Suite;
 
 /// Declares the tests of scenarios: `name::aes_256_gcm` and `name::aes_256_cbc_hmac_sha2_256` for each function
-/// `fn name(run: &Run) -> anyhow::Result<()>`.
+/// `fn name(run: &Run) -> anyhow::Result<()>`. Behind `gcm:` the first alone, for what has nothing to do with the suite.
 #[macro_export]
 macro_rules! scenarios {
+    (gcm: $($name:ident),+ $(,)?) => {
+        $(
+            mod $name {
+                #[test]
+                fn aes_256_gcm() -> $crate::run::Outcome {
+                    $crate::run::scenario(stringify!($name), $crate::Suite::Gcm, super::$name)
+                }
+            }
+        )+
+    };
     ($($name:ident),+ $(,)?) => {
         $(
             mod $name {

@@ -18,6 +18,7 @@ use gotthard_lab::traffic::ping;
 use gotthard_lab::{Gotthard, Netns, Run, scenarios};
 
 scenarios!(
+    gcm:
     every_kind_of_certificate_brings_a_tunnel_up_when_we_initiate,
     every_kind_of_certificate_brings_a_tunnel_up_when_strongswan_initiates,
     certificates_come_in_ip_fragments_where_the_peer_knows_no_others,

@@ -11,6 +11,7 @@ use gotthard_lab::traffic::{expect_ping, ping};
 use gotthard_lab::{Gotthard, Run, scenarios};
 
 scenarios!(
+    gcm:
     sigterm_deletes_the_sas_at_the_peers_and_leaves_nothing_behind,
     nothing_inner_leaves_in_clear_while_tunnels_are_not_yet_up_or_are_taken_down,
     nothing_inner_leaves_in_clear_when_the_daemon_is_killed,

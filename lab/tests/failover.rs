@@ -17,6 +17,7 @@ use gotthard_lab::strongswan::posture;
 use gotthard_lab::{Gotthard, Run, outage, scenarios};
 
 scenarios!(
+    gcm:
     a_silent_black_hole_moves_the_traffic_within_a_second,
     a_delete_of_the_peer_moves_the_traffic_at_once,
     a_device_that_is_set_down_moves_the_traffic_at_once,

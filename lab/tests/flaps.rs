@@ -42,7 +42,7 @@ fn flap(run: &Run, site: &Site, config: &Config) -> Result<()> {
     await_shared(&gateway, site)?;
     let moves = Moves::watch(run, &site.gateway)?;
     let begun = Instant::now();
-    let flaps = run::number("GOTTHARD_FLAPS", 10)?;
+    let flaps = run::number("GOTTHARD_FLAPS", 6)?;
     for number in 0..flaps {
         gateway.await_up(SOON)?;
         thread::sleep((begun + PERIOD * number).saturating_duration_since(Instant::now()));
