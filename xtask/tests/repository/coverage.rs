@@ -99,10 +99,11 @@ fn defines(line: &str, test: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('('))
 }
 
-/// The names in `scenarios!(…)`.
+/// The names in `scenarios!(…)`, behind the suite if there is one.
 fn scenarios(text: &str) -> Vec<&str> {
     let list = text.split("scenarios!(").nth(1).and_then(|rest| rest.split(')').next());
-    list.into_iter().flat_map(|list| list.split(',')).map(str::trim).collect()
+    let names = list.map(|list| list.split_once(':').map_or(list, |(_, names)| names));
+    names.into_iter().flat_map(|names| names.split(',')).map(str::trim).collect()
 }
 
 #[test]
@@ -110,5 +111,6 @@ fn reads_a_row_and_its_tests() {
     let row = row("| H1 | what | `a/b::c` `d::e` |").expect("a row");
     assert_eq!((row.name.as_str(), row.tests), ("H1", vec!["a/b::c".to_owned(), "d::e".to_owned()]));
     assert_eq!(scenarios("scenarios!(\n    one,\n    two\n);"), ["one", "two"]);
+    assert_eq!(scenarios("scenarios!(\n    gcm:\n    one,\n    two\n);"), ["one", "two"]);
     assert!(defines("async fn a_test() {", "a_test") && !defines("fn a_test_more() {", "a_test"));
 }
