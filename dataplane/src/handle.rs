@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-pub use crate::message::{Command, GatewayStats, Notice, Reply};
+pub use crate::message::{Captured, Command, GatewayStats, Layer, Notice, Outer, Reply};
 use crate::registry::Registry;
 pub use crate::sa::in_flight::WORKERS;
 use crate::sys::affinity;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::drop_reason::DropReason;
 use crate::sa::spec::{InboundSpec, OutboundSpec, OuterPath, TunnelId, TunnelSpec};
 use crate::stats::{Drops, TunnelStats};
 
@@ -53,6 +54,13 @@ pub enum Command {
         /// The peer's.
         remote: SocketAddr,
     },
+    /// Report copies of a tunnel's packets as [`Notice::Captured`]; `None`: no longer.
+    Capture {
+        /// Whose.
+        tunnel: TunnelId,
+        /// Which.
+        layer: Option<Layer>,
+    },
     /// Read the counters of every tunnel.
     Stats,
     /// Read what was counted for no tunnel.
@@ -70,6 +78,39 @@ pub enum Reply {
     GatewayStats(Box<GatewayStats>),
     /// Refused, and nothing was changed.
     Refused(String),
+}
+
+/// Which packets of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Those inside, in clear.
+    Inner,
+    /// ESP.
+    Outer,
+}
+
+/// A copy of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Whose.
+    pub tunnel: TunnelId,
+    /// From the host to the peer.
+    pub outbound: bool,
+    /// The inner packet; or the ESP packet, without its outer headers.
+    pub octets: Vec<u8>,
+    /// Its outer addresses, where it is ESP.
+    pub outer: Option<Outer>,
+    /// Why it went no further.
+    pub drop: Option<DropReason>,
+}
+
+/// The outer addresses of an ESP packet. Their ports are zero where it is IP protocol 50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Ours.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
 }
 
 /// What was counted for no tunnel, over all workers.
@@ -120,6 +161,8 @@ pub enum Notice {
         /// The peer's SPI.
         spi: u32,
     },
+    /// A copy of a packet, while it is asked for.
+    Captured(Captured),
     /// A worker or a device failed; the tunnel carries nothing until it is added again.
     Broken {
         /// Whose; `None`: the data plane as a whole.

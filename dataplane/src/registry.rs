@@ -13,6 +13,7 @@ use crate::io::sockets::{Socket, Sockets};
 use crate::io::syscalls::Syscalls;
 use crate::io::tun::TunQueue;
 use crate::io::uring::{self, Uring};
+use crate::message::Layer;
 use crate::natt;
 use crate::sa::in_flight::WORKERS;
 use crate::sa::inbound::InboundSa;
@@ -126,6 +127,7 @@ impl Registry {
             Command::SendKeepalive { local, remote } => {
                 self.send_datagram(local, remote, natt::KEEPALIVE.to_vec(), &receipt)
             }
+            Command::Capture { tunnel, layer } => self.capture(tunnel, layer, &receipt),
             Command::Stats => {
                 self.post_all(&receipt, || Order::Stats);
                 Ok(())
@@ -202,6 +204,12 @@ impl Registry {
         self.known(tunnel)?;
         self.routed(&path)?;
         self.post_all(receipt, || Order::UpdatePath(tunnel, path));
+        Ok(())
+    }
+
+    fn capture(&self, tunnel: TunnelId, layer: Option<Layer>, receipt: &Receipt) -> Result<(), String> {
+        self.known(tunnel)?;
+        self.post_all(receipt, || Order::Capture(tunnel, layer));
         Ok(())
     }
 

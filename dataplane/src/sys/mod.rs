@@ -5,6 +5,7 @@
 
 pub mod affinity;
 mod buf_ring;
+pub mod clock;
 pub mod cmsg;
 pub mod mmsg;
 pub mod netns;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::crew::Job;
+use super::tap::{Copies, Tap};
 use crate::drop_reason::DropReason;
 use crate::esp::cipher::BATCH;
 use crate::esp::decapsulate::{Opened, Opening, OuterInfo, commit_batch, open_batch};
@@ -40,6 +41,7 @@ pub(super) struct Ingress {
     jobs: Vec<Job>,
     pub(super) coalescer: Coalescer,
     writes: Writes,
+    copies: Copies,
 }
 
 /// One ESP packet of a burst.
@@ -77,7 +79,15 @@ impl Ingress {
             jobs: Vec::new(),
             coalescer: Coalescer::new(false, false),
             writes: Writes::default(),
+            copies: Copies::default(),
         }
+    }
+}
+
+impl Arrival {
+    /// Where in its datagram's buffer it is.
+    pub(super) fn octets(&self) -> Range<usize> {
+        self.start..self.start + self.len
     }
 }
 
@@ -97,8 +107,12 @@ impl<B: Backend> Worker<B> {
             tracing::trace!(%error, "receive");
         }
         self.sort(port, wire, &mut ingress);
+        if self.taps {
+            self.copy(if wire == Wire::Udp { port } else { 0 }, &mut ingress);
+        }
         self.open(&mut ingress);
         self.commit(&mut ingress);
+        ingress.copies.tell(&self.notices);
         self.deliver(&mut ingress);
         self.ingress = Some(ingress);
     }
@@ -121,6 +135,18 @@ impl<B: Backend> Worker<B> {
                     Kind::Keepalive => self.stats.keepalives = self.stats.keepalives.wrapping_add(1),
                     Kind::Bad(reason) => self.stats.drops.add(reason, 1),
                 }
+            }
+        }
+    }
+
+    /// Copies what is asked for of the burst, before it is opened in place.
+    fn copy(&self, port: u16, ingress: &mut Ingress) {
+        let Ingress { burst, arrivals, copies, .. } = ingress;
+        for (number, arrival) in arrivals.iter().enumerate() {
+            let queue = self.sad.get(arrival.spi).map(|entry| entry.queue.0);
+            let tunnel = queue.and_then(|queue| self.tunnels.get(queue)?.as_ref());
+            if let Some((tunnel, datagram)) = tunnel.zip(burst.get(arrival.place)) {
+                copies.take(tunnel, number, arrival, (datagram, port));
             }
         }
     }
@@ -160,10 +186,10 @@ impl<B: Backend> Worker<B> {
 
     /// Enters what was opened into the windows, in order of arrival, and admits or refuses what is inside.
     fn commit(&mut self, ingress: &mut Ingress) {
-        let Ingress { burst, arrivals, groups, coalescer, .. } = ingress;
+        let Ingress { burst, arrivals, groups, coalescer, copies, .. } = ingress;
         coalescer.clear();
         for Group { arrivals: group, opened } in groups.drain(..) {
-            let members = &arrivals[group];
+            let members = &arrivals[group.clone()];
             let Some(spi) = members.first().map(|a| a.spi) else { continue };
             let Some(entry) = self.sad.get_mut(spi) else {
                 let reason =
@@ -178,6 +204,8 @@ impl<B: Backend> Worker<B> {
             let (mut openings, count) = openings(lend(burst, members));
             let openings = &mut openings[..count];
             commit_batch(&entry.sa, &mut entry.window, openings, &opened);
+            copies.judge(&group, |number| openings.get(number).and_then(|opening| opening.result.err()));
+            let tap = Tap::of(tunnel, &self.notices);
             for (opening, arrival) in openings.iter_mut().zip(members) {
                 let packet = &mut opening.packet;
                 match opening.result {
@@ -189,6 +217,9 @@ impl<B: Backend> Worker<B> {
                         let Range { start, end } = packet.range();
                         let range = arrival.start + start..arrival.start + end;
                         coalescer.push(entry.queue.0, arrival.place, range, packet.as_slice());
+                        if let Some(tap) = tap {
+                            tap.opened(packet.as_slice());
+                        }
                     }
                     Err(reason) => tunnel.counters.dropped(reason),
                 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::tunnel::Sending;
-use crate::message::{GatewayStats, Reply};
+use crate::message::{GatewayStats, Layer, Reply};
 use crate::sa::inbound::InboundSa;
 use crate::sa::spec::{OuterPath, TunnelId, TunnelSpec};
 use crate::stats::{Counters, TunnelStats};
@@ -30,6 +30,8 @@ pub enum Order<T> {
     UpdatePath(TunnelId, OuterPath),
     /// Send one datagram of UDP 4500.
     Send(OuterPath, Vec<u8>),
+    /// Report copies of a tunnel's packets, or no longer.
+    Capture(TunnelId, Option<Layer>),
     /// Report the counters of every tunnel.
     Stats,
     /// Report what belongs to no tunnel.

@@ -6,6 +6,7 @@ mod gate;
 mod inbound;
 pub mod mailbox;
 mod outbound;
+mod tap;
 mod tunnel;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub struct Worker<B: Backend> {
     queues: BTreeMap<TunnelId, QueueId>,
     sad: Sad<Inbound>,
     gate: IkeGate,
+    /// Packets of some tunnel are asked for.
+    taps: bool,
     stats: GatewayStats,
     /// Read once a turn.
     now: Instant,
@@ -82,6 +85,7 @@ impl<B: Backend> Worker<B> {
             queues: BTreeMap::new(),
             sad: Sad::new(),
             gate: IkeGate::new(now),
+            taps: false,
             stats: GatewayStats::default(),
             now,
             ready: Vec::new(),
@@ -197,6 +201,10 @@ impl<B: Backend> Worker<B> {
                 self.learn_peers();
             }
             Order::UpdatePath(tunnel, path) => return self.update_path(tunnel, path),
+            Order::Capture(tunnel, layer) => {
+                self.tunnel(tunnel).ok_or("the tunnel is gone")?.captured = layer;
+                self.taps = self.tunnels.iter().flatten().any(|tunnel| tunnel.captured.is_some());
+            }
             Order::Send(path, datagram) => return self.send(&path, &datagram),
             Order::Stats => {
                 self.settle();

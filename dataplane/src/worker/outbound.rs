@@ -2,17 +2,19 @@
 //! in place, send.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Worker;
+use super::tap::Tap;
 use super::tunnel::Tunnel;
 use crate::batch::{Batch, PACKETS};
 use crate::drop_reason::DropReason;
 use crate::esp::encapsulate::encapsulate_batch;
 use crate::esp::trailer;
 use crate::icmp;
-use crate::io::{Backend, Frame, Offloads, QueueId, Route};
-use crate::message::Notice;
+use crate::io::{Backend, Frame, Offloads, QueueId, Route, Wire};
+use crate::message::{Notice, Outer};
 use crate::mss;
 use crate::mtu;
 use crate::offload::split::Segments;
@@ -33,8 +35,8 @@ impl<B: Backend> Worker<B> {
             return self.unless_broken(queue, result);
         };
         let worker = (self.index, self.crew.is_some());
-        let mut egress =
-            Egress { backend, worker, queue, tunnel, sa: &outbound.sa, route: outbound.route, batch: None };
+        let (sa, route, tap) = (&outbound.sa, outbound.route, Tap::of(tunnel, &self.notices));
+        let mut egress = Egress { backend, worker, queue, tunnel, sa, route, batch: None, tap };
         let result = egress.run(self.now);
         if let Some(notice) = outbound.sa.limit_notice() {
             (self.notices)(notice);
@@ -63,6 +65,8 @@ struct Egress<'w, B: Backend> {
     route: Route,
     /// Being filled.
     batch: Option<Batch>,
+    /// Where copies go, if anybody asks for them.
+    tap: Option<Tap<'w>>,
 }
 
 impl<B: Backend> Egress<'_, B> {
@@ -136,6 +140,9 @@ impl<B: Backend> Egress<'_, B> {
 
     fn refuse(&mut self, reason: DropReason, packet: &[u8], now: Instant) {
         self.tunnel.counters.dropped(reason);
+        if let Some(tap) = self.tap {
+            tap.refused(packet, reason);
+        }
         if reason == DropReason::TooBig
             && self.tunnel.icmp.take(now)
             && let Some(answer) = icmp::too_big(packet, self.tunnel.mtu(), None)
@@ -152,6 +159,9 @@ impl<B: Backend> Egress<'_, B> {
         let packets = batch.segments().len();
         let octets = || batch.segments().iter().map(|segment| segment.inner_len as u64).sum();
         let reserved = self.sa.reserve(worker, packets as u64, octets);
+        if let Some(tap) = self.tap {
+            tap.unsealed(&mut batch, self.sa.headroom(), reserved.as_ref().err().copied());
+        }
         let counters = &mut self.tunnel.counters;
         match &reserved {
             Ok(reservation) => seal(counters, self.sa, reservation.sequences(), &mut batch),
@@ -163,11 +173,24 @@ impl<B: Backend> Egress<'_, B> {
         if batch.segments().is_empty() {
             return self.backend.put_back(batch);
         }
+        if let Some(tap) = self.tap {
+            tap.sealed(&mut batch, self.outer());
+        }
         self.backend.send(self.queue, &self.route, batch);
         if shares {
             // Others may send higher numbers as soon as these are no longer reserved.
             self.backend.submit();
         }
+    }
+
+    /// The outer addresses of what is sent; of protocol 50, which has no ports, the socket's own is zero too.
+    fn outer(&self) -> Outer {
+        let Route { socket, local, remote } = self.route;
+        let port = match self.backend.socket(socket) {
+            Some((port, Wire::Udp)) => port,
+            Some((_, Wire::Esp)) | None => 0,
+        };
+        Outer { local: SocketAddr::new(local, port), remote }
     }
 }
 

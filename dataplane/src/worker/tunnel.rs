@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::io::{QueueId, Route};
-use crate::message::Notice;
+use crate::message::{Layer, Notice};
 use crate::mtu;
 use crate::rate::TokenBucket;
 use crate::sa::lifetime::LimitState;
@@ -26,6 +26,8 @@ pub(super) struct Tunnel {
     pub(super) outbound: Option<Outbound>,
     /// Permits ICMP to the senders of packets that are too big.
     pub(super) icmp: TokenBucket,
+    /// Which of its packets somebody asks to see.
+    pub(super) captured: Option<Layer>,
     /// What this worker counted.
     pub(super) counters: Counters,
 }
@@ -53,6 +55,7 @@ impl Tunnel {
             mtu: spec.mtu_cap,
             outbound: None,
             icmp: TokenBucket::new(ICMP_BURST, ICMP_INTERVAL, now),
+            captured: None,
             counters: Counters::default(),
         }
     }
