@@ -1,0 +1,69 @@
+//! What is wrong with a tunnel that has its SAs, or soon will be: from its counters over the last minute to [`Finding`]s with
+//! stable codes.
+//!
+//! Pure: counters, replies and time come in, findings and echoes of a chosen size go out. What a link says of itself (why
+//! IKE failed, why a BGP session ended) is not here; the order of the chain is made in `daemon::status`.
+
+pub mod finding;
+pub mod path;
+pub mod rates;
+pub mod routes;
+pub mod silence;
+pub mod window;
+
+use gotthard_ike::Time;
+
+pub use self::finding::{Finding, Link};
+use self::path::PathProbe;
+use self::silence::{Echoes, Silence, Wire};
+use self::window::{Sample, Window};
+use crate::config::presets::Cloud;
+
+/// What is known of one tunnel over time.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    cloud: Cloud,
+    window: Window,
+    silence: Silence,
+    /// How large packets may be that pass.
+    pub path: PathProbe,
+}
+
+impl Diagnosis {
+    /// Of a tunnel of which nothing is known.
+    pub fn new(cloud: Cloud) -> Self {
+        Self { cloud, window: Window::default(), silence: Silence::default(), path: PathProbe::default() }
+    }
+
+    /// Takes the counters of a tunnel that has its SAs, about once a second; `mtu` is the tunnel's.
+    pub fn take(&mut self, now: Time, sample: &Sample, mtu: u16) {
+        self.silence.take(now, sample.rx_packets, sample.tx_packets);
+        if self.window.take(now, sample)
+            && let Some(change) = self.window.over(path::LOOK)
+            && change.stalls(mtu)
+        {
+            self.path.suspect();
+        }
+    }
+
+    /// It has no SAs: silence means nothing, and the path may be another when it comes up again.
+    pub fn rest(&mut self) {
+        self.silence = Silence::default();
+        self.path = PathProbe::default();
+    }
+
+    /// The peer has answered under its IKE SA.
+    pub const fn on_ike(&mut self, now: Time) {
+        self.silence.on_ike(now);
+    }
+
+    /// What is found, the most harmful first.
+    pub fn findings(&self, now: Time, echoes: Echoes, wire: Wire) -> Vec<Finding> {
+        let silent = self.silence.finding(now, echoes, wire);
+        let narrow = self.path.finding();
+        silent.into_iter().chain(narrow).chain(rates::findings(self.cloud, &self.window)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! A tunnel that carries one way, or none, though IKE is answered: the commonest fault of a firewall on the way.
+//!
+//! Nothing tells from one end in which direction the packets are lost when none comes back; where some come and no echo is
+//! answered any more, it is ours that are lost.
+
+use core::time::Duration;
+
+use gotthard_ike::Time;
+
+use super::finding::Finding;
+
+/// When something last came out of the tunnel, and what was sent since.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silence {
+    /// The counters as they were last taken; `None`: not yet.
+    now: Option<Counts>,
+    /// As they were when something had last come out of the tunnel, or when it came up.
+    heard: Counts,
+    /// The last that has come since it came up came after this moment; `None`: nothing has.
+    came: Option<Time>,
+    /// When the peer last answered under its IKE SA.
+    answered: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    at: Time,
+    rx: u64,
+    tx: u64,
+}
+
+/// What became of the probe's echoes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Echoes {
+    /// Sent since the tunnel came up.
+    pub sent: u64,
+    /// Sent since the last one that was answered, or all.
+    pub unanswered: u64,
+    /// When the first of those was sent.
+    pub in_vain_since: Option<Time>,
+    /// The peer has answered one.
+    pub answered: bool,
+}
+
+/// How ESP crosses the outer network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// In UDP, port 4500 (RFC 3948).
+    Udp,
+    /// As IP protocol 50.
+    Esp,
+}
+
+impl Silence {
+    /// Takes the tunnel's counters of packets.
+    pub(super) const fn take(&mut self, now: Time, rx: u64, tx: u64) {
+        let counts = Counts { at: now, rx, tx };
+        match self.now {
+            Some(before) if rx == before.rx => {}
+            Some(before) => (self.heard, self.came) = (counts, Some(before.at)),
+            None => self.heard = counts,
+        }
+        self.now = Some(counts);
+    }
+
+    /// The peer has answered under its IKE SA.
+    pub(super) const fn on_ike(&mut self, now: Time) {
+        self.answered = Some(now);
+    }
+
+    pub(super) fn finding(&self, now: Time, echoes: Echoes, wire: Wire) -> Option<Finding> {
+        let counts = self.now?;
+        let quiet = now.saturating_since(self.heard.at);
+        if quiet < PATIENCE {
+            // What was under way when a path broke both ways arrives after the first echo that is lost.
+            let since = echoes.in_vain_since.filter(|_| echoes.unanswered >= ECHOES_LOST && echoes.answered);
+            let lost = since.zip(self.came).is_some_and(|(since, came)| came >= since + UNDER_WAY);
+            return lost.then_some(Finding::Unheard { echoes: echoes.unanswered, wire });
+        }
+        let after_silence = |at: Time| at > self.heard.at && now.saturating_since(at) <= RECENT;
+        if !self.answered.is_some_and(after_silence) {
+            return None;
+        }
+        let sent = counts.tx.saturating_sub(self.heard.tx);
+        // Not every cloud answers echoes: of a peer that has not, they prove nothing, and nor does a pause.
+        let asked = match (echoes.answered, self.came) {
+            (true, _) => sent,
+            (false, None) => sent.saturating_sub(echoes.sent),
+            (false, Some(_)) => 0,
+        };
+        (asked >= ENOUGH).then_some(Finding::OneWay { packets: sent, seconds: quiet.as_secs(), wire })
+    }
+}
+
+/// Silence that is no accident. Three lost echoes move the traffic long before; here it is asked why.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An answer under the IKE SA that is older proves nothing of the present.
+const RECENT: Duration = Duration::from_secs(20);
+/// Packets without an answer that are no accident.
+const ENOUGH: u64 = 10;
+/// Packets and replies are under way no longer than this.
+const UNDER_WAY: Duration = Duration::from_secs(1);
+/// Echoes in vain while other packets arrive: beside traffic one is sent every ten probe intervals.
+const ECHOES_LOST: u64 = 4;
