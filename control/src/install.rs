@@ -7,10 +7,13 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use gotthard_dataplane::drop_reason::DropReason;
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
-use gotthard_dataplane::handle::{BackendChoice, Command, Handle, Notice as Raw, Options, Reply};
+use gotthard_dataplane::handle::{
+    BackendChoice, Captured, Command, Handle, Layer, Notice as Raw, Options, Outer, Reply,
+};
 use gotthard_dataplane::mtu;
 use gotthard_dataplane::sa::spec::{
     AddressRange, Encapsulation as Wire, InboundSpec, Keys, Lifetime, OutboundSpec, OuterPath, Selectors,
@@ -25,6 +28,8 @@ use gotthard_ike::suite::{Cipher, EspSuite};
 use gotthard_ike::{Install, Transmit};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::capture::queue::Inlet;
+use crate::capture::{Packet, framing};
 use crate::config::model::{Backend, PacketPath, Workers};
 use crate::intake::Inbox;
 
@@ -134,13 +139,19 @@ pub struct Refused(String);
 
 impl DataPlane {
     /// Opens UDP 4500 and protocol 50 and starts the workers. IKE messages go into `inbox`, notices into a queue of their
-    /// own that nobody outside can fill.
-    pub fn start(settings: PacketPath, inbox: Inbox, notices: mpsc::Sender<Notice>) -> io::Result<Self> {
+    /// own that nobody outside can fill, copies of packets that are asked for into `copies`.
+    pub fn start(
+        settings: PacketPath,
+        inbox: Inbox,
+        notices: mpsc::Sender<Notice>,
+        copies: Inlet,
+    ) -> io::Result<Self> {
         let tell = move |notice| drop(notices.try_send(notice));
         let sink = move |raw| match raw {
             Raw::Ike { local, remote, payload } => drop(inbox.offer(local, remote, &payload)),
             Raw::SoftLimit { tunnel, spi } => tell(Notice::SoftLimit { peer: PeerId(tunnel.0), spi }),
             Raw::HardLimit { tunnel, spi } => tell(Notice::HardLimit { peer: PeerId(tunnel.0), spi }),
+            Raw::Captured(captured) => drop(copy(captured).map(|packet| copies.offer(packet))),
             Raw::Broken { tunnel, why } => {
                 tell(Notice::Broken { peer: tunnel.map(|id| PeerId(id.0)), why });
             }
@@ -189,6 +200,12 @@ impl DataPlane {
     /// Sends a NAT keepalive from UDP 4500.
     pub async fn send_keepalive(&self, local: SocketAddr, remote: SocketAddr) -> Result<(), Refused> {
         self.done(Command::SendKeepalive { local, remote }).await
+    }
+
+    /// Has copies of a tunnel's packets made from here on: of those inside, or of the outer ones. `None`: no longer.
+    pub async fn capture(&self, peer: PeerId, outer: Option<bool>) -> Result<(), Refused> {
+        let layer = outer.map(|outer| if outer { Layer::Outer } else { Layer::Inner });
+        self.done(Command::Capture { tunnel: TunnelId(peer.0), layer }).await
     }
 
     /// What every tunnel carried.
@@ -341,6 +358,23 @@ const fn wire(encapsulation: Encapsulation) -> Option<Wire> {
 
 fn unknown(suite: &EspSuite) -> Refused {
     Refused(format!("the packet path has no {suite}"))
+}
+
+/// A whole IP packet again, seen now; `None`: its headers cannot be told.
+fn copy(captured: Captured) -> Option<Packet> {
+    let Captured { tunnel, outbound, octets, outer, drop } = captured;
+    let octets = match outer {
+        None => octets,
+        Some(Outer { local, remote }) if outbound => framing::esp(local, remote, &octets)?,
+        Some(Outer { local, remote }) => framing::esp(remote, local, &octets)?,
+    };
+    Some(Packet {
+        peer: PeerId(tunnel.0),
+        time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+        outbound,
+        octets,
+        drop: drop.map(|reason| (reason.name(), reason.sentence())),
+    })
 }
 
 fn traffic(stats: &TunnelStats) -> Traffic {

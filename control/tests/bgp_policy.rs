@@ -236,7 +236,7 @@ fn every_refusal_has_a_code_of_its_own_a_sentence_and_a_remedy() {
     // 15 and 16 are overlaps: what they are about is taken.
     let later = [Refusal::PathTooLong { asns: 101, most: 100 }];
     for (number, refusal) in (3..).zip(&all).chain((17..).zip(&later)) {
-        assert_eq!(refusal.code(), format!("GTH-ROUTE-{number:02}"));
+        assert_eq!(refusal.code(), format!("GTH-RTE-{number:02}"));
         assert!(!refusal.to_string().is_empty() && !refusal.remedy().is_empty());
     }
 }

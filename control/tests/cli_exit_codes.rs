@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 use gotthard::api::messages::{RefusalKind, Request, Response};
 use gotthard::api::server::{Call, bind, serve};
 use gotthard::api::status::{ConnectionState, ConnectionStatus, DataplaneStatus, Status};
+use gotthard::events::Events;
+use gotthard::metrics::Meters;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -115,7 +117,7 @@ fn connection(state: ConnectionState) -> ConnectionStatus {
 fn answered_with(response: Response) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (calls, mut asked) = mpsc::channel::<Call>(1);
-    tokio::spawn(serve(bind(&folder.path().join("s")).unwrap(), calls));
+    tokio::spawn(serve(bind(&folder.path().join("s")).unwrap(), calls, Events::default(), Meters::default()));
     tokio::spawn(async move {
         while let Some(Call { request, answer }) = asked.recv().await {
             if let Request::Status { connection: Some(name) } = &request {

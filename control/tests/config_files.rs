@@ -66,6 +66,35 @@ fn a_short_file_has_every_default_filled_in() {
     assert_eq!((one.peer_id.to_string().as_str(), one.local_id.as_ref()), ("198.51.100.11", None));
 }
 
+/// Azure's local network gateway has one BGP address, and each of the two instances a session with it.
+#[test]
+fn tunnels_of_one_connection_may_share_a_host_address_and_those_of_two_may_not() {
+    let shared = TWO_TUNNELS
+        .replace(
+            "inside = \"169.254.10.2/30\"\n",
+            "inside = \"10.10.255.1/32\"\npeer_inside = \"10.30.0.4\"\n",
+        )
+        .replace(
+            "inside = \"169.254.11.2/31\"\n",
+            "inside = \"10.10.255.1/32\"\npeer_inside = \"10.30.0.5\"\n",
+        )
+        .replace("\"aws\"", "\"azure\"");
+    let folder = folder(&[("gotthard.toml", &shared), ("1.psk", "a.good_key\n")]);
+    let tunnels = loaded(&folder).config.connections[0].tunnels.clone();
+    assert_eq!(tunnels[0].inside, tunnels[1].inside);
+    let apart = shared.replacen("[[connection.aws-prod.tunnel]]\nname = \"2\"", OTHER_CONNECTION, 1);
+    fs::write(folder.path().join("gotthard.toml"), apart).unwrap();
+    let errors = load(&folder.path().join("gotthard.toml")).unwrap_err().0;
+    assert!(errors.len() == 1 && errors[0].problem.contains("overlaps"), "{errors:?}");
+}
+
+const OTHER_CONNECTION: &str = r#"[connection.other]
+cloud = "azure"
+routing = "static"
+remote = ["10.201.0.0/16"]
+[[connection.other.tunnel]]
+name = "2""#;
+
 #[test]
 fn the_packet_path_is_as_it_is_written() {
     for (text, expected) in [
@@ -233,6 +262,7 @@ advertise = ["10.10.0.0/16"]
 workers = 32
 offloads = false
 debug_keys = "keys"
+web = "0.0.0.0:8477"
 [connection.a]
 cloud = "aws"
 routing = "static"
@@ -266,29 +296,30 @@ psk = "whatever you like"
     let folder = folder(&[("gotthard.toml", text)]);
     let warnings = lint::lint(&loaded(&folder));
     let has = |line, key: &str, part: &str| expect_warning(&warnings, line, key, part);
-    has(15, "connection.a.tunnel", "there is one tunnel");
-    has(11, "connection.a.suites", "takes the lowest");
-    has(12, "connection.a.esp", "no PFS");
-    has(13, "connection.a.mtu", "IPv6");
-    has(18, "connection.a.tunnel[1].inside", "reserves");
-    has(19, "connection.a.tunnel[1].peer_asn", "our own");
-    has(20, "connection.a.tunnel[1].psk", "AWS cannot have");
-    has(10, "connection.a.remote", "GTH-ROUTE-16: 10.10.0.0/16 (ours) lies in 10.0.0.0/8 (of a)");
-    has(10, "connection.a.remote", "10.1.2.3, the outer address");
-    has(23, "connection.b.remote", "GTH-ROUTE-15: 10.200.0.0/16 (of b) lies in 10.0.0.0/8 (of a)");
-    has(24, "connection.b.peer_replay_window", "64 packets");
-    has(25, "connection.b.child_lifetime", "for tests");
-    has(26, "connection.b.child_bytes", "within seconds");
-    has(27, "connection.b.child_packets", "within seconds");
-    has(14, "connection.a.peer_replay_window", "64 to 2048");
+    has(16, "connection.a.tunnel", "there is one tunnel");
+    has(12, "connection.a.suites", "takes the lowest");
+    has(13, "connection.a.esp", "no PFS");
+    has(14, "connection.a.mtu", "IPv6");
+    has(19, "connection.a.tunnel[1].inside", "reserves");
+    has(20, "connection.a.tunnel[1].peer_asn", "our own");
+    has(21, "connection.a.tunnel[1].psk", "AWS cannot have");
+    has(11, "connection.a.remote", "GTH-RTE-16: 10.10.0.0/16 (ours) lies in 10.0.0.0/8 (of a)");
+    has(11, "connection.a.remote", "10.1.2.3, the outer address");
+    has(24, "connection.b.remote", "GTH-RTE-15: 10.200.0.0/16 (of b) lies in 10.0.0.0/8 (of a)");
+    has(25, "connection.b.peer_replay_window", "64 packets");
+    has(26, "connection.b.child_lifetime", "for tests");
+    has(27, "connection.b.child_bytes", "within seconds");
+    has(28, "connection.b.child_packets", "within seconds");
+    has(15, "connection.a.peer_replay_window", "64 to 2048");
     has(5, "gateway.offloads", "on its own");
     has(6, "gateway.debug_keys", &folder.path().join("keys").display().to_string());
+    has(7, "gateway.web", "whoever reaches 0.0.0.0:8477");
     // A host of 32 cores is fine with 32 workers.
     let cores = std::thread::available_parallelism().map_or(32, usize::from);
     if cores < 32 {
         has(4, "gateway.workers", "32 threads");
     }
-    assert_eq!(warnings.len(), 17 + usize::from(cores < 32), "{warnings:#?}");
+    assert_eq!(warnings.len(), 18 + usize::from(cores < 32), "{warnings:#?}");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("starts with zero")));
 }
 

@@ -163,12 +163,12 @@ fn a_prefix_that_would_draw_in_the_way_to_its_own_peer_is_refused() {
     daemon.wait_up(0);
     // Its connected network is more specific than the remote prefix.
     assert_eq!(world.ip("gateway", "route show 203.0.113.18/32"), "");
-    let overlap = "GTH-ROUTE-16  203.0.113.16/28 (ours) lies in 203.0.113.0/24 (of aws)";
+    let overlap = "GTH-RTE-16  203.0.113.16/28 (ours) lies in 203.0.113.0/24 (of aws)";
     wait_until("the overlap is told", || daemon.command(&["routes"]).contains(overlap));
     daemon.rewrite(&gateway("203.0.113.16/28", PSK2));
     daemon.command(&["reload"]);
     let broken = daemon.wait_for(0, "the refusal", |tunnel| !tunnel["broken"].is_null());
-    assert_eq!(broken["broken"]["code"], "GTH-ROUTE-01", "{broken:#}");
+    assert_eq!(broken["broken"]["code"], "GTH-RTE-01", "{broken:#}");
     assert_eq!(broken["state"], "up");
 }
 

@@ -47,7 +47,7 @@ impl Place {
 }
 
 fn failover(connection: &str, to: &str) -> Event {
-    let what = What::Failover { from: Vec::new(), to: vec![to.to_owned()] };
+    let what = What::Failover { from: Vec::new(), to: vec![to.to_owned()], gap: None };
     Event { connection: connection.to_owned(), tunnel: None, what }
 }
 

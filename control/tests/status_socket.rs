@@ -1,15 +1,19 @@
 //! The control socket: its mode, its bounds, and clients that do not behave.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gotthard::api::client::{AskError, ask};
+use gotthard::api::follow::{Follow, News};
 use gotthard::api::messages::{RefusalKind, Request, Response};
 use gotthard::api::server::{Call, bind, serve};
 use gotthard::api::status::{DataplaneStatus, Status};
+use gotthard::events::{Event, Events, Severity};
+use gotthard::metrics::Meters;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -64,7 +68,7 @@ async fn a_daemon_that_stops_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let (calls, mut asked) = mpsc::channel::<Call>(1);
-    tokio::spawn(serve(bind(&socket).unwrap(), calls));
+    tokio::spawn(serve(bind(&socket).unwrap(), calls, Events::default(), Meters::default()));
     tokio::spawn(async move { drop(asked.recv().await) });
     let Response::Refused(refusal) = ask(&socket, &Request::Reload).await.unwrap() else {
         panic!("a refusal")
@@ -119,11 +123,56 @@ async fn what_is_too_large_or_not_ours_is_refused() {
 }
 
 #[tokio::test]
+async fn who_follows_hears_what_was_and_what_comes_and_blocks_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let (calls, mut asked) = mpsc::channel::<Call>(1);
+    let events = Events::default();
+    tokio::spawn(serve(bind(&socket).unwrap(), calls, events.clone(), Meters::default()));
+    tokio::spawn(async move {
+        while let Some(Call { request, answer }) = asked.recv().await {
+            drop(answer.send(Response::Done { message: format!("{request:?}") }));
+        }
+    });
+    events.tell(happened("before"));
+    let mut followers = Vec::new();
+    for _ in 0..8 {
+        followers.push(Follow::open(&socket, 0).await.unwrap());
+    }
+    assert!(matches!(Follow::open(&socket, 0).await, Err(AskError::Unusable { .. })), "a ninth is refused");
+    for follower in &mut followers {
+        let Some(News::Event(event)) = follower.next().await.unwrap() else { panic!("an event") };
+        assert_eq!((event.seq, event.message.as_str()), (1, "before"));
+    }
+    events.tell(happened("a\n\ndata: b"));
+    let Some(News::Event(event)) = followers[0].next().await.unwrap() else { panic!("an event") };
+    assert_eq!((event.seq, event.message.as_str()), (2, "a\n\ndata: b"));
+    assert!(matches!(ask(&socket, &Request::Reload).await, Ok(Response::Done { .. })));
+    let since = Request::Events { since: 7 };
+    assert_eq!(ask(&socket, &since).await.unwrap(), Response::Done { message: format!("{since:?}") });
+}
+
+fn happened(message: &str) -> Event {
+    Event {
+        seq: 0,
+        time: "2026-11-22T03:00:00.000Z".to_owned(),
+        severity: Severity::Info,
+        code: "GTH-EVT-01".to_owned(),
+        name: "tunnel-up".to_owned(),
+        cause: None,
+        connection: Some("aws".to_owned()),
+        tunnel: None,
+        message: message.to_owned(),
+        fields: BTreeMap::new(),
+    }
+}
+
+#[tokio::test]
 async fn an_answer_of_many_tunnels_arrives_whole() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let (calls, mut asked) = mpsc::channel::<Call>(1);
-    tokio::spawn(serve(bind(&socket).unwrap(), calls));
+    tokio::spawn(serve(bind(&socket).unwrap(), calls, Events::default(), Meters::default()));
     let whole = Response::refused(RefusalKind::Failed, "x".repeat(8 << 20));
     let sent = whole.clone();
     tokio::spawn(async move {
@@ -140,7 +189,7 @@ fn serving() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("run/gotthard.sock");
     let (calls, mut asked) = mpsc::channel::<Call>(4);
-    tokio::spawn(serve(bind(&socket).unwrap(), calls));
+    tokio::spawn(serve(bind(&socket).unwrap(), calls, Events::default(), Meters::default()));
     tokio::spawn(async move {
         while let Some(Call { request, answer }) = asked.recv().await {
             drop(answer.send(Response::Done { message: format!("{request:?}") }));

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use gotthard::tunnels::{Action, Admin, Change, Phase, Tunnel};
 use gotthard_ike::config::{Encapsulation, Mode, PeerId};
-use gotthard_ike::error::{Failure, Sa, Stage};
+use gotthard_ike::error::{Failure, Sa, Side, Stage};
 use gotthard_ike::event::Nat;
 use gotthard_ike::{Event, Time};
 
@@ -132,6 +132,23 @@ fn a_child_that_is_used_up_is_rekeyed_and_asked_for_again_until_it_is() {
         "nothing to rekey any more"
     );
     assert_eq!(tunnel.rekey_child(at(32)), []);
+}
+
+/// What is refused for its configuration is refused an hour later too, also to the SA that follows.
+#[test]
+fn a_rekey_that_is_refused_for_its_configuration_is_remembered_until_one_is_not() {
+    let proposal = Failure::ChildProposal { by: Side::Peer, ours: "a".into(), theirs: None };
+    let failed = |what, reason: &Failure| Event::RekeyFailed { peer: PEER, what, reason: reason.clone() };
+    let mut tunnel = established(at(0));
+    tunnel.on_event(at(1), &failed(Sa::Child, &silence()));
+    tunnel.on_event(at(1), &failed(Sa::Ike, &proposal));
+    assert_eq!(tunnel.rekey_refused(), None, "nobody answered, and the other SA");
+    tunnel.on_event(at(2), &failed(Sa::Child, &proposal));
+    tunnel.on_event(at(3), &Event::ChildDown { peer: PEER, reason: Failure::Lifetime { what: Sa::Child } });
+    up(&mut tunnel, at(4));
+    assert_eq!(tunnel.rekey_refused(), Some(&proposal));
+    tunnel.on_event(at(5), &child_up(true));
+    assert_eq!(tunnel.rekey_refused(), None);
 }
 
 #[test]

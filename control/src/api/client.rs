@@ -36,16 +36,21 @@ pub enum AskError {
 
 /// Asks the daemon.
 pub async fn ask(socket: &Path, request: &Request) -> Result<Response, AskError> {
+    let stream = connect(socket).await?;
     let shown = socket.display().to_string();
-    let unreachable = |source| AskError::Unreachable { socket: shown.clone(), source };
-    let stream = match timeout(CONNECT_TIME, UnixStream::connect(socket)).await {
-        Ok(connected) => connected.map_err(unreachable)?,
-        Err(_) => return Err(unreachable(io::ErrorKind::TimedOut.into())),
-    };
     match timeout(ANSWER_TIME, exchange(stream, request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(AskError::Unusable { socket: shown, why: error.to_string() }),
         Err(_) => Err(AskError::Unusable { socket: shown, why: format!("none within {ANSWER_TIME:?}") }),
+    }
+}
+
+/// A connection to the daemon.
+pub(super) async fn connect(socket: &Path) -> Result<UnixStream, AskError> {
+    let unreachable = |source| AskError::Unreachable { socket: socket.display().to_string(), source };
+    match timeout(CONNECT_TIME, UnixStream::connect(socket)).await {
+        Ok(connected) => connected.map_err(unreachable),
+        Err(_) => Err(unreachable(io::ErrorKind::TimedOut.into())),
     }
 }
 
@@ -62,7 +67,12 @@ async fn exchange(stream: UnixStream, request: &Request) -> anyhow::Result<Respo
 }
 
 fn encode(request: &Request) -> anyhow::Result<hyper::Request<Full<Bytes>>> {
+    let events;
     let (method, path, body) = match request {
+        Request::Events { since } => {
+            events = format!("/v1/events?since={since}");
+            ("GET", events.as_str(), String::new())
+        }
         Request::Status { connection: None } => ("GET", "/v1/status", String::new()),
         Request::Status { connection: Some(name) } => ("POST", "/v1/status", serde_json::to_string(name)?),
         Request::Routes { connection } => ("POST", "/v1/routes", serde_json::to_string(connection)?),
@@ -72,6 +82,9 @@ fn encode(request: &Request) -> anyhow::Result<hyper::Request<Full<Bytes>>> {
         Request::Drill(order) => ("POST", "/v1/drill", serde_json::to_string(order)?),
         Request::DrillState => ("GET", "/v1/drill", String::new()),
         Request::DrillEnd => ("POST", "/v1/drill/end", String::new()),
+        Request::Capture(order) => ("POST", "/v1/capture", serde_json::to_string(order)?),
+        Request::CaptureMore => ("POST", "/v1/capture/more", String::new()),
+        Request::CaptureEnd => ("POST", "/v1/capture/end", String::new()),
         Request::Reload => ("POST", "/v1/reload", String::new()),
     };
     Ok(hyper::Request::builder()

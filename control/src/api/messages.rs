@@ -5,9 +5,11 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::capture::{CaptureOrder, CapturePage};
 use super::drill::{DrillOrder, DrillState};
 use super::routes::RouteTable;
 use super::status::Status;
+use crate::events::ring::Page;
 
 /// A question or an order to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,11 @@ pub enum Request {
         /// Name of a connection.
         connection: Option<String>,
     },
+    /// What happened.
+    Events {
+        /// The number of the last event that is known; 0: all that are kept.
+        since: u64,
+    },
     /// Wanted up, from here on.
     Up(Target),
     /// Wanted down, from here on: its SAs are deleted at the peer.
@@ -34,6 +41,12 @@ pub enum Request {
     DrillState,
     /// End the drill; its traffic moves back.
     DrillEnd,
+    /// Begin to copy a tunnel's packets.
+    Capture(CaptureOrder),
+    /// The packets that came since the last request.
+    CaptureMore,
+    /// End the capture; with the packets that came last.
+    CaptureEnd,
     /// Read the configuration again and carry out what changed.
     Reload,
 }
@@ -76,6 +89,8 @@ pub enum Response {
     Status(Box<Status>),
     /// To [`Request::Routes`].
     Routes(Box<RouteTable>),
+    /// To [`Request::Events`].
+    Events(Box<Page>),
     /// The order is accepted; what it leads to shows in the status.
     Done {
         /// One line for the operator.
@@ -83,6 +98,8 @@ pub enum Response {
     },
     /// To [`Request::Drill`] and those after it.
     Drill(Box<DrillState>),
+    /// To [`Request::Capture`] and those after it.
+    Capture(Box<CapturePage>),
     /// Refused, and nothing was changed.
     Refused(Refusal),
 }

@@ -61,7 +61,7 @@ pub enum PrefixState {
 /// Why a prefix is not routed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedStatus {
-    /// Stable code, such as `GTH-ROUTE-01`.
+    /// Stable code, such as `GTH-RTE-01`.
     pub code: String,
     /// What is in the way, and what to do.
     pub message: String,
@@ -76,7 +76,7 @@ pub struct NotTaken {
     pub connection: String,
     /// Name of the tunnel whose peer announces it.
     pub tunnel: String,
-    /// Stable code, such as `GTH-ROUTE-08`.
+    /// Stable code, such as `GTH-RTE-08`.
     pub code: String,
     /// Why.
     pub message: String,
@@ -87,7 +87,7 @@ pub struct NotTaken {
 /// A prefix of two networks: the packets of one of them go to the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverlapStatus {
-    /// Stable code: `GTH-ROUTE-15` of two clouds, `GTH-ROUTE-16` with a network of ours.
+    /// Stable code: `GTH-RTE-15` of two clouds, `GTH-RTE-16` with a network of ours.
     pub code: String,
     /// Which prefixes, and whose.
     pub message: String,

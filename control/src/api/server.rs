@@ -4,6 +4,7 @@
 //! who connects is checked by the kernel's word on it (`peer.rs`). Every request goes to the daemon's one loop
 //! as a [`Call`].
 
+use core::pin::pin;
 use core::time::Duration;
 use std::io;
 use std::os::fd::AsFd;
@@ -12,8 +13,8 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response as HttpResponse};
 use axum::routing::{get, post};
@@ -27,9 +28,15 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::capture::CaptureOrder;
 use super::drill::DrillOrder;
+use super::events::{Followers, Lasting, SINCE_REMEDY, Since, follow};
 use super::messages::{RefusalKind, Rekey, Request, Response, Target};
+use super::metrics::metrics;
 use super::peer::{Door, Peer};
+use crate::events::{Events, kind};
+use crate::log::limit::OUTSIDE;
+use crate::metrics::Meters;
 
 /// A request, and where its answer goes. Dropping `answer` tells the client that the daemon is stopping.
 #[derive(Debug)]
@@ -65,10 +72,10 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves the socket until the daemon drops the receiving end of `calls`, or for ever.
-pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
+pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, events: Events, meters: Meters) {
     let door = Arc::new(Door::of(&listener));
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let router = router(calls.clone());
+    let router = router(calls.clone()).layer(Extension(Followers::of(events))).layer(Extension(meters));
     loop {
         // Each slot is given back within CONNECTION_TIME, so waiting for one here cannot last.
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
@@ -85,7 +92,7 @@ pub async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
                 });
             }
             Err(error) => {
-                warn!(%error, "the control socket cannot accept");
+                warn!(target: OUTSIDE, %error, "the control socket cannot accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -96,21 +103,34 @@ async fn serve_connection(stream: UnixStream, door: &Door, router: Router) {
     let peer = match Peer::of(&stream) {
         Ok(peer) if door.admits(peer) => peer,
         Ok(peer) => {
-            warn!(uid = peer.uid, gid = peer.gid, "refused on the control socket: not of its user or group");
+            let event = kind::CLIENT_REFUSED;
+            warn!(
+                uid = peer.uid,
+                gid = peer.gid,
+                event,
+                "refused on the control socket: not of its user or group"
+            );
             return;
         }
         Err(error) => {
-            warn!(%error, "refused on the control socket: no peer credentials");
+            let event = kind::CLIENT_REFUSED;
+            warn!(target: OUTSIDE, %error, event, "refused on the control socket: no peer credentials");
             return;
         }
     };
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let lasting = Lasting::default();
+    let service = TowerToHyperService::new(router.layer(Extension(peer)).layer(Extension(lasting.clone())));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(CONNECTION_TIME, connection).await {
+    let mut connection = pin!(connection);
+    let ended = match timeout(CONNECTION_TIME, connection.as_mut()).await {
+        Err(_) if lasting.is_set() => Ok(connection.await),
+        ended => ended,
+    };
+    match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "a control connection ended badly"),
         Err(_) => debug!("a control connection took too long"),
@@ -121,12 +141,18 @@ fn router(calls: mpsc::Sender<Call>) -> Router {
     Router::new()
         .route("/v1/status", get(status).post(status_of))
         .route("/v1/routes", post(routes))
+        .route("/metrics", get(metrics))
+        .route("/v1/events", get(events))
+        .route("/v1/events/follow", get(follow))
         .route("/v1/up", post(up))
         .route("/v1/down", post(down))
         .route("/v1/rekey", post(rekey))
         .route("/v1/reload", post(reload))
         .route("/v1/drill", get(drill_state).post(drill))
         .route("/v1/drill/end", post(drill_end))
+        .route("/v1/capture", post(capture))
+        .route("/v1/capture/more", post(capture_more))
+        .route("/v1/capture/end", post(capture_end))
         .fallback(|| async { reply(Response::refused(RefusalKind::BadRequest, "no such request")) })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(calls)
@@ -148,6 +174,16 @@ async fn routes(State(calls): State<mpsc::Sender<Call>>, body: Body<Option<Strin
     match body {
         Ok(Json(connection)) => ask(&calls, Request::Routes { connection }).await,
         Err(error) => bad_request(&error),
+    }
+}
+
+async fn events(
+    State(calls): State<mpsc::Sender<Call>>,
+    query: Result<Query<Since>, QueryRejection>,
+) -> HttpResponse {
+    match query {
+        Ok(Query(Since { since })) => ask(&calls, Request::Events { since: since.unwrap_or(0) }).await,
+        Err(_) => reply(Response::refused(RefusalKind::BadRequest, SINCE_REMEDY)),
     }
 }
 
@@ -219,29 +255,59 @@ async fn drill_end(State(calls): State<mpsc::Sender<Call>>) -> HttpResponse {
     ask(&calls, Request::DrillEnd).await
 }
 
+async fn capture(
+    State(calls): State<mpsc::Sender<Call>>,
+    Extension(peer): Extension<Peer>,
+    body: Body<CaptureOrder>,
+) -> HttpResponse {
+    match body {
+        Ok(Json(order)) => {
+            info!(uid = peer.uid, target = %order.target.to_string().escape_debug(), "asked for a capture");
+            ask(&calls, Request::Capture(order)).await
+        }
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn capture_more(State(calls): State<mpsc::Sender<Call>>) -> HttpResponse {
+    ask(&calls, Request::CaptureMore).await
+}
+
+async fn capture_end(State(calls): State<mpsc::Sender<Call>>) -> HttpResponse {
+    ask(&calls, Request::CaptureEnd).await
+}
+
 async fn reload(State(calls): State<mpsc::Sender<Call>>, Extension(peer): Extension<Peer>) -> HttpResponse {
     info!(uid = peer.uid, "asked for reload");
     ask(&calls, Request::Reload).await
 }
 
 async fn ask(calls: &mpsc::Sender<Call>, request: Request) -> HttpResponse {
+    reply(answer(calls, request).await)
+}
+
+/// What the daemon's loop says.
+pub(super) async fn answer(calls: &mpsc::Sender<Call>, request: Request) -> Response {
     let (answer, answered) = oneshot::channel();
     let stopping = || Response::refused(RefusalKind::Unavailable, "the daemon is stopping");
     if calls.send(Call { request, answer }).await.is_err() {
-        return reply(stopping());
+        return stopping();
     }
-    reply(answered.await.unwrap_or_else(|_| stopping()))
+    answered.await.unwrap_or_else(|_| stopping())
 }
 
 fn bad_request(error: &JsonRejection) -> HttpResponse {
     reply(Response::refused(RefusalKind::BadRequest, error.body_text()))
 }
 
-fn reply(response: Response) -> HttpResponse {
+pub(super) fn reply(response: Response) -> HttpResponse {
     let code = match &response {
-        Response::Status(_) | Response::Routes(_) | Response::Drill(_) | Response::Done { .. } => {
-            StatusCode::OK
-        }
+        Response::Status(_)
+        | Response::Routes(_)
+        | Response::Events(_)
+        | Response::Drill(_)
+        | Response::Capture(_)
+        | Response::Done { .. } => StatusCode::OK,
         Response::Refused(refusal) => match refusal.kind {
             RefusalKind::BadRequest => StatusCode::BAD_REQUEST,
             RefusalKind::Forbidden => StatusCode::FORBIDDEN,
@@ -261,7 +327,8 @@ const SOCKET_MODE: u32 = 0o660;
 const BACKLOG: i32 = 64;
 /// Connections served at once; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 32;
-/// A connection is closed after this time, whatever it is doing; a rekey that is waited for takes the most of it.
+/// A connection is closed after this time, whatever it is doing, unless it carries a stream; a rekey that is waited for takes
+/// the most of it.
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
 /// The head of a request must be there within this time.
 const HEADER_TIME: Duration = Duration::from_secs(2);

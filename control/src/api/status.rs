@@ -30,6 +30,18 @@ impl Status {
     pub fn new(dataplane: DataplaneStatus, connections: Vec<ConnectionStatus>) -> Self {
         Self { schema_version: SCHEMA_VERSION, dataplane, ike_refused: BTreeMap::new(), connections }
     }
+
+    /// The tunnels of all connections, each with its connection.
+    pub fn tunnels(&self) -> impl Iterator<Item = (&ConnectionStatus, &TunnelStatus)> {
+        let of = |connection| move |tunnel| (connection, tunnel);
+        self.connections.iter().flat_map(move |connection| connection.tunnels.iter().map(of(connection)))
+    }
+
+    /// A tunnel by the names of its connection and its own.
+    pub fn tunnel(&self, connection: &str, tunnel: &str) -> Option<&TunnelStatus> {
+        let connection = self.connections.iter().find(|found| found.name == connection)?;
+        connection.tunnels.iter().find(|found| found.name == tunnel)
+    }
 }
 
 /// How packets are moved: what the host permits of what the configuration asks for.
@@ -98,6 +110,9 @@ pub struct TunnelStatus {
     pub routes: RouteStatus,
     /// The first broken link of the chain; `None` where all hold.
     pub broken: Option<BrokenLink>,
+    /// What breaks nothing and should be known: a ceiling that is near, packets that are dropped.
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }
 
 /// Whether a tunnel carries traffic.
@@ -219,6 +234,15 @@ pub struct Drops {
     pub other: BTreeMap<String, u64>,
 }
 
+impl Drops {
+    /// For whatever reason.
+    pub fn total(&self) -> u64 {
+        self.other
+            .values()
+            .fold(self.replay.saturating_add(self.icv), |sum, count| sum.saturating_add(*count))
+    }
+}
+
 /// A link that is up or down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -302,6 +326,17 @@ pub struct BrokenLink {
     /// Stable code, such as `GTH-IKE-03`.
     pub code: String,
     /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// What breaks nothing and should be known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Stable code, such as `GTH-ESP-08`.
+    pub code: String,
+    /// What is seen.
     pub message: String,
     /// What to do about it.
     pub remedy: String,

@@ -43,8 +43,8 @@ impl Overlap {
     /// Stable code.
     pub const fn code(&self) -> &'static str {
         match (&self.outer.owner, &self.inner.owner) {
-            (Owner::Connection { .. }, Owner::Connection { .. }) => "GTH-ROUTE-15",
-            (Owner::Ourselves, _) | (_, Owner::Ourselves) => "GTH-ROUTE-16",
+            (Owner::Connection { .. }, Owner::Connection { .. }) => "GTH-RTE-15",
+            (Owner::Ourselves, _) | (_, Owner::Ourselves) => "GTH-RTE-16",
         }
     }
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn two_clouds_with_one_prefix_are_named() {
         let claims = [claim("10.0.0.0/16", "azure", 100), claim("10.0.0.0/16", "aws", 100)];
-        assert_eq!(told(&claims), [("GTH-ROUTE-15", "10.0.0.0/16 is both of aws and of azure".to_owned())]);
+        assert_eq!(told(&claims), [("GTH-RTE-15", "10.0.0.0/16 is both of aws and of azure".to_owned())]);
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
             "10.1.0.0/16 (of azure) lies in 10.0.0.0/8 (of aws)",
             "10.1.2.0/24 (of aws) lies in 10.1.0.0/16 (of azure)",
         ];
-        assert_eq!(told(&claims), expected.map(|text| ("GTH-ROUTE-15", text.to_owned())));
+        assert_eq!(told(&claims), expected.map(|text| ("GTH-RTE-15", text.to_owned())));
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         let claims =
             [claim("10.0.0.0/8", "aws", 200), claim("10.10.0.0/16", "", 0), claim("fd00::/16", "aws", 200)];
         let expected = "10.10.0.0/16 (ours) lies in 10.0.0.0/8 (of aws)".to_owned();
-        assert_eq!(told(&claims), [("GTH-ROUTE-16", expected)]);
+        assert_eq!(told(&claims), [("GTH-RTE-16", expected)]);
     }
 
     #[test]

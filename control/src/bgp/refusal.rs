@@ -52,19 +52,19 @@ impl Refusal {
     /// Stable code.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NoPolicy => "GTH-ROUTE-03",
-            Self::NotListed => "GTH-ROUTE-04",
-            Self::Community(_) => "GTH-ROUTE-05",
-            Self::Martian(_) => "GTH-ROUTE-06",
-            Self::DefaultRoute => "GTH-ROUTE-07",
-            Self::OwnNetwork(_) => "GTH-ROUTE-08",
-            Self::OuterAddress(_) => "GTH-ROUTE-09",
-            Self::Inside(_) => "GTH-ROUTE-10",
-            Self::Loop(_) => "GTH-ROUTE-11",
-            Self::FirstAs { .. } => "GTH-ROUTE-12",
-            Self::NextHop(_) => "GTH-ROUTE-13",
-            Self::TooMany(_) => "GTH-ROUTE-14",
-            Self::PathTooLong { .. } => "GTH-ROUTE-17",
+            Self::NoPolicy => "GTH-RTE-03",
+            Self::NotListed => "GTH-RTE-04",
+            Self::Community(_) => "GTH-RTE-05",
+            Self::Martian(_) => "GTH-RTE-06",
+            Self::DefaultRoute => "GTH-RTE-07",
+            Self::OwnNetwork(_) => "GTH-RTE-08",
+            Self::OuterAddress(_) => "GTH-RTE-09",
+            Self::Inside(_) => "GTH-RTE-10",
+            Self::Loop(_) => "GTH-RTE-11",
+            Self::FirstAs { .. } => "GTH-RTE-12",
+            Self::NextHop(_) => "GTH-RTE-13",
+            Self::TooMany(_) => "GTH-RTE-14",
+            Self::PathTooLong { .. } => "GTH-RTE-17",
         }
     }
 

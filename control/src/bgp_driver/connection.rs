@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 use super::socket::Ends;
 use super::{Accepted, Arrival, Tagged};
 use crate::bgp::fsm::ConnectionId;
+use crate::log::limit::OUTSIDE;
 
 /// A connection's side of its queues.
 pub(super) struct Link<K> {
@@ -58,9 +59,9 @@ pub(super) async fn accept<K: Copy>(
                     return;
                 }
             }
-            Ok((_, from)) => debug!(%from, "not the BGP peer: closed"),
+            Ok((_, from)) => debug!(target: OUTSIDE, %from, "not the BGP peer: closed"),
             Err(error) => {
-                debug!(%error, "accepting a BGP connection");
+                debug!(target: OUTSIDE, %error, "accepting a BGP connection");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

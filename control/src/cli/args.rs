@@ -4,9 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::api::messages::Target;
 use crate::config::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE};
+use crate::doctor::drop_in;
+use crate::import::{self, Answers};
 
 /// Terminates cloud site-to-site VPNs (AWS, Azure, GCP, any IKEv2 gateway).
 #[derive(Debug, Parser)]
@@ -40,6 +43,8 @@ pub enum Command {
     },
     /// Show how the connections are; exits with 5 unless all are up
     Status(StatusArgs),
+    /// Watch tunnels, rates and events on the whole terminal; q ends it
+    Top,
     /// Show the prefixes behind the peers, the ways to each, which is used and why the others are not
     Routes(RoutesArgs),
     /// Want a connection or tunnel up
@@ -56,6 +61,10 @@ pub enum Command {
     Rekey(RekeyArgs),
     /// Test the failover of a live connection: its traffic leaves a tunnel and comes back
     Drill(DrillArgs),
+    /// Copy a tunnel's packets to a file that Wireshark reads, with why one was dropped
+    Capture(CaptureArgs),
+    /// Show what happened, the last thousand events
+    Events(EventsArgs),
     /// Have the daemon read its configuration again; untouched tunnels keep every SA
     Reload,
     /// Explain a failure code: what it means, where it shows, what to change; without a code, list them
@@ -63,8 +72,18 @@ pub enum Command {
         /// As the log and `status` have it: GTH-IKE-01
         code: Option<String>,
     },
+    /// Print the configuration of a connection from the file that the cloud hands out, or add it to ours
+    Import(ImportArgs),
     /// Print the BGP neighbours of a configuration for FRR or BIRD beside us
     Export(ExportArgs),
+    /// Look at this host: why it does not work, and how to mend it; exits with 1 where there is a problem
+    Doctor(DoctorArgs),
+    /// The keys of SAs, for who decrypts a capture
+    Keys {
+        /// What to do with them
+        #[command(subcommand)]
+        what: KeysCommand,
+    },
     /// Build a cloud side and a gateway side in namespaces, move traffic, fail over, show what was measured
     Demo,
 }
@@ -99,7 +118,7 @@ pub struct StatusArgs {
     /// The form
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-    /// Show it again every second, with rates, until interrupted
+    /// Show it again whenever something happens and every second, with rates, until interrupted
     #[arg(long)]
     pub watch: bool,
 }
@@ -110,6 +129,20 @@ pub struct RoutesArgs {
     /// A connection; default: all
     pub connection: Option<String>,
     /// The form
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// Which events are shown, and how.
+#[derive(Clone, Debug, Args)]
+pub struct EventsArgs {
+    /// Go on with those that come, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Leave out those up to this number
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub since: u64,
+    /// The form; with --follow, an object a line
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
 }
@@ -131,6 +164,143 @@ pub struct DrillArgs {
     /// The form
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+/// What `capture` copies, and where to.
+#[derive(Clone, Debug, Args)]
+pub struct CaptureArgs {
+    /// CONNECTION/TUNNEL
+    #[arg(value_parser = one_tunnel)]
+    pub target: Target,
+    /// The packets inside, in clear; the default
+    #[arg(long, conflicts_with = "outer")]
+    pub inner: bool,
+    /// The ESP packets
+    #[arg(long)]
+    pub outer: bool,
+    /// The file; `-`: standard output
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub write: PathBuf,
+    /// End after so many packets
+    #[arg(long, value_name = "NUMBER")]
+    pub count: Option<u64>,
+    /// End after this time, such as 30s
+    #[arg(long = "for", value_name = "TIME")]
+    pub time: Option<humantime::Duration>,
+}
+
+/// What `doctor` shows, and whether it writes.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// The form
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Write the kernel settings that mend what was found to one file, after showing it
+    #[arg(long)]
+    pub fix: bool,
+    /// The file that --fix writes
+    #[arg(long, default_value = drop_in::DEFAULT, value_name = "FILE", requires = "fix")]
+    pub drop_in: PathBuf,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What to do with keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Write Wireshark's tables of IKEv2 and ESP keys to a folder; needs `debug_keys` below `[gateway]`
+    Export(KeysExportArgs),
+}
+
+/// Where `keys export` writes.
+#[derive(Clone, Debug, Args)]
+pub struct KeysExportArgs {
+    /// The folder of a Wireshark profile; it is made where there is none
+    pub folder: PathBuf,
+    /// Replace the tables that are there
+    #[arg(long)]
+    pub replace: bool,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What `import` reads, and what becomes of it.
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// Whose file it is
+    #[arg(value_enum)]
+    pub cloud: Origin,
+    /// The file; `-`: standard input. With Azure and Google, also those of the gateways beside it
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Our name of the connection
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Our outer address
+    #[arg(long, value_name = "ADDRESS")]
+    pub local: Option<IpAddr>,
+    /// Our AS number
+    #[arg(long)]
+    pub asn: Option<u32>,
+    /// A prefix that we offer; once each
+    #[arg(long, value_name = "PREFIX")]
+    pub advertise: Vec<IpNet>,
+    /// A prefix behind the cloud, for static routing; once each
+    #[arg(long, value_name = "PREFIX")]
+    pub remote: Vec<IpNet>,
+    /// The outer address of an endpoint of the cloud's, where the file names none; once each
+    #[arg(long, value_name = "ADDRESS")]
+    pub peer: Vec<IpAddr>,
+    /// Take a connection whose tunnels allow none of our algorithms; it does not come up before the cloud is set otherwise
+    #[arg(long)]
+    pub legacy: bool,
+    /// Write it to conf.d beside the configuration file, and each key to a file of mode 0600
+    #[arg(long)]
+    pub apply: bool,
+    /// Show what --apply would change
+    #[arg(long, conflicts_with = "apply")]
+    pub dry_run: bool,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+impl ImportArgs {
+    /// What a person knows better than the file.
+    pub(super) fn answers(&self) -> Answers {
+        Answers {
+            name: self.name.clone(),
+            local: self.local,
+            asn: self.asn,
+            advertise: self.advertise.clone(),
+            remote: self.remote.clone(),
+            peers: self.peer.clone(),
+            with_conflicts: self.legacy,
+        }
+    }
+}
+
+/// The clouds whose files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Origin {
+    /// AWS: XML or JSON of the connection, Terraform's state, or the text for Generic, strongSwan, Libreswan, VyOS
+    Aws,
+    /// Azure: the hub's VPN configuration, or the JSON of the connection and its gateways
+    Azure,
+    /// Google Cloud: the JSON of the tunnels, the gateway and the router
+    Gcp,
+}
+
+impl From<Origin> for import::Origin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Aws => Self::Aws,
+            Origin::Azure => Self::Azure,
+            Origin::Gcp => Self::Gcp,
+        }
+    }
 }
 
 /// What `export` prints.

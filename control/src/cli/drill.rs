@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::args::{DrillArgs, Output};
 use super::exit::Exit;
+use super::interrupt::Interrupt;
 use super::order::{answer, unexpected};
 use super::text;
 use crate::api::drill::{DrillMove, DrillOrder, DrillReport, DrillState};
@@ -17,6 +18,7 @@ use crate::api::messages::{Request, Response};
 pub(super) async fn drill(socket: &Path, wanted: DrillArgs) -> Exit {
     let DrillArgs { connection, target, source, rate, output } = wanted;
     let order = DrillOrder { connection, target, source, rate };
+    let mut interrupt = Interrupt::catch();
     let mut request = Request::Drill(order);
     let mut shown = String::new();
     loop {
@@ -34,7 +36,7 @@ pub(super) async fn drill(socket: &Path, wanted: DrillArgs) -> Exit {
         }
         request = tokio::select! {
             () = sleep(PERIOD) => Request::DrillState,
-            _ = tokio::signal::ctrl_c() => Request::DrillEnd,
+            () = interrupt.next() => Request::DrillEnd,
         };
     }
 }
@@ -42,9 +44,12 @@ pub(super) async fn drill(socket: &Path, wanted: DrillArgs) -> Exit {
 async fn ask(socket: &Path, request: &Request) -> Result<DrillState, Exit> {
     match answer(socket, request.clone()).await? {
         Response::Drill(state) => Ok(*state),
-        Response::Status(_) | Response::Routes(_) | Response::Done { .. } | Response::Refused(_) => {
-            Err(unexpected())
-        }
+        Response::Status(_)
+        | Response::Routes(_)
+        | Response::Events(_)
+        | Response::Capture(_)
+        | Response::Done { .. }
+        | Response::Refused(_) => Err(unexpected()),
     }
 }
 

@@ -62,14 +62,15 @@ const PAGES: &[(&str, &str)] = pages! {
     "GTH-IKE-09" "GTH-IKE-10" "GTH-IKE-11" "GTH-IKE-12" "GTH-IKE-13" "GTH-IKE-14" "GTH-IKE-15" "GTH-IKE-16"
     "GTH-IKE-17" "GTH-IKE-18" "GTH-IKE-19" "GTH-IKE-20" "GTH-IKE-21" "GTH-IKE-22" "GTH-IKE-23" "GTH-IKE-24"
     "GTH-IKE-25" "GTH-IKE-26" "GTH-IKE-27"
-    "GTH-ESP-01" "GTH-ESP-02"
-    "GTH-PROBE-01"
+    "GTH-ESP-01" "GTH-ESP-02" "GTH-ESP-03" "GTH-ESP-04" "GTH-ESP-05" "GTH-ESP-06" "GTH-ESP-07" "GTH-ESP-08"
+    "GTH-ESP-09"
+    "GTH-PRB-01" "GTH-PRB-02"
     "GTH-BGP-01" "GTH-BGP-02" "GTH-BGP-03" "GTH-BGP-04" "GTH-BGP-05" "GTH-BGP-06" "GTH-BGP-07"
     "GTH-BGP-08" "GTH-BGP-09" "GTH-BGP-10" "GTH-BGP-11" "GTH-BGP-12" "GTH-BGP-13" "GTH-BGP-14"
     "GTH-BGP-15" "GTH-BGP-16" "GTH-BGP-17" "GTH-BGP-18" "GTH-BGP-19" "GTH-BGP-20"
-    "GTH-ROUTE-01" "GTH-ROUTE-02" "GTH-ROUTE-03" "GTH-ROUTE-04" "GTH-ROUTE-05" "GTH-ROUTE-06" "GTH-ROUTE-07"
-    "GTH-ROUTE-08" "GTH-ROUTE-09" "GTH-ROUTE-10" "GTH-ROUTE-11" "GTH-ROUTE-12" "GTH-ROUTE-13" "GTH-ROUTE-14"
-    "GTH-ROUTE-15" "GTH-ROUTE-16" "GTH-ROUTE-17"
+    "GTH-RTE-01" "GTH-RTE-02" "GTH-RTE-03" "GTH-RTE-04" "GTH-RTE-05" "GTH-RTE-06" "GTH-RTE-07"
+    "GTH-RTE-08" "GTH-RTE-09" "GTH-RTE-10" "GTH-RTE-11" "GTH-RTE-12" "GTH-RTE-13" "GTH-RTE-14"
+    "GTH-RTE-15" "GTH-RTE-16" "GTH-RTE-17" "GTH-RTE-18" "GTH-RTE-19"
 };
 
 /// Longer than any code.
@@ -86,7 +87,10 @@ mod tests {
     fn every_code_in_the_sources_has_its_page_and_every_page_its_code() {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let bgp = ["failure.rs", "overlap.rs", "refusal.rs"].map(|file| format!("control/src/bgp/{file}"));
-        let sources = ["ike/src/error.rs", "control/src/daemon"].map(str::to_owned).into_iter().chain(bgp);
+        let sources = ["ike/src/error.rs", "control/src/daemon", "control/src/diagnose/finding.rs"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(bgp);
         let sources: Vec<PathBuf> = sources.map(|path| workspace.join(path)).collect();
         let used: BTreeSet<String> =
             sources.iter().flat_map(|path| files(path)).flat_map(|file| codes_in(&file)).collect();
@@ -110,7 +114,7 @@ mod tests {
     fn a_mistyped_code_finds_its_neighbour() {
         assert_eq!(nearest("GTH-IKE-9"), "GTH-IKE-09");
         assert_eq!(nearest("IKE-09"), "GTH-IKE-09");
-        assert_eq!(nearest("GTH-ROUT-02"), "GTH-ROUTE-02");
+        assert_eq!(nearest("GTH-RT-02"), "GTH-RTE-02");
         assert_eq!(explain(Some("no such code")), Exit::Usage);
         assert_eq!(explain(Some("gth-ike-01")), Exit::Ok);
     }

@@ -32,9 +32,12 @@ pub(super) async fn reload(socket: &Path) -> Exit {
 pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<Status, Exit> {
     match answer(socket, Request::Status { connection }).await? {
         Response::Status(status) => Ok(*status),
-        Response::Routes(_) | Response::Drill(_) | Response::Done { .. } | Response::Refused(_) => {
-            Err(unexpected())
-        }
+        Response::Routes(_)
+        | Response::Events(_)
+        | Response::Drill(_)
+        | Response::Capture(_)
+        | Response::Done { .. }
+        | Response::Refused(_) => Err(unexpected()),
     }
 }
 
@@ -42,9 +45,12 @@ pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<
 pub(super) async fn routes(socket: &Path, connection: Option<String>) -> Result<RouteTable, Exit> {
     match answer(socket, Request::Routes { connection }).await? {
         Response::Routes(table) => Ok(*table),
-        Response::Status(_) | Response::Drill(_) | Response::Done { .. } | Response::Refused(_) => {
-            Err(unexpected())
-        }
+        Response::Status(_)
+        | Response::Events(_)
+        | Response::Drill(_)
+        | Response::Capture(_)
+        | Response::Done { .. }
+        | Response::Refused(_) => Err(unexpected()),
     }
 }
 
@@ -54,16 +60,26 @@ async fn order(socket: &Path, request: Request) -> Exit {
             println!("{}", text::lines(&message));
             Exit::Ok
         }
-        Ok(Response::Status(_) | Response::Routes(_) | Response::Drill(_) | Response::Refused(_)) => {
-            unexpected()
-        }
+        Ok(
+            Response::Status(_)
+            | Response::Routes(_)
+            | Response::Events(_)
+            | Response::Drill(_)
+            | Response::Capture(_)
+            | Response::Refused(_),
+        ) => unexpected(),
         Err(exit) => exit,
     }
 }
 
 /// The daemon's answer; refusals and failures are told to the operator here.
 pub(super) async fn answer(socket: &Path, request: Request) -> Result<Response, Exit> {
-    match ask(socket, &request).await {
+    judge(ask(socket, &request).await)
+}
+
+/// What can be used of an answer; all else is told to the operator.
+pub(super) fn judge(answer: Result<Response, AskError>) -> Result<Response, Exit> {
+    match answer {
         Ok(Response::Refused(refusal)) => {
             eprintln!("error: {}", text::lines(&refusal.message));
             Err(match refusal.kind {
@@ -76,16 +92,17 @@ pub(super) async fn answer(socket: &Path, request: Request) -> Result<Response, 
             })
         }
         Ok(response) => Ok(response),
-        Err(error) => {
-            eprintln!("error: {}", text::lines(&error.to_string()));
-            if let AskError::Unreachable { .. } = error {
-                eprintln!(
-                    "  remedy: start it (gotthard run), or name its socket: --socket FILE or GOTTHARD_SOCKET"
-                );
-            }
-            Err(Exit::Unreachable)
-        }
+        Err(error) => Err(told(&error)),
     }
+}
+
+/// Tells the operator why there is no answer.
+pub(super) fn told(error: &AskError) -> Exit {
+    eprintln!("error: {}", text::lines(&error.to_string()));
+    if let AskError::Unreachable { .. } = error {
+        eprintln!("  remedy: start it (gotthard run), or name its socket: --socket FILE or GOTTHARD_SOCKET");
+    }
+    Exit::Unreachable
 }
 
 pub(super) fn unexpected() -> Exit {

@@ -123,7 +123,7 @@ mod tests {
             paths,
         };
         let occupied =
-            RefusedStatus { code: "GTH-ROUTE-01".into(), message: "it is \x1brouted already".into() };
+            RefusedStatus { code: "GTH-RTE-01".into(), message: "it is \x1brouted already".into() };
         let routes = vec![
             prefix(
                 "10.200.0.0/16",
@@ -141,12 +141,12 @@ mod tests {
             prefix: "10.10.3.0/24".parse().expect("a prefix"),
             connection: "aws".into(),
             tunnel: "1".into(),
-            code: "GTH-ROUTE-08".into(),
+            code: "GTH-RTE-08".into(),
             message: "it lies in our own network 10.10.0.0/16".into(),
             remedy: "renumber one side".into(),
         };
         let overlap = OverlapStatus {
-            code: "GTH-ROUTE-15".into(),
+            code: "GTH-RTE-15".into(),
             message: "10.200.0.0/16 is both of aws and of azure".into(),
             remedy: "renumber one".into(),
         };
@@ -160,10 +160,10 @@ mod tests {
              10.201.0.0/16  unreachable: no tunnel carries it\n\
              \u{20}   aws/1  gth1  static  not used: the tunnel is down\n\
              10.202.0.0/16  not routed\n\
-             \u{20}   GTH-ROUTE-01  it is \\u{1b}routed already\n\
-             not taken  10.10.3.0/24 from aws/1  GTH-ROUTE-08  it lies in our own network 10.10.0.0/16: \
+             \u{20}   GTH-RTE-01  it is \\u{1b}routed already\n\
+             not taken  10.10.3.0/24 from aws/1  GTH-RTE-08  it lies in our own network 10.10.0.0/16: \
              renumber one side\n\
-             overlap  GTH-ROUTE-15  10.200.0.0/16 is both of aws and of azure: renumber one\n"
+             overlap  GTH-RTE-15  10.200.0.0/16 is both of aws and of azure: renumber one\n"
         );
     }
 }

@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use super::text;
 use crate::api::status::{
-    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Duty, IkeState, Link, LinkState,
+    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Duty, IkeState, Link, LinkState, Note,
     ProbeState, Status, TunnelState, TunnelStatus,
 };
+use crate::history::rates::Rates;
 
 /// An earlier status, for rates.
 #[derive(Clone, Copy, Debug)]
@@ -58,33 +59,37 @@ fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) 
         if let Some(broken) = &tunnel.broken {
             write_broken(&mut out, broken);
         }
+        for note in &tunnel.notes {
+            let _ = writeln!(out, "    {}", note_line(note));
+        }
     }
     out
 }
 
 fn row(connection: &ConnectionStatus, tunnel: &TunnelStatus, before: Option<Before<'_>>) -> Row {
-    let mark = match (tunnel.state, tunnel.duty) {
-        (TunnelState::Up, Duty::Held | Duty::Draining) => '◐',
-        (TunnelState::Up, Duty::Carrying | Duty::Standby | Duty::None) => '●',
-        (TunnelState::Connecting | TunnelState::Down | TunnelState::AdminDown, _) => '▲',
-    };
     [
-        format!("{} {mark}", text::line(&tunnel.name)),
+        format!("{} {}", text::line(&tunnel.name), mark(tunnel)),
         tunnel.peer.to_string(),
         ike(tunnel).to_owned(),
-        match tunnel.esp.state {
-            LinkState::Up => "up".to_owned(),
-            LinkState::Down => "down".to_owned(),
-        },
+        esp(tunnel).to_owned(),
         probe(tunnel),
-        tunnel.bgp.as_ref().map_or_else(|| "-".to_owned(), |bgp| text::line(&bgp.state)),
+        bgp(tunnel),
         tunnel.routes.installed.to_string(),
         traffic(connection, tunnel, before),
         since(tunnel.since_s),
     ]
 }
 
-fn ike(tunnel: &TunnelStatus) -> &'static str {
+/// How it is, in one character.
+pub(super) const fn mark(tunnel: &TunnelStatus) -> char {
+    match (tunnel.state, tunnel.duty) {
+        (TunnelState::Up, Duty::Held | Duty::Draining) => '◐',
+        (TunnelState::Up, Duty::Carrying | Duty::Standby | Duty::None) => '●',
+        (TunnelState::Connecting | TunnelState::Down | TunnelState::AdminDown, _) => '▲',
+    }
+}
+
+pub(super) fn ike(tunnel: &TunnelStatus) -> &'static str {
     match (tunnel.state, tunnel.ike.state) {
         (TunnelState::AdminDown, _) => "admin-down",
         (_, IkeState::Established) => "up",
@@ -93,7 +98,18 @@ fn ike(tunnel: &TunnelStatus) -> &'static str {
     }
 }
 
-fn probe(tunnel: &TunnelStatus) -> String {
+pub(super) const fn esp(tunnel: &TunnelStatus) -> &'static str {
+    match tunnel.esp.state {
+        LinkState::Up => "up",
+        LinkState::Down => "down",
+    }
+}
+
+pub(super) fn bgp(tunnel: &TunnelStatus) -> String {
+    tunnel.bgp.as_ref().map_or_else(|| "-".to_owned(), |bgp| text::line(&bgp.state))
+}
+
+pub(super) fn probe(tunnel: &TunnelStatus) -> String {
     match (tunnel.probe.state, tunnel.probe.rtt_ms) {
         (ProbeState::Up, Some(rtt)) => format!("{rtt:.1} ms"),
         (ProbeState::Up, None) => "up".to_owned(),
@@ -104,31 +120,40 @@ fn probe(tunnel: &TunnelStatus) -> String {
 
 /// Rates where there is an earlier status of the same tunnel, else what it carried in all.
 fn traffic(connection: &ConnectionStatus, tunnel: &TunnelStatus, before: Option<Before<'_>>) -> String {
-    let (rx, tx) = (tunnel.esp.rx_bytes, tunnel.esp.tx_bytes);
-    let earlier = before.and_then(|before| {
-        let connection = before.status.connections.iter().find(|earlier| earlier.name == connection.name)?;
-        let tunnel = connection.tunnels.iter().find(|earlier| earlier.name == tunnel.name)?;
-        Some((tunnel, before.elapsed.as_secs_f64()))
+    let rates = before.and_then(|before| {
+        let earlier = before.status.tunnel(&connection.name, &tunnel.name)?;
+        Rates::between(&earlier.esp, &tunnel.esp, before.elapsed)
     });
-    match earlier {
-        Some((earlier, seconds)) if seconds > 0.0 => {
-            let rate = |now: u64, then: u64| approximate(now.saturating_sub(then)) * 8.0 / seconds;
-            pair(rate(rx, earlier.esp.rx_bytes), rate(tx, earlier.esp.tx_bytes), "b/s")
-        }
-        _ => pair(approximate(rx), approximate(tx), "B"),
+    match rates {
+        Some(rates) => pair(rates.rx_bps.into(), rates.tx_bps.into(), "b/s"),
+        None => pair(approximate(tunnel.esp.rx_bytes), approximate(tunnel.esp.tx_bytes), "B"),
     }
 }
 
 /// Two values in the unit that suits the larger: `0.9 / 0.3 Gb/s`.
 fn pair(rx: f64, tx: f64, unit: &str) -> String {
-    let largest = rx.max(tx);
-    let &(size, prefix) = PREFIXES.iter().find(|(size, _)| largest >= *size).unwrap_or(&(1.0, ""));
+    let (size, prefix) = scale(rx.max(tx));
     let digits = |value: f64| usize::from(value > 0.0 && size > 1.0);
     format!("{:.*} / {:.*} {prefix}{unit}", digits(rx), rx / size, digits(tx), tx / size)
 }
 
+/// One value in the unit that suits it: `0.9 Gb/s`.
+pub(super) fn one(value: f64, unit: &str) -> String {
+    let (size, prefix) = scale(value);
+    format!("{:.*} {prefix}{unit}", usize::from(size > 1.0), value / size)
+}
+
+/// A count of octets: `1.5 GB`.
+pub(super) fn octets(count: u64) -> String {
+    one(approximate(count), "B")
+}
+
+fn scale(largest: f64) -> (f64, &'static str) {
+    PREFIXES.iter().copied().find(|(size, _)| largest >= *size).unwrap_or((1.0, ""))
+}
+
 /// `00:04:12`, or `6d 02:11` from a day on.
-fn since(seconds: u64) -> String {
+pub(super) fn since(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     if days > 0 {
         format!("{days}d {hours:02}:{minutes:02}")
@@ -145,6 +170,13 @@ fn write_row(out: &mut String, row: &Row, widths: &Row) {
 }
 
 fn write_broken(out: &mut String, broken: &BrokenLink) {
+    for line in broken_lines(broken) {
+        let _ = writeln!(out, "    {line}");
+    }
+}
+
+/// What a broken link says: what it is and what to do, and where more stands.
+pub(super) fn broken_lines(broken: &BrokenLink) -> [String; 2] {
     let link = match broken.link {
         Link::Ike => "IKE",
         Link::Esp => "ESP",
@@ -154,8 +186,16 @@ fn write_broken(out: &mut String, broken: &BrokenLink) {
     };
     let (code, message, remedy) =
         (text::line(&broken.code), text::line(&broken.message), text::line(&broken.remedy));
-    let _ = writeln!(out, "    first broken link: {link}  {code}  {message}: {remedy}");
-    let _ = writeln!(out, "    see: gotthard explain {code}");
+    [
+        format!("first broken link: {link}  {code}  {message}: {remedy}"),
+        format!("see: gotthard explain {code}"),
+    ]
+}
+
+/// What is to be known of a tunnel that works.
+pub(super) fn note_line(note: &Note) -> String {
+    let [code, message, remedy] = [&note.code, &note.message, &note.remedy].map(|text| text::line(text));
+    format!("note: {code}  {message}: {remedy}")
 }
 
 /// For display: above 2^53 the last digits are rounded.
@@ -172,7 +212,7 @@ const PREFIXES: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::status::{Drops, EspStatus, IkeStatus, ProbeStatus, RouteStatus};
+    use crate::api::sample;
 
     #[test]
     fn columns_are_aligned_and_the_broken_link_is_below_its_tunnel() {
@@ -186,12 +226,14 @@ aws\\u{1b}  DEGRADED  1 of 2 tunnels carry traffic
 
 packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
 ";
-        assert_eq!(render(&status(), None), expected);
+        let mut status = sample::status();
+        status.connections[0].name.push('\u{1b}');
+        assert_eq!(render(&status, None), expected);
     }
 
     #[test]
     fn between_two_statuses_there_are_rates() {
-        let (then, mut now) = (status(), status());
+        let (then, mut now) = (sample::status(), sample::status());
         now.connections[0].tunnels[0].esp.rx_bytes += 225_000_000;
         now.connections[0].tunnels[0].esp.tx_bytes += 25_000_000;
         let table = render(&now, Some(Before { status: &then, elapsed: Duration::from_secs(2) }));
@@ -201,7 +243,7 @@ packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
 
     #[test]
     fn a_tunnel_that_is_up_and_not_to_be_used_has_a_mark_of_its_own() {
-        let mut status = status();
+        let mut status = sample::status();
         for duty in [Duty::Held, Duty::Draining] {
             status.connections[0].tunnels[0].duty = duty;
             assert!(render(&status, None).contains("1 ◐"), "{duty:?}");
@@ -212,74 +254,5 @@ packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
     fn an_empty_gateway_says_so() {
         let empty = Status::new(DataplaneStatus::default(), Vec::new());
         assert_eq!(render(&empty, None), "no connection is configured\n");
-    }
-
-    fn status() -> Status {
-        let two = TunnelStatus {
-            name: "2".to_owned(),
-            peer: "198.51.100.112".parse().unwrap(),
-            since_s: 252,
-            broken: Some(BrokenLink {
-                link: Link::Ike,
-                code: "GTH-IKE-02".to_owned(),
-                message: "the peer does not answer".to_owned(),
-                remedy: "is UDP 500 open?\n".to_owned(),
-            }),
-            ..tunnel(LinkState::Down)
-        };
-        let mut one = TunnelStatus { state: TunnelState::Up, active: true, ..tunnel(LinkState::Up) };
-        one.ike.state = IkeState::Established;
-        one.esp.rx_bytes = 1_500_000_000;
-        one.esp.tx_bytes = 200_000_000;
-        one.probe = ProbeStatus { state: ProbeState::Up, rtt_ms: Some(8.14) };
-        one.routes.installed = 1;
-        let (name, state) = ("aws\u{1b}".to_owned(), ConnectionState::Degraded);
-        let dataplane = DataplaneStatus {
-            backend: "io_uring".to_owned(),
-            workers: 2,
-            offloads: ["tso", "udp_gro"].map(str::to_owned).into(),
-            cbc: "vaes+sha-ni".to_owned(),
-        };
-        Status::new(dataplane, vec![ConnectionStatus { name, state, tunnels: vec![one, two] }])
-    }
-
-    fn tunnel(esp: LinkState) -> TunnelStatus {
-        TunnelStatus {
-            name: "1".to_owned(),
-            peer: "198.51.100.11".parse().unwrap(),
-            interface: "gth0".to_owned(),
-            state: TunnelState::Down,
-            active: false,
-            duty: Duty::None,
-            since_s: 526_260,
-            ike: IkeStatus {
-                state: IkeState::Down,
-                suite: None,
-                spi_i: None,
-                spi_r: None,
-                rekeys: 0,
-                nat: None,
-            },
-            esp: EspStatus {
-                state: esp,
-                suite: None,
-                encapsulation: None,
-                mtu: None,
-                mss: None,
-                esn: None,
-                spi_in: None,
-                spi_out: None,
-                rekeys: 0,
-                rx_packets: 0,
-                rx_bytes: 0,
-                tx_packets: 0,
-                tx_bytes: 0,
-                drops: Drops::default(),
-            },
-            probe: ProbeStatus { state: ProbeState::Off, rtt_ms: None },
-            bgp: None,
-            routes: RouteStatus::default(),
-            broken: None,
-        }
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
     let packet_path = packet_path(&table);
     let debug_keys = table.read("debug_keys", key_file);
     let hooks = table.read("hooks", folder);
+    let web = table.read("web", |value| values::listen_address(value, "127.0.0.1:8477"));
+    let metrics = table.read("metrics", |value| values::listen_address(value, "127.0.0.1:9477"));
     table.finish();
     Gateway {
         local: local.unwrap_or_default(),
@@ -28,6 +30,8 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
         packet_path,
         debug_keys,
         hooks,
+        web,
+        metrics,
     }
 }
 

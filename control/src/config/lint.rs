@@ -21,6 +21,7 @@ pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
     let mut warnings = Warnings { loaded, found: Vec::new() };
     warnings.debug_keys();
     warnings.packet_path();
+    warnings.web();
     for connection in &loaded.config.connections {
         warnings.connection(connection);
         for (index, tunnel) in connection.tunnels.iter().enumerate() {
@@ -119,6 +120,17 @@ impl Warnings<'_> {
                     path.display()
                 ),
                 "remove the key when the capture is decrypted, and then the file and FILE.esp",
+            );
+        }
+    }
+
+    /// The page has no password and no encryption of its own.
+    fn web(&mut self) {
+        if let Some(address) = self.loaded.config.gateway.web.filter(|address| !address.ip().is_loopback()) {
+            self.warn(
+                "gateway.web".to_owned(),
+                format!("whoever reaches {address} reads the status: addresses of peers, rates, events"),
+                "write \"127.0.0.1:8477\" and reach it through ssh -L, or through a proxy that asks who it is",
             );
         }
     }

@@ -1,6 +1,6 @@
 //! Files into one [`Config`]: the configuration file, and `conf.d/*.toml` beside it in the order of their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::gateway;
 use super::locate::{self, Lines};
 use super::model::{Config, Connection, Gateway};
-use super::secret::{FileSecrets, SecretSource};
+use super::secret::{NotedSecrets, SecretSource};
 use super::unique::Taken;
 
 /// A configuration file that was read. The text may hold keys, so that it is wiped when dropped.
@@ -30,17 +30,37 @@ pub struct Source {
 pub struct Loaded {
     /// What it says.
     pub config: Config,
+    /// The folders of the files that it names and that were read.
+    pub folders: BTreeSet<PathBuf>,
     /// File and line of each key.
     pub(super) places: BTreeMap<String, (String, usize)>,
 }
 
+impl Source {
+    /// It has this table at its top, as far as it can be read.
+    pub fn has_table(&self, name: &str) -> bool {
+        DeTable::parse_recoverable(&self.text).0.into_inner().contains_key(name)
+    }
+}
+
 /// Reads and checks the file and `conf.d/*.toml` beside it.
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+    let secrets = NotedSecrets::default();
+    let mut loaded = parse_sources(&sources(path)?, &secrets)?;
+    loaded.folders = secrets.folders.into_inner();
+    Ok(loaded)
+}
+
+/// Reads the file and `conf.d/*.toml` beside it.
+pub fn sources(path: &Path) -> Result<Vec<Source>, ConfigErrors> {
     let mut sources = vec![read_file(path)?];
-    for path in extra_files(path)? {
-        sources.push(read_file(&path)?);
-    }
-    parse_sources(&sources, &FileSecrets)
+    sources.extend(sources_beside(path)?);
+    Ok(sources)
+}
+
+/// Reads `conf.d/*.toml` beside the file, which need not be there.
+pub fn sources_beside(path: &Path) -> Result<Vec<Source>, ConfigErrors> {
+    extra_files(path)?.iter().map(|path| read_file(path)).collect()
 }
 
 /// Checks one text, without a file system but for what `secrets` reads.
@@ -67,7 +87,7 @@ pub fn parse_sources(sources: &[Source], secrets: &dyn SecretSource) -> Result<L
     let number = |file: &str| sources.iter().position(|source| source.name == file);
     errors.sort_by_key(|error| (number(&error.file), error.line, error.column));
     match config {
-        Some(config) if errors.is_empty() => Ok(Loaded { config, places }),
+        Some(config) if errors.is_empty() => Ok(Loaded { config, folders: BTreeSet::new(), places }),
         _ => Err(ConfigErrors(errors)),
     }
 }

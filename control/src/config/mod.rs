@@ -5,6 +5,7 @@
 //! value each; [`presets`] holds what differs between clouds, and [`lint`] what is allowed but unwise.
 
 pub mod bgp;
+pub mod ceilings;
 pub mod certificates;
 mod connection;
 mod document;
@@ -17,14 +18,14 @@ mod locate;
 pub mod model;
 mod options;
 pub mod presets;
-mod secret;
+pub mod secret;
 mod suggest;
 mod tunnel;
 mod unique;
 mod values;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use load::{Loaded, Source, load, parse_sources, parse_str};
+pub use load::{Loaded, Source, load, parse_sources, parse_str, sources, sources_beside};
 pub use model::Config;
 pub use options::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, RunOptions};
 pub use secret::{FileKind, FileSecrets, NoSecrets, SecretError, SecretSource};

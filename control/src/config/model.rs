@@ -1,7 +1,7 @@
 //! A configuration that has been checked: every default is filled in, every value is of its own type.
 
 use core::time::Duration;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use gotthard_ike::codec::payload::id::Identity;
@@ -39,8 +39,12 @@ pub struct Gateway {
     pub packet_path: PacketPath,
     /// The file that takes the keys of every SA, for a person who decrypts a capture.
     pub debug_keys: Option<PathBuf>,
+    /// Where the metrics are served on TCP, beside the control socket.
+    pub metrics: Option<SocketAddr>,
     /// The folder of the operator's hooks; `None`: `hooks.d` beside the configuration file, if it is there.
     pub hooks: Option<PathBuf>,
+    /// Where the status page is served; `None`: nowhere.
+    pub web: Option<SocketAddr>,
 }
 
 /// Where our routes are, and how packets come to them.

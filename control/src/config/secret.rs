@@ -1,5 +1,7 @@
 //! The files that a configuration names: keys and who may read them, certificates, and how large each may be.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -65,7 +67,8 @@ pub struct SecretError {
     pub remedy: String,
 }
 
-/// Files; a relative name is looked up beside the configuration file that has it.
+/// Files; a relative name is looked up beside the configuration file that has it, `credential:NAME` among those that systemd
+/// loaded for the service (systemd.exec(5), LoadCredential=).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileSecrets;
 
@@ -76,9 +79,12 @@ impl SecretSource for FileSecrets {
         file: &str,
         kind: FileKind,
     ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-        let path = config_file.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file));
+        let path = path_of(config_file, file, &credentials())?;
         let refused = |problem: String| SecretError { problem, remedy: kind.remedy().to_owned() };
-        let cannot_read = |error: std::io::Error| refused(format!("{}: {error}", path.display()));
+        let cannot_read = |error: std::io::Error| SecretError {
+            problem: format!("{}: {error}", path.display()),
+            remedy: remedy_of(&error, file, kind),
+        };
         // A pipe must be refused below, not waited for.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let open =
@@ -105,6 +111,60 @@ impl SecretSource for FileSecrets {
         }
         Ok(octets)
     }
+}
+
+/// Files, and the folders that they were read from.
+#[derive(Debug, Default)]
+pub(super) struct NotedSecrets {
+    pub(super) folders: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl SecretSource for NotedSecrets {
+    fn read(
+        &self,
+        config_file: &Path,
+        file: &str,
+        kind: FileKind,
+    ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        let octets = FileSecrets.read(config_file, file, kind)?;
+        let path = path_of(config_file, file, &credentials())?;
+        self.folders.borrow_mut().extend(path.parent().map(Path::to_path_buf));
+        Ok(octets)
+    }
+}
+
+/// Where a file is that a configuration names.
+fn path_of(config_file: &Path, file: &str, credentials: &Path) -> Result<PathBuf, SecretError> {
+    let Some(name) = file.strip_prefix(CREDENTIAL) else {
+        return Ok(config_file.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file)));
+    };
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return Err(SecretError {
+            problem: "names no credential".to_owned(),
+            remedy: "write credential:NAME, with the NAME of a LoadCredential=NAME:FILE of the service"
+                .to_owned(),
+        });
+    }
+    Ok(credentials.join(name))
+}
+
+/// The folder of the credentials: of the service that we are, or of the one that runs beside a command.
+fn credentials() -> PathBuf {
+    std::env::var_os(CREDENTIALS_VARIABLE).map_or_else(|| SERVICE_CREDENTIALS.into(), PathBuf::from)
+}
+
+/// What to do where a file cannot be read.
+fn remedy_of(error: &std::io::Error, file: &str, kind: FileKind) -> String {
+    if let Some(name) = file.strip_prefix(CREDENTIAL) {
+        return format!(
+            "give the service LoadCredential={name}:FILE (systemctl edit gotthard) and start it again"
+        );
+    }
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return "keep it in a folder that the daemon read when it started, such as the configuration's, or start the daemon again"
+            .to_owned();
+    }
+    kind.remedy().to_owned()
 }
 
 /// For text from anywhere: no file is read.
@@ -148,3 +208,25 @@ fn length_of_key(secret: &[u8]) -> usize {
 
 /// The widest mode of a secret file.
 const ALLOWED_MODE: u32 = 0o640;
+/// Before the name of a credential.
+const CREDENTIAL: &str = "credential:";
+/// Set by systemd for a service that has credentials.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+/// Where systemd keeps them, for root's commands beside the service.
+const SERVICE_CREDENTIALS: &str = "/run/credentials/gotthard.service";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_looked_up_by_its_name_and_leads_nowhere_else() {
+        let at = |file: &str| path_of(Path::new("/etc/gotthard/gotthard.toml"), file, Path::new("/run/c"));
+        assert_eq!(at("credential:aws-1"), Ok("/run/c/aws-1".into()));
+        assert_eq!(at("aws-1.psk"), Ok("/etc/gotthard/aws-1.psk".into()));
+        assert_eq!(at("/srv/aws-1.psk"), Ok("/srv/aws-1.psk".into()));
+        for wrong in ["credential:", "credential:../shadow", "credential:.", "credential:a/b"] {
+            assert!(at(wrong).is_err_and(|error| error.remedy.contains("LoadCredential=")), "{wrong}");
+        }
+    }
+}

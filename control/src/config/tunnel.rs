@@ -63,7 +63,7 @@ impl<'a> Reading<'_, '_, 'a> {
             self.around.taken.peer(peer, value.place())?;
             self.same_family_as_local(value, peer)
         });
-        let inside = self.inside(&table);
+        let inside = self.inside(&table, before);
         let inside6 = self.inside6(&table);
         let peer_inside = peer_inside(&table, inside);
         let peer_asn = self.peer_asn(&table);
@@ -99,7 +99,7 @@ impl<'a> Reading<'_, '_, 'a> {
     }
 
     /// Ours inside the tunnel; BGP cannot do without.
-    fn inside(&mut self, table: &Table<'a>) -> Option<IpNet> {
+    fn inside(&mut self, table: &Table<'a>, before: &[Tunnel]) -> Option<IpNet> {
         let value = table.value("inside");
         if value.is_none() && self.routing == Some(Routing::Bgp) {
             table.missing("inside", INSIDE_REMEDY);
@@ -119,7 +119,11 @@ impl<'a> Reading<'_, '_, 'a> {
                 ),
             );
         }
-        self.around.taken.inside(inside, value.place())?;
+        // Azure knows us by one BGP address, which both its instances have a session with.
+        let is_host = inside.prefix_len() == inside.max_prefix_len();
+        if !(is_host && before.iter().any(|tunnel| tunnel.inside == Some(inside))) {
+            self.around.taken.inside(inside, value.place())?;
+        }
         Some(inside)
     }
 

@@ -4,7 +4,7 @@ use core::fmt::Display;
 use core::ops::RangeInclusive;
 use core::str::FromStr;
 use core::time::Duration;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -36,6 +36,17 @@ pub(super) fn address(value: &Value<'_>, example: &str) -> Option<IpAddr> {
         return value.refuse(format!("{address} is no address of a host"), remedy);
     }
     Some(address)
+}
+
+/// An address and a port to listen on; all addresses of the host may be meant.
+pub(super) fn listen_address(value: &Value<'_>, example: &str) -> Option<SocketAddr> {
+    let remedy = format!("write ADDRESS:PORT, such as {example:?}, or remove the key");
+    let written = value.string(&remedy)?;
+    match written.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => value.refuse("has no port", remedy),
+        Ok(address) => Some(address),
+        Err(_) => value.refuse(format!("{} is no address with a port", shown(written)), remedy),
+    }
 }
 
 /// An address with its prefix length, host part and all.

@@ -23,7 +23,7 @@ use crate::bgp::policy::Rank;
 use crate::bgp::rib::{Change, Fate};
 use crate::bgp::speaker::{Output, Settings, Speaker};
 use crate::bgp_driver::{Arrival, BgpDriver, Ends};
-use crate::config::model::{Connection, Routing};
+use crate::config::model::Routing;
 use crate::failover::decision::State;
 use crate::failover::facts::{Link, Session, Wish};
 
@@ -194,6 +194,9 @@ impl Gateway {
 
     /// Once in a while: lets go of prefixes that were lost and have not come again, or whose tunnel is configured no longer.
     pub(super) fn release_lost(&mut self) {
+        if self.bgp.lost.is_empty() {
+            return;
+        }
         let now = self.clock.now();
         let Self { records, bgp, .. } = self;
         let mut lost = core::mem::take(&mut bgp.lost);
@@ -210,11 +213,10 @@ impl Gateway {
     /// one of its tunnels.
     pub(super) fn waits_for_peers(&self) -> bool {
         let now = self.clock.now();
-        let waits = |connection: &Connection| {
-            let mut own = self.records.values().filter(|record| record.connection.name == connection.name);
-            connection.routing == Routing::Bgp && !own.any(|record| self.bgp.has_told(record.id, now))
-        };
-        self.config.connections.iter().any(waits)
+        let told = self.records.values().filter(|record| self.bgp.has_told(record.id, now));
+        let told: HashSet<&str> = told.map(|record| record.connection.name.as_str()).collect();
+        let mut speaking = self.config.connections.iter().filter(|one| one.routing == Routing::Bgp);
+        speaking.any(|connection| !told.contains(connection.name.as_str()))
     }
 
     /// A session runs while the links below it hold. One whose tunnel has gone silent is ended, so that the peer moves its

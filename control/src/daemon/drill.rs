@@ -16,6 +16,7 @@ use crate::config::model::Routing;
 use crate::drill::course::{Course, Stage};
 use crate::drill::flow::{Flow, Path};
 use crate::drill::measure::{Echo, over};
+use crate::events::kind;
 use crate::failover::decision::State;
 use crate::failover::facts::Wish;
 use crate::probe::echo::Token;
@@ -270,8 +271,10 @@ fn tell(report: &DrillReport) {
     let DrillReport { connection, sent, lost, moves, reason, .. } = report;
     let gap_ms = moves.iter().map(|step| step.gap_ms).fold(0.0, f64::max);
     match reason {
-        None => info!(connection, sent, lost, gap_ms, "drill passed"),
-        Some(reason) => warn!(connection, sent, lost, gap_ms, reason, "drill failed"),
+        None => info!(connection, sent, lost, gap_ms, event = kind::DRILLED, "drill passed"),
+        Some(reason) => {
+            warn!(connection, sent, lost, gap_ms, reason, event = kind::DRILLED, "drill failed");
+        }
     }
 }
 
@@ -280,7 +283,7 @@ fn failed(why: impl Into<String>) -> Response {
 }
 
 /// To the microsecond: more digits tell of the machine's mood.
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 

@@ -9,6 +9,7 @@ use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
 use super::bgp::Bgp;
+use super::capture::Captures;
 use super::drill::Drill;
 use super::hooks::{self, Seen};
 use super::key_file::KeyFile;
@@ -18,10 +19,12 @@ use super::record::{Device, Moved, Record, names};
 use super::rekey::Waiters;
 use super::switching::Switch;
 use crate::config::Config;
+use crate::events::kind;
 use crate::failover::facts::Wish;
 use crate::hooks::Hooks;
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::DataPlane;
+use crate::metrics::Meters;
 use crate::routes::Table;
 use crate::routes::flow_hash::FlowHash;
 use crate::routes::netlink::Netlink;
@@ -63,8 +66,12 @@ pub(super) struct Gateway {
     pub(super) hooks: Hooks,
     /// The BGP sessions of the tunnels.
     pub(super) bgp: Bgp,
+    /// How long what happened took.
+    pub(super) meters: Meters,
     /// The drill under way.
     pub(super) drill: Option<Drill>,
+    /// Whose packets are copied, and the copies.
+    pub(super) captures: Captures,
     next_id: u32,
 }
 
@@ -76,6 +83,7 @@ impl Gateway {
         flow_hash: FlowHash,
         clock: Clock,
         probes: Probes,
+        captures: Captures,
     ) -> Self {
         Self {
             config: Config::default(),
@@ -97,7 +105,9 @@ impl Gateway {
             waiters: Waiters::default(),
             hooks: Hooks::new(hooks::LIMIT),
             bgp: Bgp::new(),
+            meters: Meters::default(),
             drill: None,
+            captures,
             next_id: 0,
         }
     }
@@ -147,6 +157,8 @@ impl Gateway {
             self.records.insert(record.id, record);
         }
         self.config = config;
+        let names: HashSet<&str> = self.config.connections.iter().map(|c| c.name.as_str()).collect();
+        self.meters.keep(|connection| names.contains(connection));
         self.configure_bgp();
         self.unsettled = true;
         self.provide(driver).await;
@@ -191,23 +203,27 @@ impl Gateway {
     /// An outbound SA has used three quarters of what it may carry: it is rekeyed.
     pub(super) fn outbound_nears_end(&mut self, id: PeerId, spi: u32, now: Time) {
         let Some(record) = self.records.get(&id).filter(|record| record.sends_with(spi)) else { return };
-        record.span().in_scope(|| info!("the outbound SA has used three quarters of its lifetime: rekeying"));
+        let event = kind::LIFETIME_NEARS_END;
+        record
+            .span()
+            .in_scope(|| info!(event, "the outbound SA has used three quarters of its lifetime: rekeying"));
         self.ask(id, |state| state.rekey_child(now));
     }
 
     /// An outbound SA sends nothing more, and no rekey came to pass: the tunnel is built anew.
     pub(super) fn outbound_ends(&mut self, id: PeerId, spi: u32, now: Time) {
         let Some(record) = self.records.get(&id).filter(|record| record.sends_with(spi)) else { return };
-        record
-            .span()
-            .in_scope(|| warn!("the outbound SA is used up and was not rekeyed: building the tunnel anew"));
+        let event = kind::LIFETIME_ENDED;
+        record.span().in_scope(|| {
+            warn!(event, "the outbound SA is used up and was not rekeyed: building the tunnel anew");
+        });
         self.renew(id, now);
     }
 
     /// A device failed: it is made again, and its tunnel built anew.
     pub(super) async fn device_failed(&mut self, id: PeerId, why: String, now: Time) {
         let Some(record) = self.records.get_mut(&id) else { return };
-        record.span().in_scope(|| error!(why, "the tunnel's device failed"));
+        record.span().in_scope(|| error!(why, event = kind::DEVICE_FAILED, "the tunnel's device failed"));
         record.lose_device(why, now);
         // It refuses what it has forgotten already.
         drop(self.data.remove_tunnel(id).await);
@@ -224,6 +240,7 @@ impl Gateway {
             if record.device == Device::Ready {
                 carried.push((id, record.count(traffic), age));
             }
+            record.diagnose(now);
             if record.inbound_nears_end() {
                 self.ask(id, |state| state.rekey_child(now));
             }

@@ -1,16 +1,18 @@
-//! What the operator's hooks are told of: changes of a tunnel's state, and of who carries.
+//! Changes of a tunnel's state, and of who carries, told once: to the log and its events, and to the operator's hooks.
 
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use gotthard_ike::config::{Encapsulation, PeerId};
 use gotthard_ike::error::Failure;
+use gotthard_ike::event::Nat;
+use tracing::info;
 
 use super::gateway::Gateway;
 use super::record::{Record, escaped};
 use crate::bgp::speaker::Notice;
 use crate::config::Config;
-use crate::config::model::Connection;
+use crate::events::kind;
 use crate::hooks::{Event, Reason, Tunnel, What};
 use crate::tunnels::{self, Phase};
 
@@ -44,25 +46,64 @@ impl Gateway {
             (before.up && !after.up, What::TunnelDown(reason(record))),
         ];
         for (_, what) in changes.into_iter().filter(|(happened, _)| *happened) {
-            self.hooks.tell(event(record, what));
+            self.tell(record, what);
         }
     }
 
     /// Tells that a tunnel goes, with its SAs if it still has any.
     pub(super) fn tell_end(&self, record: &Record) {
         if record.state.phase() == Phase::Up {
-            self.hooks.tell(event(record, What::TunnelDown(because(&Failure::Administrative))));
+            self.tell(record, What::TunnelDown(because(&Failure::Administrative)));
         }
     }
 
-    /// Tells who carries a connection's traffic, and who did.
-    pub(super) fn tell_failover(&self, connection: &Connection, from: &[PeerId], to: &[PeerId]) {
-        let names = |ids: &[PeerId]| -> Vec<String> {
-            let records = ids.iter().filter_map(|id| self.records.get(id));
-            records.map(|record| record.tunnel.name.clone()).collect()
-        };
-        let what = What::Failover { from: names(from), to: names(to) };
-        self.hooks.tell(Event { connection: connection.name.clone(), tunnel: None, what });
+    /// Tells who carries a connection's traffic, who did, and how long nobody did in between.
+    pub(super) fn tell_failover(
+        &self,
+        connection: String,
+        from: Vec<String>,
+        to: Vec<String>,
+        gap: Option<Duration>,
+    ) {
+        let what = What::Failover { from, to, gap };
+        self.hooks.tell(Event { connection, tunnel: None, what });
+    }
+
+    /// Tells the log, the stream of events and the hooks.
+    fn tell(&self, record: &Record, what: What) {
+        record.span().in_scope(|| log(record, &what));
+        self.hooks.tell(event(record, what));
+    }
+}
+
+/// What the log says of a change of a tunnel's state; the span of the tunnel is around it.
+fn log(record: &Record, what: &What) {
+    match what {
+        What::TunnelUp => {
+            let ike = record.state.ike().map(|sa| sa.suite.to_string());
+            let esp = record.state.child().map(|sa| sa.suite.to_string());
+            let nat = record.state.ike().map(|sa| nat_name(sa.nat));
+            let (peer, mtu) = (record.tunnel.peer, record.negotiated_mtu());
+            info!(%peer, ike, esp, nat, mtu, event = kind::TUNNEL_UP, "tunnel up");
+        }
+        What::TunnelDown(Reason { code, message }) => {
+            let code = Some(*code).filter(|code| !code.is_empty());
+            info!(code, reason = message, event = kind::TUNNEL_DOWN, "tunnel down");
+        }
+        What::Rekey("ike") => info!(ike = record.ike_text(), event = kind::IKE_REKEYED, "IKE SA rekeyed"),
+        What::Rekey(_) => info!(esp = record.child_text(), event = kind::CHILD_REKEYED, "child SA rekeyed"),
+        // Told where they happen.
+        What::Failover { .. } | What::BgpUp | What::BgpDown(_) => {}
+    }
+}
+
+/// Where a NAT was seen, as the status has it.
+pub(super) const fn nat_name(nat: Nat) -> &'static str {
+    match (nat.local, nat.remote) {
+        (false, false) => "none",
+        (true, false) => "local",
+        (false, true) => "remote",
+        (true, true) => "both",
     }
 }
 

@@ -5,7 +5,12 @@
 //! here.
 
 mod bgp;
+mod capture;
+mod chain;
+mod confinement;
+mod diagnosis;
 mod drill;
+mod exposition;
 mod external;
 mod gateway;
 mod hooks;
@@ -13,10 +18,12 @@ mod key_file;
 mod networks;
 mod orders;
 mod outlet;
+mod page;
 mod peer;
 mod probing;
 mod provision;
 mod record;
+mod refusals;
 mod rekey;
 mod route_table;
 mod routing;
@@ -35,35 +42,49 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
+use self::capture::Captures;
+use self::exposition::Exposition;
 use self::gateway::Gateway;
 use self::key_file::KeyFile;
+use self::page::StatusPage;
 use self::probing::{EchoReply, Probes, REPLIES};
+use self::refusals::{News, Refusals};
 use crate::api::server::{self, Call};
+use crate::capture::queue;
 use crate::config::{self, Config, RunOptions};
+use crate::events::kind;
 use crate::ike_driver::{Clock, IkeDriver};
 use crate::install::{DataPlane, Notice};
 use crate::intake::{self, Intake};
+use crate::log::Logs;
 use crate::privileges;
 use crate::routes::flow_hash::FlowHash;
 use crate::routes::netlink::Netlink;
 use crate::routes::watch::Watch;
 
 /// Runs until SIGTERM or SIGINT, and leaves no route or device behind.
-pub async fn run(options: RunOptions) -> anyhow::Result<ExitCode> {
+pub async fn run(options: RunOptions, logs: Logs) -> anyhow::Result<ExitCode> {
     privileges::keep_memory_private();
-    let config = config::load(&options.config)?.config;
+    let loaded = config::load(&options.config)?;
     let signals = Signals::install().context("installing signal handlers")?;
     let listener = server::bind(&options.socket)
         .with_context(|| format!("opening the control socket {}", options.socket.display()))?;
-    let (mut daemon, calls) = Daemon::start(options, &config)?;
+    // Every thread that is started from here on has what is left.
+    let places = confinement::places(&options, &loaded);
+    privileges::give_up(places.as_ref());
+    let config = loaded.config;
+    let (mut daemon, calls) = Daemon::start(options, &config, logs.clone())?;
+    daemon.confined = places.is_some();
     daemon.reveal_keys(&config)?;
+    daemon.exposition.serve(config.gateway.metrics)?;
     daemon.take_hooks(&config);
-    let api = tokio::spawn(server::serve(listener, calls));
+    daemon.page.serve(config.gateway.web).await;
+    let api = tokio::spawn(server::serve(listener, calls, logs.events, daemon.gateway.meters.clone()));
 
     daemon.gateway.configure(&mut daemon.driver, config).await;
     daemon.gateway.settle(&mut daemon.driver).await;
     notify(&[NotifyState::Ready]);
-    info!(tunnels = daemon.gateway.records.len(), "gotthard runs");
+    info!(tunnels = daemon.gateway.records.len(), event = kind::STARTED, "gotthard runs");
 
     let result = daemon.serve(signals).await;
     notify(&[NotifyState::Stopping]);
@@ -85,25 +106,37 @@ struct Daemon {
     replies: mpsc::Receiver<EchoReply>,
     housekeeping: Interval,
     houses_kept: u32,
+    /// Files are confined, and so are hooks that a reload brings.
+    confined: bool,
+    page: StatusPage,
+    /// What happened.
+    logs: Logs,
+    refusals: Refusals,
+    /// The metrics on TCP.
+    exposition: Exposition,
 }
 
 impl Daemon {
-    fn start(options: RunOptions, config: &Config) -> anyhow::Result<(Self, mpsc::Sender<Call>)> {
+    fn start(options: RunOptions, config: &Config, logs: Logs) -> anyhow::Result<(Self, mpsc::Sender<Call>)> {
         let (inbox, intake) = intake::queue();
         let (notice, notices) = mpsc::channel(NOTICES);
         let (call, calls) = mpsc::channel(CALLS);
         let clock = Clock::start();
         let driver = IkeDriver::new(inbox.clone(), clock).context("starting threads for key exchanges")?;
-        let data = DataPlane::start(config.gateway.packet_path, inbox, notice)
+        let (copies, captured) = queue::queue();
+        let data = DataPlane::start(config.gateway.packet_path, inbox, notice, copies)
             .context("starting the packet path (it needs CAP_NET_ADMIN, UDP port 4500 and /dev/net/tun)")?;
         let (reply, replies) = mpsc::channel(REPLIES);
         let netlink = Netlink::open()?;
         let watch = netlink.watch()?;
         let flow_hash = FlowHash::resume(&options.state);
-        let gateway = Gateway::new(data, netlink, flow_hash, clock, Probes::new(reply));
+        let gateway =
+            Gateway::new(data, netlink, flow_hash, clock, Probes::new(reply), Captures::new(captured));
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let houses_kept = 0;
+        let page = StatusPage::new(call.clone(), logs.events.clone());
+        let exposition = Exposition::new(call.clone(), gateway.meters.clone());
         let daemon = Self {
             options,
             driver,
@@ -115,6 +148,11 @@ impl Daemon {
             replies,
             housekeeping,
             houses_kept,
+            confined: false,
+            page,
+            logs,
+            refusals: Refusals::default(),
+            exposition,
         };
         Ok((daemon, call))
     }
@@ -144,7 +182,7 @@ impl Daemon {
 
     /// Tells the peers, waits briefly for their answers, and removes what the daemon has made.
     async fn stop(&mut self) {
-        info!("ending: deleting the SAs at the peers");
+        info!(event = kind::ENDING, "ending: deleting the SAs at the peers");
         let tunnels: Vec<_> = self.gateway.records.keys().copied().collect();
         self.gateway.end_sessions(&tunnels).await;
         self.gateway.terminate_all(&mut self.driver);
@@ -193,10 +231,29 @@ impl Daemon {
     }
 
     async fn keep_house(&mut self) {
+        // A loop that hangs does not come by here, and systemd starts the daemon anew.
+        if sd_notify::watchdog_enabled().is_some() {
+            notify(&[NotifyState::Watchdog]);
+        }
         self.count().await;
+        self.gateway.measure_paths();
         self.gateway.provide(&mut self.driver).await;
+        self.gateway.end_stale_capture().await;
+        self.tell_of_outside();
         self.houses_kept = self.houses_kept.wrapping_add(1);
         self.gateway.check_routes(self.houses_kept.is_multiple_of(ROUTES_EVERY));
+    }
+
+    /// What others have sent that came to nothing, in sum.
+    fn tell_of_outside(&mut self) {
+        let left_out = self.logs.limit.left_out();
+        if left_out > 0 {
+            warn!(left_out, event = kind::LINES_LEFT_OUT, "lines that others have caused were left out");
+        }
+        let now = self.driver.now();
+        if let Some(News { count, reason }) = self.refusals.look(now, self.driver.endpoint().counters()) {
+            info!(count, reason, event = kind::PEERS_REFUSED, "IKE messages were refused");
+        }
     }
 
     /// Reads the counters, and tells the endpoint which peers have shown themselves alive and when, and to which packets
@@ -228,7 +285,11 @@ impl Daemon {
 
     /// Runs the hooks of the configuration's folder from here on.
     fn take_hooks(&self, config: &Config) {
-        self.gateway.hooks.set_folder(hooks::folder(config, &self.options.config));
+        let folder = hooks::folder(config, &self.options.config);
+        if self.confined && folder.is_some() {
+            warn!("hooks reach few files until the daemon is started again: it began without any");
+        }
+        self.gateway.hooks.set_folder(folder);
     }
 
     fn due(&self) -> Duration {

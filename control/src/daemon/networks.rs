@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::gateway::Gateway;
 use crate::bgp::overlap::{Claim, Overlap, Owner, overlaps};
+use crate::events::kind;
 
 /// What is known of them beside the configuration.
 #[derive(Debug, Default)]
@@ -60,7 +61,8 @@ impl Gateway {
     fn look_for_overlaps(&mut self) {
         let found = overlaps(self.claims());
         for overlap in found.iter().filter(|overlap| !self.networks.overlaps.contains(overlap)) {
-            warn!(code = overlap.code(), reason = %overlap, remedy = Overlap::remedy(), "prefixes overlap");
+            let (code, remedy) = (overlap.code(), Overlap::remedy());
+            warn!(code, reason = %overlap, remedy, event = kind::OVERLAP, "prefixes overlap");
         }
         self.networks.overlaps = found;
     }

@@ -9,6 +9,8 @@ use super::{Daemon, gateway, notify, status};
 use crate::api::messages::{RefusalKind, Request, Response, Target};
 use crate::api::server::Call;
 use crate::config;
+use crate::events::kind;
+use crate::events::ring::KEPT;
 use crate::tunnels::Admin;
 
 impl Daemon {
@@ -28,12 +30,16 @@ impl Daemon {
                 Some(table) => Response::Routes(Box::new(table)),
                 None => unknown(&connection.unwrap_or_default()),
             },
+            Request::Events { since } => Response::Events(Box::new(self.logs.events.since(since, KEPT))),
             Request::Up(target) => self.set_admin(&target, Admin::Up),
             Request::Down(target) => self.set_admin(&target, Admin::Down),
             Request::Rekey(rekey) => return self.gateway.rekey(&mut self.driver, rekey, answer),
             Request::Drill(order) => self.gateway.start_drill(order),
             Request::DrillState => self.gateway.ask_drill(),
             Request::DrillEnd => self.gateway.end_drill(),
+            Request::Capture(order) => self.gateway.start_capture(&order).await,
+            Request::CaptureMore => self.gateway.fetch_capture(),
+            Request::CaptureEnd => self.gateway.end_capture().await,
             Request::Reload => self.reload().await,
         };
         // Who asked may be gone.
@@ -54,24 +60,27 @@ impl Daemon {
             Admin::Up => "up",
             Admin::Down => "down",
         };
-        info!(%target, "wanted {wish}");
+        info!(%target, event = kind::WANTED, "wanted {wish}");
         Response::Done { message: format!("{target}: wanted {wish}, {} tunnel(s)", ids.len()) }
     }
 
     pub(super) async fn reload(&mut self) -> Response {
         notify_reloading();
         let loaded = config::load(&self.options.config).map_err(|errors| errors.to_string());
-        let loaded = loaded.map(|loaded| loaded.config).and_then(|config| match self.reveal_keys(&config) {
-            Ok(()) => Ok(config),
-            Err(refused) => Err(refused.to_string()),
+        let loaded = loaded.and_then(|loaded| {
+            let config = loaded.config;
+            self.reveal_keys(&config).map_err(|refused| refused.to_string())?;
+            self.exposition.serve(config.gateway.metrics).map_err(|refused| refused.to_string())?;
+            Ok(config)
         });
         let response = match loaded {
             Ok(config) => {
                 self.take_hooks(&config);
+                self.page.serve(config.gateway.web).await;
                 let stays = config.gateway.packet_path == self.gateway.data.settings();
                 let difference = self.gateway.configure(&mut self.driver, config).await;
                 let gateway::Difference { added, removed, kept } = difference;
-                info!(added, removed, kept, "reloaded");
+                info!(added, removed, kept, event = kind::RELOADED, "reloaded");
                 let mut message = format!("{kept} tunnel(s) untouched, {removed} removed, {added} added");
                 if !stays {
                     warn!("{PACKET_PATH_STAYS}");
@@ -80,7 +89,10 @@ impl Daemon {
                 Response::Done { message }
             }
             Err(errors) => {
-                error!("the new configuration does not hold, the old one stays in force: {errors}");
+                error!(
+                    event = kind::RELOAD_REFUSED,
+                    "the new configuration does not hold, the old one stays in force: {errors}"
+                );
                 Response::refused(RefusalKind::ConfigInvalid, errors)
             }
         };

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use gotthard_ike::config::PeerId;
 use gotthard_ike::{Event, Install, RevealedKeys, Transmit};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::gateway::Gateway;
+use crate::events::kind;
 use crate::ike_driver::Outlet;
 use crate::routes::Kernel;
 use crate::tunnels::Change;
@@ -22,6 +23,13 @@ impl Outlet for Gateway {
         if let Some(keys) = &mut self.keys {
             keys.installed(&install);
         }
+        if let Install::Path { remote, .. } = &install
+            && let Some(record) = self.records.get(&id)
+        {
+            record
+                .span()
+                .in_scope(|| info!(%remote, event = kind::PEER_MOVED, "the peer's outer address changed"));
+        }
         let adds = matches!(install, Install::Inbound(_) | Install::Outbound(_));
         let Some(record) = self.records.get_mut(&id) else { return };
         let settings = record.esp_settings();
@@ -31,7 +39,9 @@ impl Outlet for Gateway {
             Ok(()) if adds => record.no_sa = None,
             Ok(()) => {}
             Err(refused) if adds => {
-                record.span().in_scope(|| error!(%refused, "the packet path refuses the SA"));
+                record.span().in_scope(
+                    || error!(%refused, event = kind::SA_REFUSED, "the packet path refuses the SA"),
+                );
                 record.no_sa = Some(refused.to_string());
             }
             // What is to be removed may have gone with its device.

@@ -3,7 +3,6 @@
 //! All tunnels are polled together, with one reading of the packet path's counters: the cost does not grow with the square
 //! of their number.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 use gotthard_ike::Time;
@@ -13,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::gateway::Gateway;
 use super::record::Record;
+use crate::events::kind;
 use crate::ike_driver::Clock;
 use crate::probe::echo::Token;
 use crate::probe::socket::EchoSocket;
@@ -22,7 +22,7 @@ use crate::probe::{Ask, Inbound, Liveness, Probe};
 pub(super) struct Prober {
     pub(super) probe: Probe,
     /// `None` where the tunnel has no inside addresses, or where it could not be opened yet.
-    socket: Option<EchoSocket>,
+    pub(super) socket: Option<EchoSocket>,
     /// Why it could not.
     refused: Option<String>,
 }
@@ -32,6 +32,8 @@ pub(super) struct Prober {
 pub(super) struct EchoReply {
     peer: PeerId,
     sequence: u16,
+    /// Of a padded one the size of its IP packet.
+    size: Option<u16>,
     at: Time,
 }
 
@@ -90,20 +92,25 @@ impl Gateway {
 
     /// Takes a reply.
     pub(super) fn echo_answered(&mut self, reply: EchoReply) {
-        let EchoReply { peer, sequence, at } = reply;
-        self.with_probe(peer, |probe| probe.on_reply(at, sequence));
+        let EchoReply { peer, sequence, size, at } = reply;
+        match size {
+            Some(size) => self.large_echo_answered(peer, sequence, size, at),
+            None => drop(self.with_probe(peer, |probe| probe.on_reply(at, sequence))),
+        }
     }
 
     /// The peer has answered under its IKE SA.
     pub(super) fn peer_alive(&mut self, id: PeerId, now: Time) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.diagnosis.on_ike(now);
+        }
         self.with_probe(id, |probe| probe.on_ike(now));
     }
 
     /// Gives up at once the tunnels whose way to the peer was lost: what the kernel tells needs no three echoes.
     pub(super) fn look_at_uplinks(&mut self) {
         let around = self.table.mirror().around();
-        let devices: HashSet<&str> = self.records.values().map(|r| r.tunnel.interface.as_str()).collect();
-        let devices = around.links().filter(|link| devices.contains(link.name.as_str()));
+        let devices = around.links_named(self.records.values().map(|r| r.tunnel.interface.as_str()));
         let devices: Vec<u32> = devices.map(|link| link.index).collect();
         let mut lost = Vec::new();
         for record in self.records.values_mut() {
@@ -138,12 +145,15 @@ impl Gateway {
         let Some(record) = self.records.get(&id) else { return };
         match liveness {
             Liveness::Down => {
-                let (code, why) = record.why_silent();
-                record.span().in_scope(|| warn!(code, "{why}"));
+                let (code, why, _) = record.why_silent();
+                record.span().in_scope(|| warn!(code, event = kind::PEER_SILENT, "{why}"));
                 self.ask(id, |state| state.doubt(now));
             }
             Liveness::Up => {
-                record.span().in_scope(|| info!("the peer is heard again inside the tunnel"));
+                let span = record.span();
+                span.in_scope(|| {
+                    info!(event = kind::PEER_HEARD, "the peer is heard again inside the tunnel");
+                });
                 self.change(id, crate::tunnels::Tunnel::trust);
             }
         }
@@ -161,11 +171,11 @@ impl Gateway {
 }
 
 impl Record {
-    /// Why its probe says that the peer is down: a code and a sentence.
-    pub(super) fn why_silent(&self) -> (&'static str, String) {
+    /// Why its probe says that the peer is down: a code, a sentence, and what to do.
+    pub(super) fn why_silent(&self) -> (&'static str, String, &'static str) {
         match self.uplink.lost() {
-            Some(lost) => ("GTH-NET-02", lost.to_string()),
-            None => ("GTH-PROBE-01", SILENT.to_owned()),
+            Some(lost) => ("GTH-NET-02", lost.to_string(), UPLINK_REMEDY),
+            None => ("GTH-PRB-01", SILENT.to_owned(), SILENT_REMEDY),
         }
     }
 
@@ -176,9 +186,9 @@ impl Record {
         let peer = self.id;
         if prober.socket.is_none() {
             let replies = replies.clone();
-            let deliver = move |sequence| {
+            let deliver = move |sequence, size| {
                 // A full queue loses it as a busy path would.
-                let _full = replies.try_send(EchoReply { peer, sequence, at: clock.now() });
+                let _full = replies.try_send(EchoReply { peer, sequence, size, at: clock.now() });
             };
             match open(&self.tunnel.interface, (inside.addr(), peer_inside), deliver) {
                 Ok(socket) => prober.socket = Some(socket),
@@ -199,12 +209,15 @@ impl Record {
 fn open(
     device: &str,
     addresses: (IpAddr, IpAddr),
-    deliver: impl Fn(u16) + Send + 'static,
+    deliver: impl Fn(u16, Option<u16>) + Send + 'static,
 ) -> Result<EchoSocket, String> {
     let token = Token::random().map_err(|error| error.to_string())?;
     EchoSocket::open(device, addresses, token, deliver).map_err(|error| error.to_string())
 }
 
+const UPLINK_REMEDY: &str =
+    "see what became of the host's own link: `ip route get PEER`; its traffic has moved";
+const SILENT_REMEDY: &str = "see that the cloud's endpoint is up and that nothing on the way drops ESP or UDP 4500; its traffic has moved";
 const SILENT: &str = "the tunnel has its SAs, and nothing is heard of the peer inside it";
 
 const NO_ECHOES: &str = "no echo can be sent: the IKE SA alone says whether the peer lives";

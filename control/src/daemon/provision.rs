@@ -12,6 +12,7 @@ use super::gateway::Gateway;
 use super::peer::peer_config;
 use super::record::{Device, Record};
 use crate::config::model::Local;
+use crate::events::kind;
 use crate::ike_driver::{IkeDriver, source_for};
 use crate::install::OUTER_MTU;
 use crate::routes::Kernel;
@@ -38,7 +39,9 @@ impl Gateway {
         let device = match self.make_device(record, outer_mtu).await {
             Ok(()) => Device::Ready,
             Err(why) => {
-                record.span().in_scope(|| error!(why, "no device {}", record.tunnel.interface));
+                record.span().in_scope(|| {
+                    error!(why, event = kind::DEVICE_FAILED, "no device {}", record.tunnel.interface);
+                });
                 Device::Missing { why, retry: now + DEVICE_RETRY }
             }
         };
@@ -102,7 +105,7 @@ impl Gateway {
             Err(error) => {
                 let why = format!("no outer address of ours towards {}: {error}", record.tunnel.peer);
                 if record.no_path.as_ref() != Some(&why) {
-                    record.span().in_scope(|| warn!("{why}"));
+                    record.span().in_scope(|| warn!(code = "GTH-NET-01", event = kind::NO_PATH, "{why}"));
                 }
                 record.no_path = Some(why);
             }

@@ -15,6 +15,8 @@ use super::probing::Prober;
 use crate::api::messages::Target;
 use crate::config::lifetimes::Lifetimes;
 use crate::config::model::{Connection, Routing, Tunnel as TunnelConfig, TunnelAuth};
+use crate::diagnose::Diagnosis;
+use crate::events::kind;
 use crate::failover::facts::{Facts, Session, Wish};
 use crate::ike_driver::IkeDriver;
 use crate::install::{self, EspSettings, Traffic};
@@ -54,6 +56,8 @@ pub(super) struct Record {
     pub(super) no_sa: Option<String>,
     /// Inner MTU of the child SA.
     pub(super) mtu: Option<u16>,
+    /// What its counters and echoes show.
+    pub(super) diagnosis: Diagnosis,
     /// Counters of devices that are gone.
     before: Traffic,
     /// Counters of the present device.
@@ -88,6 +92,7 @@ impl Record {
         Self {
             id,
             state: Tunnel::new(connection.mode, now, seed(id)),
+            diagnosis: Diagnosis::new(connection.cloud),
             connection,
             tunnel: tunnel.clone(),
             wish: Wish::Up,
@@ -211,6 +216,11 @@ impl Record {
         }
     }
 
+    /// When something was heard of the peer inside the tunnel; `None`: it is down.
+    pub(super) fn heard(&self) -> Option<Time> {
+        self.prober.as_ref().map(|prober| prober.probe.heard())
+    }
+
     /// Where its outer packets go from and to.
     pub(super) const fn outer_ends(&self) -> Ends {
         Ends { local: self.local, peer: self.tunnel.peer }
@@ -242,24 +252,20 @@ impl Record {
     /// Tells the operator.
     pub(super) fn log(&self, change: &Change) {
         self.span().in_scope(|| match change {
-            Change::Up => {
-                let ike = self.state.ike().map(|sa| sa.suite.to_string());
-                let esp = self.state.child().map(|sa| sa.suite.to_string());
-                info!(peer = %self.tunnel.peer, ike, esp, mtu = self.negotiated_mtu(), "tunnel up");
-            }
+            // Told with the change of the state (`hooks.rs`).
+            Change::Up | Change::IkeRekeyed | Change::ChildRekeyed | Change::Down(_) => {}
             Change::Replaced => {
                 let code = Failure::Replaced.code();
-                info!(code, ike = self.ike_text(), "IKE SA replaced by another");
+                info!(code, ike = self.ike_text(), event = kind::IKE_REPLACED, "IKE SA replaced by another");
             }
-            Change::IkeRekeyed => info!(ike = self.ike_text(), "IKE SA rekeyed"),
-            Change::ChildRekeyed => info!(esp = self.child_text(), "child SA rekeyed"),
-            Change::Down(reason) => info!(code = reason.code(), reason = escaped(reason), "tunnel down"),
             Change::RekeyFailed(what, reason) => {
-                let (code, remedy) = (reason.code(), reason.remedy());
-                warn!(code, %what, reason = escaped(reason), remedy, "rekey failed; the tunnel is made anew in time");
+                let (code, remedy, reason) = (reason.code(), reason.remedy(), escaped(reason));
+                let event = kind::REKEY_FAILED;
+                warn!(code, %what, reason, remedy, event, "rekey failed; the tunnel is made anew in time");
             }
             Change::Failed(reason) => {
-                warn!(code = reason.code(), reason = escaped(reason), remedy = reason.remedy(), "no tunnel");
+                let (code, remedy, reason) = (reason.code(), reason.remedy(), escaped(reason));
+                warn!(code, reason, remedy, event = kind::TUNNEL_FAILED, "no tunnel");
             }
         });
     }

@@ -166,4 +166,4 @@ fn idle(state: State) -> String {
 }
 
 /// A prefix that the host's own routes do not leave to us.
-const REFUSED: &str = "GTH-ROUTE-01";
+const REFUSED: &str = "GTH-RTE-01";

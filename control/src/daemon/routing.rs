@@ -6,6 +6,7 @@ use tracing::{error, warn};
 use super::gateway::Gateway;
 use super::record::Device;
 use crate::config::model::{RoutePlace, Routing};
+use crate::events::kind;
 use crate::routes::plan::{Remote, Wanted};
 use crate::routes::{Event, Outcome, RouteError};
 
@@ -25,12 +26,16 @@ impl Gateway {
         match self.table.reconcile(&wanted).await {
             Ok(outcome) => {
                 self.take_outcome(outcome, wanted);
+                self.tell_moves(true);
                 // What the kernel lost count of telling was read meanwhile.
                 self.look_at_uplinks();
                 self.networks.changed();
                 self.networks.kernel_changed();
             }
-            Err(error) => self.take_route_error(&error),
+            Err(error) => {
+                self.take_route_error(&error);
+                self.tell_moves(false);
+            }
         }
         true
     }
@@ -45,7 +50,7 @@ impl Gateway {
 
     fn take_outcome(&mut self, outcome: Outcome, wanted: Wanted) {
         for refused in outcome.refused.iter().filter(|refused| !self.refused.contains(refused)) {
-            warn!(prefix = %refused.prefix, why = refused.why, "not routed");
+            warn!(prefix = %refused.prefix, why = refused.why, event = kind::NOT_ROUTED, "not routed");
         }
         self.route_error = None;
         self.refused = outcome.refused;
@@ -84,7 +89,7 @@ impl Gateway {
     fn take_route_error(&mut self, error: &RouteError) {
         let error = error.to_string();
         if self.route_error.as_ref() != Some(&error) {
-            error!(error, "the routes are not as they should be");
+            error!(error, event = kind::ROUTES_FAILED, "the routes are not as they should be");
         }
         self.route_error = Some(error);
     }

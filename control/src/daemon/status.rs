@@ -4,12 +4,12 @@ use gotthard_ike::config::Encapsulation;
 use gotthard_ike::event::Nat;
 use gotthard_ike::{Counters, Time};
 
+use super::chain::{self, Verdict};
 use super::gateway::Gateway;
-use super::record::{Device, Record, escaped};
+use super::record::{Record, escaped};
 use crate::api::status::{
-    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty, EspStatus,
-    IkeState, IkeStatus, Link, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status,
-    TunnelState, TunnelStatus,
+    BgpStatus, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty, EspStatus, IkeState,
+    IkeStatus, LinkState, NatStatus, ProbeState, ProbeStatus, RouteStatus, Status, TunnelState, TunnelStatus,
 };
 use crate::bgp::speaker::View;
 use crate::config::model::{Connection, Routing};
@@ -71,9 +71,10 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         RouteStatus::ours(gateway.installed.get(&record.tunnel.interface).copied().unwrap_or(0))
     };
     let carries = external || gateway.switch.carriers(&connection.name).contains(&record.id);
+    let Verdict { broken, notes, one_way } = chain::judge(gateway, connection, record, now);
     let state = match record.state.phase() {
         Phase::AdminDown => TunnelState::AdminDown,
-        Phase::Up if record.facts().lives() => TunnelState::Up,
+        Phase::Up if record.facts().lives() && !one_way => TunnelState::Up,
         Phase::Connecting => TunnelState::Connecting,
         Phase::Up | Phase::Waiting => TunnelState::Down,
     };
@@ -90,7 +91,8 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
         probe: probe_status(record, state),
         bgp: gateway.bgp.speaker.session(record.id).map(|session| bgp_status(&session, now)),
         routes,
-        broken: broken(gateway, connection, record),
+        broken,
+        notes,
     }
 }
 
@@ -186,72 +188,3 @@ fn probe_status(record: &Record, tunnel: TunnelState) -> ProbeStatus {
     };
     ProbeStatus { state, rtt_ms: probe.rtt().map(|rtt| rtt.as_secs_f64() * 1e3) }
 }
-
-/// The first broken link of the chain IKE, ESP, probe, BGP, routes.
-fn broken(gateway: &Gateway, connection: &Connection, record: &Record) -> Option<BrokenLink> {
-    if record.state.phase() == Phase::AdminDown {
-        return None;
-    }
-    if let Some(why) = &record.no_path {
-        return Some(link(Link::Ike, "GTH-NET-01", why, "give the host that address or a route to the peer"));
-    }
-    if let Device::Missing { why, .. } = &record.device {
-        return Some(link(Link::Esp, "GTH-ESP-01", why, DEVICE_REMEDY));
-    }
-    if record.set_down {
-        let why = format!("somebody has set {} down", record.tunnel.interface);
-        return Some(link(Link::Esp, "GTH-ESP-01", &why, "set it up again: `ip link set … up`"));
-    }
-    if record.state.phase() != Phase::Up {
-        return record.state.failure().map(|failure| BrokenLink {
-            link: if record.state.ike().is_some() { Link::Esp } else { Link::Ike },
-            code: failure.code().to_owned(),
-            message: escaped(failure),
-            remedy: failure.remedy().to_owned(),
-        });
-    }
-    if let Some(why) = &record.no_sa {
-        return Some(link(Link::Esp, "GTH-ESP-02", why, "report it with the log"));
-    }
-    if !record.facts().probe {
-        let (code, why) = record.why_silent();
-        let lost = record.uplink.lost().is_some();
-        return Some(link(Link::Probe, code, &why, if lost { UPLINK_REMEDY } else { PROBE_REMEDY }));
-    }
-    if let Some(session) = gateway.bgp.speaker.session(record.id).filter(|session| !session.carries()) {
-        return session.failure.map(|failure| BrokenLink {
-            link: Link::Bgp,
-            code: failure.code().to_owned(),
-            message: escaped(failure),
-            remedy: failure.remedy().to_owned(),
-        });
-    }
-    if connection.routing == Routing::External {
-        return None;
-    }
-    if let Some(why) = &gateway.route_error {
-        return Some(link(
-            Link::Routes,
-            "GTH-ROUTE-02",
-            why,
-            "see that nothing else changes the routes of our devices",
-        ));
-    }
-    let refused = gateway.refused.iter().find(|refused| connection.remote.contains(&refused.prefix))?;
-    Some(link(
-        Link::Routes,
-        "GTH-ROUTE-01",
-        &refused.why,
-        "mend the routes of the host or `remote`, then reload",
-    ))
-}
-
-fn link(link: Link, code: &str, message: &str, remedy: &str) -> BrokenLink {
-    BrokenLink { link, code: code.to_owned(), message: message.to_owned(), remedy: remedy.to_owned() }
-}
-
-const PROBE_REMEDY: &str = "see that the cloud's endpoint is up and that nothing on the way drops ESP or UDP 4500; its traffic has moved";
-const UPLINK_REMEDY: &str =
-    "see what became of the host's own link: `ip route get PEER`; its traffic has moved";
-const DEVICE_REMEDY: &str =
-    "see that /dev/net/tun exists, that we may use it, and that no other link has the name of `interface`";

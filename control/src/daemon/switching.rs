@@ -6,12 +6,15 @@ use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
 use tracing::info;
 
+use super::drill::millis;
 use super::gateway::Gateway;
 use super::record::names;
 use crate::bgp::best_path::Through;
 use crate::config::model::{Connection, Tunnel};
+use crate::events::kind;
 use crate::failover::decision::{Decision, Failover, Spread, State};
-use crate::failover::facts::{Facts, Wish};
+use crate::failover::facts::{Facts, Link, Wish};
+use crate::failover::gap::Gap;
 use crate::tunnels::Phase;
 
 /// The decisions in force, and the memory behind them.
@@ -22,6 +25,17 @@ pub(super) struct Switch {
     verdicts: BTreeMap<PeerId, Verdict>,
     /// When the passing of time alone may change a decision.
     next: Option<Time>,
+    /// What the decisions have changed, to be told when the kernel has the routes.
+    moves: Vec<Move>,
+}
+
+/// The traffic of a connection goes through other tunnels.
+struct Move {
+    connection: String,
+    from: Vec<PeerId>,
+    to: Vec<PeerId>,
+    /// The first broken link of those that carried.
+    broken: Option<Link>,
 }
 
 /// One connection.
@@ -29,6 +43,7 @@ struct Crossing {
     spread: Spread,
     failover: Failover<PeerId>,
     carriers: Vec<PeerId>,
+    gap: Gap,
 }
 
 /// What was decided of one tunnel.
@@ -83,14 +98,17 @@ impl Gateway {
             let crossing = switch.connections.entry(connection.name.clone());
             let crossing = crossing.or_insert_with(|| Crossing::new(spread));
             if crossing.spread != spread {
-                *crossing =
-                    Crossing { carriers: core::mem::take(&mut crossing.carriers), ..Crossing::new(spread) };
+                let (carriers, gap) = (core::mem::take(&mut crossing.carriers), crossing.gap);
+                *crossing = Crossing { carriers, gap, ..Crossing::new(spread) };
             }
             let Decision { tunnels, carriers, .. } = crossing.failover.decide(now, &facts);
             if crossing.carriers != carriers {
-                self.tell_move(connection, &crossing.carriers, &carriers);
+                let (broken, heard) = self.what_broke(&crossing.carriers, &carriers, now);
+                crossing.gap.open(heard);
+                let from = core::mem::replace(&mut crossing.carriers, carriers.clone());
+                let connection = connection.name.clone();
+                switch.moves.push(Move { connection, from, to: carriers, broken });
             }
-            crossing.carriers = carriers;
             switch.verdicts.extend(tunnels.iter().map(|verdict| {
                 let through = Through { connection: place, spread, standing: verdict.standing };
                 (verdict.tunnel, Verdict { state: verdict.state, through })
@@ -127,24 +145,56 @@ impl Gateway {
         }
     }
 
-    fn tell_move(&self, connection: &Connection, before: &[PeerId], after: &[PeerId]) {
-        let name = |id: &PeerId| self.records.get(id).map_or("gone", |record| record.tunnel.name.as_str());
-        let text = |ids: &[PeerId]| match ids {
-            [] => "none".to_owned(),
-            ids => ids.iter().map(name).collect::<Vec<_>>().join("+"),
-        };
+    /// The first broken link of the tunnels that no longer carry, and when the latest sign of life came through them: the
+    /// present where the peer itself has ended the SAs.
+    fn what_broke(&self, before: &[PeerId], after: &[PeerId], now: Time) -> (Option<Link>, Option<Time>) {
         let left = before.iter().filter(|id| !after.contains(id)).filter_map(|id| self.records.get(id));
-        let broken = left.filter_map(|record| record.facts().broken()).min();
-        let broken = broken.map(tracing::field::debug);
-        info!(connection = %connection.name, from = text(before), to = text(after), broken, "traffic moves");
-        self.tell_failover(connection, before, after);
+        let broken =
+            left.filter_map(|record| Some((record.facts().broken()?, record.heard().unwrap_or(now))));
+        broken.fold((None, None), |(link, heard), (broken, last)| {
+            (Some(link.map_or(broken, |link: Link| link.min(broken))), heard.max(Some(last)))
+        })
+    }
+
+    /// Tells the moves that were decided; with `routed`, the kernel has the routes.
+    pub(super) fn tell_moves(&mut self, routed: bool) {
+        let now = self.clock.now();
+        for Move { connection, from, to, broken } in core::mem::take(&mut self.switch.moves) {
+            let crossing = self.switch.connections.get_mut(&connection).filter(|_| routed && !to.is_empty());
+            let gap = crossing.and_then(|crossing| crossing.gap.close(now));
+            if let Some(gap) = gap {
+                self.meters.failed_over(&connection, gap);
+            }
+            let gap_ms = gap.map(millis);
+            let broken = broken.map(tracing::field::debug);
+            let (left, taken) = (self.names_of(&from), self.names_of(&to));
+            info!(
+                %connection,
+                from = joined(&left),
+                to = joined(&taken),
+                broken,
+                gap_ms,
+                event = kind::FAILOVER,
+                "traffic moves"
+            );
+            self.tell_failover(connection, left, taken, gap);
+        }
+    }
+
+    fn names_of(&self, ids: &[PeerId]) -> Vec<String> {
+        let name = |id| self.records.get(id).map_or("gone", |record| record.tunnel.name.as_str());
+        ids.iter().map(|id| name(id).to_owned()).collect()
     }
 }
 
 impl Crossing {
     const fn new(spread: Spread) -> Self {
-        Self { spread, failover: Failover::new(spread), carriers: Vec::new() }
+        Self { spread, failover: Failover::new(spread), carriers: Vec::new(), gap: Gap::new() }
     }
+}
+
+fn joined(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join("+") }
 }
 
 /// How many tunnels carry at once, as configured.

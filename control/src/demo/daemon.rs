@@ -90,7 +90,11 @@ impl Daemon {
     pub(super) async fn status(&self) -> anyhow::Result<Status> {
         match ask(&self.socket, &Request::Status { connection: None }).await? {
             Response::Status(status) => Ok(*status),
-            Response::Done { .. } | Response::Routes(_) | Response::Drill(_) => {
+            Response::Done { .. }
+            | Response::Routes(_)
+            | Response::Events(_)
+            | Response::Drill(_)
+            | Response::Capture(_) => {
                 bail!("the {}'s daemon answers something else than was asked", self.side)
             }
             Response::Refused(refusal) => {
@@ -132,7 +136,11 @@ impl Daemon {
         match ask(&self.socket, &request).await? {
             Response::Done { .. } => Ok(()),
             Response::Refused(refusal) => bail!("the {}'s daemon refuses: {}", self.side, refusal.message),
-            Response::Status(_) | Response::Routes(_) | Response::Drill(_) => {
+            Response::Status(_)
+            | Response::Routes(_)
+            | Response::Events(_)
+            | Response::Drill(_)
+            | Response::Capture(_) => {
                 bail!("the {}'s daemon answers something else than was asked", self.side)
             }
         }

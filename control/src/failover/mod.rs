@@ -4,3 +4,4 @@ pub mod carrier;
 pub mod damping;
 pub mod decision;
 pub mod facts;
+pub mod gap;

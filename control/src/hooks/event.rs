@@ -4,6 +4,7 @@
 //! that a script written for it runs unchanged. Every variable of an event is there, empty where there is nothing to say.
 
 use core::fmt::Display;
+use core::time::Duration;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -32,6 +33,8 @@ pub enum What {
         from: Vec<String>,
         /// Who carries.
         to: Vec<String>,
+        /// How long nobody did in between, where somebody broke.
+        gap: Option<Duration>,
     },
     /// A BGP session is established.
     BgpUp,
@@ -126,10 +129,10 @@ impl Event {
             What::TunnelDown(reason) | What::BgpDown(reason) => reason.clone(),
             What::TunnelUp | What::Failover { .. } | What::BgpUp | What::Rekey(_) => Reason::default(),
         };
-        let (from, to) = if let What::Failover { from, to } = &self.what {
-            (from.join(" "), to.join(" "))
+        let (from, to, gap) = if let What::Failover { from, to, gap } = &self.what {
+            (from.join(" "), to.join(" "), optional(gap.map(|gap| gap.as_millis())))
         } else {
-            (String::new(), String::new())
+            (String::new(), String::new(), String::new())
         };
         let sa = if let What::Rekey(sa) = self.what { sa } else { "" };
         let mut variables = vec![
@@ -147,6 +150,7 @@ impl Event {
             ("GOTTHARD_MESSAGE", value(&reason.message)),
             ("GOTTHARD_FROM", value(from)),
             ("GOTTHARD_TO", value(to)),
+            ("GOTTHARD_GAP_MS", gap),
             ("GOTTHARD_SA", sa.to_owned()),
             ("GOTTHARD_MISSED", missed.to_string()),
         ];
@@ -238,7 +242,7 @@ mod tests {
         let expected = "GOTTHARD_EVENT=tunnel-up GOTTHARD_CONNECTION=aws-prod GOTTHARD_TUNNEL=1 GOTTHARD_INTERFACE=gth0 \
              GOTTHARD_LOCAL=203.0.113.10 GOTTHARD_PEER=198.51.100.11 GOTTHARD_INSIDE=169.254.10.2/30 \
              GOTTHARD_PEER_INSIDE=169.254.10.1 GOTTHARD_PEER_ASN= GOTTHARD_MTU=1438 GOTTHARD_REASON= GOTTHARD_MESSAGE= \
-             GOTTHARD_FROM= GOTTHARD_TO= GOTTHARD_SA= GOTTHARD_MISSED=2 PLUTO_VERSION=1.1 PLUTO_VERB=up-client \
+             GOTTHARD_FROM= GOTTHARD_TO= GOTTHARD_GAP_MS= GOTTHARD_SA= GOTTHARD_MISSED=2 PLUTO_VERSION=1.1 PLUTO_VERB=up-client \
              PLUTO_CONNECTION=aws-prod PLUTO_INTERFACE=gth0 PLUTO_PROTO=esp PLUTO_ME=203.0.113.10 \
              PLUTO_MY_ID=203.0.113.10 PLUTO_MY_CLIENT=0.0.0.0/0 PLUTO_MY_PORT=0 PLUTO_MY_PROTOCOL=0 \
              PLUTO_PEER=198.51.100.11 PLUTO_PEER_ID=C=CH,|CN=a?b PLUTO_PEER_CLIENT=0.0.0.0/0 PLUTO_PEER_PORT=0 \
@@ -262,12 +266,17 @@ mod tests {
 
     #[test]
     fn a_failover_is_the_connections_and_unknown_to_strongswan() {
-        let what = What::Failover { from: vec!["1".to_owned()], to: vec!["2".to_owned(), "3".to_owned()] };
+        let what = What::Failover {
+            from: vec!["1".to_owned()],
+            to: vec!["2".to_owned(), "3".to_owned()],
+            gap: Some(Duration::from_millis(950)),
+        };
         let event = Event { connection: "aws-prod".to_owned(), tunnel: None, what };
         let lines = lines(&event);
         assert!(
             lines.contains(&"GOTTHARD_FROM=1".to_owned()) && lines.contains(&"GOTTHARD_TO=2 3".to_owned())
         );
+        assert!(lines.contains(&"GOTTHARD_GAP_MS=950".to_owned()), "{lines:?}");
         assert!(lines.contains(&"GOTTHARD_PEER=".to_owned()), "every variable of ours is there: {lines:?}");
         assert!(lines.iter().all(|line| !line.starts_with("PLUTO_")), "{lines:?}");
         assert_eq!(event.lane(), ("aws-prod".to_owned(), None));

@@ -14,6 +14,7 @@ use super::event::Event;
 use super::folder::{self, Found};
 use super::process;
 use super::queue::Queue;
+use crate::events::kind;
 
 /// The hooks of a gateway. Telling it of an event never waits; a runtime must be there.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ impl Crew {
             let span = info_span!("hook", file = %hook.display());
             match process::run(&hook, event.environment(missed), self.limit).instrument(span).await {
                 Ok(()) => debug!(hook = %hook.display(), "hook done"),
-                Err(why) => warn!(hook = %hook.display(), why, "hook failed"),
+                Err(why) => warn!(hook = %hook.display(), why, event = kind::HOOK_FAILED, "hook failed"),
             }
         }
     }
@@ -142,7 +143,7 @@ impl Crew {
             let news = state.told.len() < MAX_TOLD && state.told.insert(refused.clone());
             drop(state);
             if news {
-                warn!("hook refused: {}", refused.escape_debug());
+                warn!(event = kind::HOOK_FAILED, "hook refused: {}", refused.escape_debug());
             }
         }
         found

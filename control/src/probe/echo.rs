@@ -52,8 +52,39 @@ pub fn request(family: Family, identifier: u16, sequence: u16, token: Token) -> 
     }
 }
 
-/// The sequence number of a reply to one of our requests; `None`: it is something else, or damaged.
+/// The same, as an IP packet of this size; no smaller than one without padding.
+pub fn padded_request(family: Family, identifier: u16, sequence: u16, token: Token, size: u16) -> Vec<u8> {
+    let mut message = request(family, identifier, sequence, token).to_vec();
+    // Zeros change no checksum of the internet (RFC 1071).
+    message.resize(usize::from(size).saturating_sub(ip_header(family)).max(LENGTH), 0);
+    message
+}
+
+/// The sequence number of a reply to one of our requests without padding; `None`: it is something else, or damaged.
 pub fn reply(family: Family, framing: Framing, datagram: &[u8], token: Token) -> Option<u16> {
+    let Reply { sequence, padding } = padded_reply(family, framing, datagram, token)?;
+    (padding == 0).then_some(sequence)
+}
+
+/// A reply to one of our requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The request's sequence number.
+    pub sequence: u16,
+    /// Octets of its padding.
+    padding: usize,
+}
+
+impl Reply {
+    /// Octets of the IP packet, where it was padded.
+    pub fn padded_size(&self, family: Family) -> Option<u16> {
+        let size = self.padding.saturating_add(ip_header(family)).saturating_add(LENGTH);
+        u16::try_from(size).ok().filter(|_| self.padding > 0)
+    }
+}
+
+/// A reply to one of our requests, padded or not; `None`: it is something else, or damaged.
+pub fn padded_reply(family: Family, framing: Framing, datagram: &[u8], token: Token) -> Option<Reply> {
     let message = match framing {
         Framing::Bare => datagram,
         Framing::Ipv4Header => without_ipv4_header(datagram)?,
@@ -66,8 +97,17 @@ pub fn reply(family: Family, framing: Framing, datagram: &[u8], token: Token) ->
     };
     // The checksum of ICMPv6 is the kernel's to verify, as it was to compute.
     let intact = family == Family::V6 || checksum::finish(checksum::add(0, message)) == 0;
-    let ours = kind == expected && code == 0 && data == token.0 && intact;
-    ours.then_some(u16::from_be_bytes([seq_high, seq_low]))
+    let padding = data.strip_prefix(&token.0)?;
+    let ours = kind == expected && code == 0 && padding.iter().all(|octet| *octet == 0) && intact;
+    ours.then_some(Reply { sequence: u16::from_be_bytes([seq_high, seq_low]), padding: padding.len() })
+}
+
+/// Octets of the IP header of a request.
+const fn ip_header(family: Family) -> usize {
+    match family {
+        Family::V4 => IPV4_HEADER,
+        Family::V6 => IPV6_HEADER,
+    }
 }
 
 fn without_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
@@ -88,11 +128,15 @@ pub const IDENTIFIER: u16 = 0x6774;
 /// Octets to read of a datagram: an IPv4 header with all options, and more than a reply of ours, so that one which is
 /// longer does not pass for it.
 pub const ROOM: usize = 128;
+/// The same where replies are padded: no tunnel's MTU is larger than that of an Ethernet.
+pub const PADDED_ROOM: usize = 1600;
 
 /// Octets before the data (RFC 792).
 const HEADER: usize = 8;
 /// Octets of an IPv4 header without options.
 const IPV4_HEADER: usize = 20;
+/// Octets of an IPv6 header without extensions.
+const IPV6_HEADER: usize = 40;
 
 const ECHO_REPLY_V4: u8 = 0;
 const ECHO_REQUEST_V4: u8 = 8;
@@ -108,12 +152,12 @@ mod tests {
     const OURS: Token = Token(*b"gotthard");
 
     /// As a peer answers: the type changes, and with it the checksum.
-    fn answered(family: Family, mut message: [u8; LENGTH]) -> Vec<u8> {
+    fn answered(family: Family, mut message: Vec<u8>) -> Vec<u8> {
         message[0] = if family == Family::V4 { ECHO_REPLY_V4 } else { ECHO_REPLY_V6 };
         message[2..4].fill(0);
         let sum = checksum::finish(checksum::add(0, &message));
         message[2..4].copy_from_slice(&sum.to_be_bytes());
-        message.to_vec()
+        message
     }
 
     /// Behind an IPv4 header that says its length in `first`.
@@ -136,22 +180,39 @@ mod tests {
 
     #[test]
     fn a_reply_is_known_by_its_token_whatever_socket_it_came_from() {
-        let reply_v4 = answered(Family::V4, request(Family::V4, 1, 65535, OURS));
+        let reply_v4 = answered(Family::V4, request(Family::V4, 1, 65535, OURS).to_vec());
         assert_eq!(reply(Family::V4, Framing::Bare, &reply_v4, OURS), Some(65535));
         assert_eq!(reply(Family::V4, Framing::Ipv4Header, &in_ipv4(0x45, 20, &reply_v4), OURS), Some(65535));
         assert_eq!(reply(Family::V4, Framing::Ipv4Header, &in_ipv4(0x4f, 60, &reply_v4), OURS), Some(65535));
-        let reply_v6 = answered(Family::V6, request(Family::V6, 1, 3, OURS));
+        let reply_v6 = answered(Family::V6, request(Family::V6, 1, 3, OURS).to_vec());
         assert_eq!(reply(Family::V6, Framing::Bare, &reply_v6, OURS), Some(3));
+    }
+
+    #[test]
+    fn a_padded_echo_is_as_large_as_asked_and_no_answer_to_one_that_is_not() {
+        for (family, framing) in [(Family::V4, Framing::Ipv4Header), (Family::V6, Framing::Bare)] {
+            let message = padded_request(family, 1, 9, OURS, 1438);
+            assert_eq!(message.len() + ip_header(family), 1438);
+            let answer = answered(family, message);
+            let datagram = if family == Family::V4 { in_ipv4(0x45, 20, &answer) } else { answer.clone() };
+            let heard = padded_reply(family, framing, &datagram, OURS).expect("a reply");
+            assert_eq!((heard.sequence, heard.padded_size(family)), (9, Some(1438)));
+            assert_eq!(reply(family, framing, &datagram, OURS), None);
+        }
+        assert_eq!(padded_request(Family::V4, 1, 9, OURS, 10).len(), LENGTH);
+        let plain = answered(Family::V6, request(Family::V6, 1, 3, OURS).to_vec());
+        let heard = padded_reply(Family::V6, Framing::Bare, &plain, OURS).expect("a reply");
+        assert_eq!(heard.padded_size(Family::V6), None);
     }
 
     #[test]
     fn what_is_no_reply_to_us_is_none() {
         let request_v4 = request(Family::V4, 1, 2, OURS);
-        let good = answered(Family::V4, request_v4);
-        let other = answered(Family::V4, request(Family::V4, 1, 2, Token([0; TOKEN])));
+        let good = answered(Family::V4, request_v4.to_vec());
+        let other = answered(Family::V4, request(Family::V4, 1, 2, Token([0; TOKEN])).to_vec());
         let mut damaged = good.clone();
         damaged[6] ^= 1;
-        let longer = [good.as_slice(), &[0, 0]].concat();
+        let longer = [good.as_slice(), &[0, 1]].concat();
         for octets in [&request_v4[..], &other, &damaged, &longer, &good[..LENGTH - 1], &[]] {
             assert_eq!(reply(Family::V4, Framing::Bare, octets, OURS), None);
         }

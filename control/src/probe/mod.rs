@@ -110,9 +110,34 @@ impl Probe {
         if self.misses < MISSES { Liveness::Up } else { Liveness::Down }
     }
 
+    /// When it was heard last; where the way to it was lost, a moment after that.
+    pub const fn heard(&self) -> Time {
+        self.heard
+    }
+
     /// The smoothed round trip time; `None` until the first reply.
     pub const fn rtt(&self) -> Option<Duration> {
         self.echoes.rtt
+    }
+
+    /// Echoes that were sent in all.
+    pub const fn sent(&self) -> u32 {
+        self.echoes.tries
+    }
+
+    /// Echoes since the last that was answered, or all.
+    pub const fn unanswered(&self) -> u32 {
+        self.echoes.unanswered
+    }
+
+    /// When the first of those was sent.
+    pub const fn in_vain_since(&self) -> Option<Time> {
+        self.echoes.in_vain_since
+    }
+
+    /// Whether the peer has answered an echo.
+    pub const fn has_answered(&self) -> bool {
+        self.echoes.answered
     }
 
     fn hear(&mut self, at: Time) {
@@ -145,8 +170,12 @@ struct Echoes {
     last: Option<Time>,
     /// The latest, each in the place of the one [`UNDER_WAY`] before it.
     sent: [Option<(u16, Time)>; UNDER_WAY],
-    /// How many were sent in all; counts no further than anybody asks.
+    /// How many were sent in all.
     tries: u32,
+    /// How many since the last one that was answered.
+    unanswered: u32,
+    /// When the first of those was sent.
+    in_vain_since: Option<Time>,
     /// The peer has answered one.
     answered: bool,
     rtt: Option<Duration>,
@@ -156,6 +185,8 @@ impl Echoes {
     fn send(&mut self, now: Time) -> u16 {
         self.sequence = self.sequence.wrapping_add(1);
         self.tries = self.tries.saturating_add(1);
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.in_vain_since.get_or_insert(now);
         self.last = Some(now);
         self.sent.rotate_right(1);
         if let Some(slot) = self.sent.first_mut() {
@@ -176,6 +207,7 @@ impl Echoes {
     fn on_reply(&mut self, now: Time, sequence: u16) -> bool {
         let asked = |slot: &&mut Option<(u16, Time)>| slot.is_some_and(|(number, _)| number == sequence);
         let Some((_, sent)) = self.sent.iter_mut().find(asked).and_then(Option::take) else { return false };
+        (self.unanswered, self.in_vain_since) = (0, None);
         let sample = now.saturating_since(sent);
         if sample > SLOWEST {
             return false;

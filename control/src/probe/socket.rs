@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
-use super::echo::{self, Family, Framing, IDENTIFIER, ROOM, TOKEN, Token};
+use super::echo::{self, Family, Framing, IDENTIFIER, PADDED_ROOM, TOKEN, Token};
 
 impl Token {
     /// What nobody can guess.
@@ -33,12 +33,12 @@ pub struct EchoSocket {
 
 impl EchoSocket {
     /// Opens a socket from our inside address to the peer's, through `device` whatever the routes say. `deliver` is called
-    /// with the sequence number of each reply to one of our echoes.
+    /// with the sequence number of each reply to one of our echoes, and with its size where it was padded.
     pub fn open(
         device: &str,
         (ours, peers): (IpAddr, IpAddr),
         token: Token,
-        deliver: impl Fn(u16) + Send + 'static,
+        deliver: impl Fn(u16, Option<u16>) + Send + 'static,
     ) -> io::Result<Self> {
         let (socket, family, framing) = open(Some(device), Some(ours), peers)?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
@@ -48,9 +48,17 @@ impl EchoSocket {
 
     /// Sends an echo. One that is not sent is one that is not answered.
     pub fn send(&self, sequence: u16) -> io::Result<()> {
-        let request = echo::request(self.family, IDENTIFIER, sequence, self.token);
+        self.send_message(&echo::request(self.family, IDENTIFIER, sequence, self.token))
+    }
+
+    /// Sends an echo in an IP packet of this size.
+    pub fn send_padded(&self, sequence: u16, size: u16) -> io::Result<()> {
+        self.send_message(&echo::padded_request(self.family, IDENTIFIER, sequence, self.token, size))
+    }
+
+    fn send_message(&self, message: &[u8]) -> io::Result<()> {
         // Past tokio's notion of readiness: it calls a socket unwritable until the first turn of the event loop.
-        SockRef::from(&*self.socket).send(&request).map(drop)
+        SockRef::from(&*self.socket).send(message).map(drop)
     }
 }
 
@@ -92,16 +100,16 @@ pub fn open(
 async fn read(
     socket: Arc<UdpSocket>,
     (family, framing, token): (Family, Framing, Token),
-    deliver: impl Fn(u16),
+    deliver: impl Fn(u16, Option<u16>),
 ) {
-    let mut buffer = [0; ROOM];
+    let mut buffer = vec![0; PADDED_ROOM];
     while socket.readable().await.is_ok() {
         for _ in 0..TURN {
             match socket.try_recv(&mut buffer) {
                 Ok(length) => {
                     let datagram = buffer.get(..length).unwrap_or_default();
-                    if let Some(sequence) = echo::reply(family, framing, datagram, token) {
-                        deliver(sequence);
+                    if let Some(reply) = echo::padded_reply(family, framing, datagram, token) {
+                        deliver(reply.sequence, reply.padded_size(family));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -1,6 +1,6 @@
 //! What is in the kernel's network, as far as our routes depend on it: read once and kept by what the kernel tells. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -182,6 +182,12 @@ impl Surroundings {
     /// The links.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
+    }
+
+    /// The links that have one of these names.
+    pub fn links_named<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> impl Iterator<Item = &Link> {
+        let names: HashSet<&str> = names.into_iter().collect();
+        self.links().filter(move |link| names.contains(link.name.as_str()))
     }
 
     /// A link, by its index.

@@ -104,8 +104,7 @@ struct Planner<'w> {
 
 impl<'w> Planner<'w> {
     fn new(wanted: &'w Wanted, around: &'w Surroundings) -> Self {
-        let ours: HashSet<&str> = wanted.devices.iter().map(String::as_str).collect();
-        let links = around.links().filter(|link| ours.contains(link.name.as_str()));
+        let links = around.links_named(wanted.devices.iter().map(String::as_str));
         let indices: HashMap<&str, u32> = links.map(|link| (link.name.as_str(), link.index)).collect();
         let devices: Vec<u32> = indices.values().copied().collect();
         let path = |peer: &IpAddr| (*peer, around.path_to(MAIN_TABLE, *peer, &devices));

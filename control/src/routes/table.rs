@@ -8,7 +8,7 @@ use tracing::debug;
 use super::mirror::{Concern, Mirror};
 use super::plan::{self, Plan, Refused, Wanted};
 use super::{
-    Edit, Event, FALLBACK_METRIC, Failure, Kernel, Key, Link, MAIN_TABLE, Route, RouteError, Rule, Target,
+    Edit, Event, FALLBACK_METRIC, Failure, Kernel, Key, MAIN_TABLE, Route, RouteError, Rule, Target,
 };
 
 /// Keeps the kernel's routes as they are wanted.
@@ -94,8 +94,8 @@ impl<K: Kernel> Table<K> {
     pub async fn mtu_towards(&mut self, address: IpAddr) -> Option<u32> {
         self.refresh().await.ok()?;
         let around = self.mirror.around();
-        let ours = |link: &&Link| self.wanted.devices.contains(&link.name);
-        let devices: Vec<u32> = around.links().filter(ours).map(|link| link.index).collect();
+        let devices = around.links_named(self.wanted.devices.iter().map(String::as_str));
+        let devices: Vec<u32> = devices.map(|link| link.index).collect();
         let path = around.path_to(MAIN_TABLE, address, &devices)?;
         let Target::Links(hops) = &path.target else { return None };
         hops.iter().filter_map(|hop| around.link(hop.index)).map(|link| link.mtu).min()

@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use gotthard_ike::config::{Encapsulation, Mode};
-use gotthard_ike::error::{Failure, Sa};
+use gotthard_ike::error::{Failure, Fault, Sa};
 use gotthard_ike::event::Nat;
 use gotthard_ike::suite::{EspSuite, IkeSuite};
 use gotthard_ike::{Event, Time};
@@ -123,6 +123,8 @@ pub struct Tunnel {
     ike_rekeys: u64,
     child_rekeys: u64,
     failure: Option<Failure>,
+    /// Why the child SA cannot be rekeyed, as the two ends are configured; until it is.
+    rekey_refused: Option<Failure>,
 }
 
 impl Tunnel {
@@ -144,6 +146,7 @@ impl Tunnel {
             ike_rekeys: 0,
             child_rekeys: 0,
             failure: None,
+            rekey_refused: None,
         }
     }
 
@@ -191,7 +194,13 @@ impl Tunnel {
                 };
                 self.on_child_up(now, child, *rekey)
             }
-            Event::RekeyFailed { what, reason, .. } => Some(Change::RekeyFailed(*what, reason.clone())),
+            Event::RekeyFailed { what, reason, .. } => {
+                // What is refused for its configuration is refused the next time too, also by the SA that follows.
+                if *what == Sa::Child && reason.fault() == Fault::Configuration {
+                    self.rekey_refused = Some(reason.clone());
+                }
+                Some(Change::RekeyFailed(*what, reason.clone()))
+            }
             // The newer IKE SA is up and has told so: nothing is down.
             Event::IkeDown { reason: Failure::Replaced, .. } => None,
             Event::IkeDown { reason, .. } => {
@@ -330,6 +339,11 @@ impl Tunnel {
         self.failure.as_ref()
     }
 
+    /// Why its child SA cannot be rekeyed as the two ends are configured; `None`: it can, or nobody has tried.
+    pub const fn rekey_refused(&self) -> Option<&Failure> {
+        self.rekey_refused.as_ref()
+    }
+
     /// The peer answers under its IKE SA, though it may still be silent inside the tunnel.
     fn answered(&mut self, now: Time) {
         self.doubt = self.doubt.map(|_| Doubt::Answered(now + DOUBT_AGAIN));
@@ -353,6 +367,7 @@ impl Tunnel {
         self.child = Some(child);
         self.rekey = None;
         if rekey {
+            self.rekey_refused = None;
             self.child_rekeys = self.child_rekeys.saturating_add(1);
         }
         match self.phase {

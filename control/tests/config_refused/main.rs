@@ -16,6 +16,7 @@ workers = 2
 offloads = true
 debug_keys = "keys"
 hooks = "hooks.d"
+web = "127.0.0.1:8477"
 
 [connection.aws-prod]
 cloud = "aws"

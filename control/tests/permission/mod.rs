@@ -1,9 +1,8 @@
 //! Whether tests that need root can run here.
-#![allow(clippy::unwrap_used, reason = "a test's support may panic")]
-#![allow(clippy::print_stderr, reason = "a test that cannot run says so")]
 
-use std::fs;
-use std::io::Write as _;
+#[path = "../skipped/mod.rs"]
+mod skipped;
+
 use std::path::Path;
 
 /// Whether these tests can run; says plainly why not.
@@ -17,11 +16,7 @@ pub(crate) fn permitted(test: &str) -> bool {
     } else {
         return true;
     };
-    eprintln!("SKIPPED {test}: {why}");
-    if let Some(file) = std::env::var_os("GOTTHARD_SKIPPED") {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
-        writeln!(file, "{test}: {why}").unwrap();
-    }
+    skipped::skip(test, why);
     false
 }
 

@@ -35,6 +35,10 @@ impl Lost {
             .collect()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each of them with its connection.
     pub(in crate::daemon) fn iter(&self) -> impl Iterator<Item = (IpNet, &str)> {
         self.0.iter().map(|(prefix, (connection, _))| (*prefix, connection.as_str()))

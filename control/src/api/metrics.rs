@@ -1,0 +1,45 @@
+//! `GET /metrics`: on the control socket, and on TCP where it is configured.
+
+use axum::Extension;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::routing::get;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::messages::{Request, Response};
+use super::server::{Call, answer, reply};
+use crate::metrics::{Meters, Snapshot, classic, page};
+
+/// What is served on TCP: the page, and nothing else.
+pub fn router(calls: mpsc::Sender<Call>, meters: Meters) -> Router {
+    Router::new().route("/metrics", get(metrics)).layer(Extension(meters)).with_state(calls)
+}
+
+/// OpenMetrics for who accepts it, as Prometheus does; else the older format.
+pub(super) async fn metrics(
+    State(calls): State<mpsc::Sender<Call>>,
+    Extension(meters): Extension<Meters>,
+    headers: HeaderMap,
+) -> HttpResponse {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let open = accepted.into_iter().any(|accept| accept.contains("application/openmetrics-text"));
+    let answered = answer(&calls, Request::Status { connection: None }).await;
+    let Response::Status(status) = answered else { return reply(answered) };
+    let status = *status;
+    // Beside the daemon's loop: a page of thousands of tunnels is megabytes.
+    let made = spawn_blocking(move || {
+        let page = page(Snapshot { status, meters });
+        if open { page } else { classic(&page) }
+    });
+    match made.await {
+        Ok(page) => ([(CONTENT_TYPE, if open { OPEN } else { CLASSIC })], page).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";

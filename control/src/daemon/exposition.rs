@@ -1,0 +1,73 @@
+//! The page of metrics on TCP, where it is configured.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::api::server::Call;
+use crate::api::{metrics, tcp};
+use crate::metrics::Meters;
+
+/// Where the page is served.
+pub(super) struct Exposition {
+    calls: mpsc::Sender<Call>,
+    meters: Meters,
+    served: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+/// The page cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics = \"{address}\": {source}: see who has the port (`ss -tlnp`), or take another")]
+pub(super) struct Refused {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl Exposition {
+    pub(super) const fn new(calls: mpsc::Sender<Call>, meters: Meters) -> Self {
+        Self { calls, meters, served: None }
+    }
+
+    /// Serves the page there from here on, or nowhere; where that fails, all stays as it is.
+    pub(super) fn serve(&mut self, address: Option<SocketAddr>) -> Result<(), Refused> {
+        if address == self.served.as_ref().map(|(address, _)| *address) {
+            return Ok(());
+        }
+        let served = match address {
+            None => None,
+            Some(address) => {
+                let listener = listen(address).map_err(|source| Refused { address, source })?;
+                let router = metrics::router(self.calls.clone(), self.meters.clone());
+                Some((address, tokio::spawn(tcp::serve(listener, router))))
+            }
+        };
+        if let Some((_, before)) = core::mem::replace(&mut self.served, served) {
+            before.abort();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Exposition {
+    fn drop(&mut self) {
+        if let Some((_, task)) = &self.served {
+            task.abort();
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A daemon that is started anew need not wait for the connections of the one before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+const BACKLOG: i32 = 16;
