@@ -10,6 +10,7 @@ pub mod certificate;
 mod config;
 mod esp;
 mod ike;
+mod import;
 mod inner;
 mod payload;
 mod script;
@@ -34,6 +35,7 @@ targets! {
     esp: esp_decapsulate;
     inner: inner_packet;
     config: config;
+    import: import;
     bgp: bgp_message bgp_open bgp_update bgp_session bgp_pair prefix_list;
 }
 
