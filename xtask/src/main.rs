@@ -9,6 +9,7 @@
 
 mod fuzz;
 mod guard;
+mod package;
 mod packages;
 mod steps;
 
@@ -21,10 +22,11 @@ usage: cargo xtask COMMAND
 
   test              everything that CI runs: Debian packages of the lab (as root), fmt, clippy, doc, deny,
                     all tests, the model with 100,000 seeds, the scenarios against real peers, the perf guard,
-                    and 20 s of each fuzz target
+                    and 10 s of each fuzz target
   fuzz [SECONDS [PREFIX]]
                     each fuzz target, or those whose names begin with PREFIX, for SECONDS (default 20), one a core
   guard [--bless]   count the instructions of each kernel and compare with benches/baselines; --bless accepts them
+  package [PROFILE] build the deb and the rpm, in target/PROFILE/package (default: release)
   packages          install the Debian packages of the lab";
 
 fn main() -> ExitCode {
@@ -50,6 +52,9 @@ fn run(args: &[String]) -> Result<ExitCode> {
         }
         ["guard"] => guard(),
         ["guard", "--bless"] => guard::bless().map(|()| ExitCode::SUCCESS),
+        ["package", profile @ ..] if profile.len() < 2 => {
+            package(profile.first().unwrap_or(&package::RELEASE))
+        }
         ["packages"] => packages::install().map(|()| ExitCode::SUCCESS),
         [] | ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
@@ -57,6 +62,11 @@ fn run(args: &[String]) -> Result<ExitCode> {
         }
         _ => bail!("unknown arguments {args:?}\n{USAGE}"),
     }
+}
+
+fn package(profile: &str) -> Result<ExitCode> {
+    println!("{}", package::build(profile)?.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn guard() -> Result<ExitCode> {

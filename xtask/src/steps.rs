@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{fuzz, guard, packages};
+use crate::{fuzz, guard, package, packages};
 
 /// How long each fuzz target runs in CI.
-pub(crate) const FUZZ_SECONDS: u64 = 20;
+pub(crate) const FUZZ_SECONDS: u64 = 10;
 
 /// Runs of the model test in CI.
 const MODEL_SEEDS: &str = "100000";
@@ -140,11 +140,12 @@ fn model() -> Result<Outcome> {
 
 /// The scenarios share two cores and measure: one at a time, with the optimised binary.
 fn scenarios() -> Result<Outcome> {
-    cargo(&["build", "--release", "--package", "gotthard"])?;
+    let packages = package::build(package::RELEASE)?;
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast", "--profile", "scenario", "--package", "gotthard-lab"]);
     command.args(["--", "--test-threads=1", "--nocapture"]);
     command.env("GOTTHARD_BIN", root().join("target/release/gotthard"));
+    command.env("GOTTHARD_DEB", package::deb(&packages)?);
     command.env("GOTTHARD_SKIPPED", root().join(SKIPPED));
     succeed(command)
 }

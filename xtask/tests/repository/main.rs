@@ -4,4 +4,5 @@
 mod arrows;
 mod coverage;
 mod links;
+mod service;
 mod tree;
