@@ -8,10 +8,12 @@ use crate::{Netns, Run};
 
 pub mod aws;
 pub mod azure;
+pub mod described;
 pub mod one_tunnel;
 
 pub use aws::Aws;
 pub use azure::Azure;
+pub use described::Described;
 pub use one_tunnel::OneTunnel;
 
 /// strongSwan at an endpoint of the site, whose routes are for a routing daemon to make.

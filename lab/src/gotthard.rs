@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,6 +13,7 @@ use crate::cloud::aws::{AS, CUSTOMER_AS};
 use crate::path::Path as Way;
 use crate::status::Status;
 use crate::strongswan::posture;
+use crate::terminal::Terminal;
 use crate::{Netns, Process, Run, Suite, netns, wait};
 
 /// A running daemon.
@@ -28,14 +29,35 @@ pub struct Gotthard {
 impl Gotthard {
     /// Starts the daemon in a host; `name` names its files.
     pub fn start(run: &Run, host: &Netns, name: &str, config: &Config) -> Result<Self> {
+        Self::start_with_environment(run, host, name, config, &[])
+    }
+
+    /// The same with further variables of its environment.
+    pub fn start_with_environment(
+        run: &Run,
+        host: &Netns,
+        name: &str,
+        config: &Config,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let dir = run.dir().join(name);
         std::fs::create_dir_all(&dir)?;
-        let file = dir.join(FILE);
-        write_secret(&file, &config.render()?)?;
+        write_secret(&dir.join(FILE), &config.render()?)?;
+        Self::launch(run, host, name, config.log, environment)
+    }
+
+    /// The same with what is in the folder `name` of the run already: a `gotthard.toml`, and what stands beside it.
+    pub fn start_there(run: &Run, host: &Netns, name: &str, log: &str) -> Result<Self> {
+        Self::launch(run, host, name, log, &[])
+    }
+
+    fn launch(run: &Run, host: &Netns, name: &str, log: &str, environment: &[(&str, &str)]) -> Result<Self> {
+        let dir = run.dir().join(name);
         let socket = dir.join("control.sock");
         let mut command = host.command(&binary()?.to_string_lossy());
-        command.arg("run").arg("--config").arg(&file).env("GOTTHARD_LOG", config.log);
+        command.arg("run").arg("--config").arg(dir.join(FILE)).env("GOTTHARD_LOG", log);
         command.env("GOTTHARD_SOCKET", &socket).env("GOTTHARD_STATE", dir.join("state"));
+        command.envs(environment.iter().copied());
         let process = Process::spawn(&mut command, name, run.dir())?;
         Ok(Self { process, host: host.name().to_owned(), dir, socket })
     }
@@ -58,14 +80,38 @@ impl Gotthard {
 
     /// Runs a command of the command line and returns what it printed.
     pub fn ask(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(binary()?);
-        let output = command.args(args).env("GOTTHARD_SOCKET", &self.socket).output()?;
+        let output = self.command()?.args(args).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         // 5: answered, and a connection is degraded or down.
         match output.status.code() {
             Some(0 | 5) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
             _ => bail!("gotthard {args:?}: {}: {said}", output.status),
         }
+    }
+
+    /// A command of the command line that asks this daemon.
+    pub fn command(&self) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.env("GOTTHARD_SOCKET", &self.socket);
+        Ok(command)
+    }
+
+    /// Runs a command of the command line inside a host, with the daemon's configuration; whatever it ends with.
+    pub fn ask_in(&self, host: &Netns, args: &[&str]) -> Result<Output> {
+        let mut command = host.command(&binary()?.to_string_lossy());
+        command.args(args).arg("--config").arg(self.dir.join(FILE)).env("GOTTHARD_SOCKET", &self.socket);
+        Ok(command.output()?)
+    }
+
+    /// Runs a command of the command line on a terminal of this many columns and lines.
+    pub fn terminal(&self, columns: u16, lines: u16, args: &[&str]) -> Result<Terminal> {
+        let program = binary()?.display().to_string();
+        Terminal::start(
+            &[&[program.as_str()], args].concat(),
+            columns,
+            lines,
+            &[("GOTTHARD_SOCKET", &self.socket)],
+        )
     }
 
     /// Starts a rekey of a tunnel's child SA, or with `--ike` of its IKE SA.
@@ -261,7 +307,8 @@ pub fn write_secret(path: &Path, text: &str) -> Result<()> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
-const FILE: &str = "gotthard.toml";
+/// The configuration, in the gateway's folder.
+pub const FILE: &str = "gotthard.toml";
 /// Beside the configuration.
 const KEY_FILE: &str = "keys";
 /// The name of the connection in every configuration.

@@ -28,21 +28,51 @@ impl Vanishes {
     }
 }
 
+/// Which packets vanish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Whatever they are.
+    Any,
+    /// ESP, as IP protocol 50 or in UDP, where no non-ESP marker follows the header (RFC 3948 §2.2).
+    Esp,
+    /// All on UDP 4500.
+    Port4500,
+}
+
+impl Kind {
+    const fn matches(self) -> &'static [&'static str] {
+        match self {
+            Self::Any => &[""],
+            Self::Esp => {
+                &["ip protocol esp", "udp dport 4500 @th,64,32 != 0", "udp sport 4500 @th,64,32 != 0"]
+            }
+            Self::Port4500 => &["udp dport 4500"],
+        }
+    }
+}
+
 /// Lets packets of an address vanish in a host that forwards them, from one moment on.
 pub fn silence(host: &Netns, address: &str, vanishes: Vanishes) -> Result<()> {
+    block(host, address, vanishes, Kind::Any)
+}
+
+/// The same for one kind of packets.
+pub fn block(host: &Netns, address: &str, vanishes: Vanishes, kind: Kind) -> Result<()> {
     // One transaction: both directions end at once.
     let mut script = format!(
         "table ip {TABLE} {{}}\ndelete table ip {TABLE}\ntable ip {TABLE} {{ chain path {{ \
          type filter hook forward priority 0;\n"
     );
     for direction in vanishes.matches() {
-        script.extend(["ip ", direction, " ", address, " drop\n"]);
+        for kind in kind.matches() {
+            script.extend(["ip ", direction, " ", address, " ", kind, " drop\n"]);
+        }
     }
     script.push_str("}\n}\n");
     nft(host, &script)
 }
 
-/// Undoes [`silence`].
+/// Undoes [`silence`] and [`block`].
 pub fn mend(host: &Netns) -> Result<()> {
     nft(host, &format!("table ip {TABLE} {{}}\ndelete table ip {TABLE}\n"))
 }

@@ -122,10 +122,11 @@ const SKIPPED_FILE: &str = "GOTTHARD_SKIPPED";
 const SHOWN_LINES: usize = 60;
 
 /// The programs of `packages.txt`.
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 20] = [
     "bird",
     "birdc",
     "charon-systemd",
+    "chromium",
     "ethtool",
     "exabgp",
     "gobgp",
@@ -135,6 +136,7 @@ const PROGRAMS: [&str; 18] = [
     "nft",
     "openssl",
     "ping",
+    "script",
     "setpriv",
     "swanctl",
     "sysctl",

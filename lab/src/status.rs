@@ -58,6 +58,8 @@ pub struct Tunnel {
     pub bgp: Option<Bgp>,
     /// The first broken link of the chain.
     pub broken: Option<Broken>,
+    /// What breaks nothing and should be known.
+    pub notes: Vec<Note>,
 }
 
 /// The IKE SA.
@@ -133,12 +135,23 @@ pub struct Bgp {
 /// The first broken link.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Broken {
+    /// `ike`, `esp`, `probe`, `bgp` or `routes`.
+    pub link: String,
     /// Stable code.
     pub code: String,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub remedy: String,
+}
+
+/// What breaks nothing and should be known.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Note {
+    /// Stable code.
+    pub code: String,
+    /// What is seen.
+    pub message: String,
 }
 
 impl Status {
@@ -266,6 +279,7 @@ const TUNNEL: &[(&str, &str)] = &[
     ("probe", "object"),
     ("bgp", "any"),
     ("broken", "any"),
+    ("notes", "array"),
 ];
 
 const IKE: &[(&str, &str)] = &[

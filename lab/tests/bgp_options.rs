@@ -14,7 +14,8 @@ use gotthard_lab::{run, wait};
 #[test]
 fn a_password_makes_the_session_and_a_wrong_one_is_hinted_at_and_shown_nowhere() -> run::Outcome {
     one_tunnel::scenario("bgp_password", &[], |run, tunnel| {
-        let file = run.dir().join("bgp-password");
+        // A reload may name files in the folders that the daemon knows.
+        let file = run.dir().join("gotthard/bgp-password");
         let config = one_tunnel::config(run.suite, &[&format!("bgp_password_file = {file:?}")]);
         write_secret(&file, WRONG)?;
         tunnel.gateway.reload(&config)?;

@@ -43,8 +43,10 @@ fn each_end_asks_the_other_for_its_routes_when_its_policy_widens() -> run::Outco
 #[test]
 fn words_of_either_operator_arrive_at_the_other() -> run::Outcome {
     one_tunnel::scenario("bgp_shutdown", &[], |run, tunnel| {
-        let hooks = run.dir().join("hooks.d");
-        let told = install_hook(&hooks)?;
+        // A daemon that began without hooks lets them run where its configuration is, and write where its state is.
+        let folder = run.dir().join("gotthard");
+        let (hooks, told) = (folder.join("hooks"), folder.join("state/told"));
+        install_hook(&hooks, &told)?;
         let mut config = one_tunnel::config(run.suite, &[]);
         config.gateway.push(format!("hooks = {hooks:?}"));
         tunnel.gateway.reload(&config)?;
@@ -100,7 +102,7 @@ fn above_the_limit_prefixes_are_left_or_the_session_rests_until_the_limit_is_rai
         let since = bird.since(CUSTOMER)?;
         bird.configure(&bird_conf(&[], &PREFIXES))?;
         wait::until_true(SOON, "the refusal to be told", || {
-            Ok(tunnel.gateway.ask(&["routes"])?.contains("GTH-ROUTE-14"))
+            Ok(tunnel.gateway.ask(&["routes"])?.contains("GTH-RTE-14"))
         })?;
         ensure!(!tunnel.carries(PREFIXES[2])?);
         // Where there is room again, what was left is asked for.
@@ -156,8 +158,7 @@ fn await_log(bird: &Bird, words: &str) -> Result<()> {
 }
 
 /// A hook that writes a line of its variables for each event of a session. Returns the file.
-fn install_hook(folder: &Path) -> Result<std::path::PathBuf> {
-    let told = folder.with_extension("told");
+fn install_hook(folder: &Path, told: &Path) -> Result<()> {
     std::fs::create_dir(folder)?;
     std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     let hook = folder.join("10-tell");
@@ -170,8 +171,8 @@ fn install_hook(folder: &Path) -> Result<std::path::PathBuf> {
     );
     std::fs::write(&hook, script)?;
     std::fs::set_permissions(&hook, Permissions::from_mode(0o700))?;
-    std::fs::write(&told, "")?;
-    Ok(told)
+    std::fs::write(told, "")?;
+    Ok(())
 }
 
 /// Waits for a line with all these words.

@@ -42,7 +42,7 @@ fn a_silent_black_hole_moves_the_traffic_within_a_second(run: &Run) -> Result<()
         outage::mend(&site.wan)?;
         let report = flow.finish()?;
         told("silent black hole", &report);
-        ensure!(broken.as_deref() == Some("GTH-PROBE-01"), "{broken:?}");
+        ensure!(broken.as_deref() == Some("GTH-PRB-01"), "{broken:?}");
         ensure!((FEWEST..MOST).contains(&report.gap()), "{:?}", report.gap());
     }
     capture.expect_no_inner_packet()?;

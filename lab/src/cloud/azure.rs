@@ -9,6 +9,7 @@ use core::time::Duration;
 use anyhow::Result;
 
 use super::DEVICE;
+use super::aws::CUSTOMER_AS;
 use crate::gotthard::{Config, Tunnel};
 use crate::site::{OUTSIDE, Site};
 use crate::strongswan::{Charon, posture};
@@ -32,7 +33,10 @@ impl Azure {
         let conf = posture::azure(run.suite.ike())?;
         let charon = super::endpoint(run, host, 0, "azure", &conf)?;
         host.route(&format!("{CUSTOMER}/32 dev {DEVICE} src {PEER}"))?;
-        Ok(Self { charon, frr: Frr::start(run, host, "azure-bgp", &frr_conf())? })
+        Ok(Self {
+            charon,
+            frr: Frr::start(run, host, "azure-bgp", &frr_conf(PEER, CUSTOMER, (AS, CUSTOMER_AS), PREFIX))?,
+        })
     }
 
     /// Waits until its session is established.
@@ -55,13 +59,13 @@ pub fn config(suite: Suite) -> Config {
     config
 }
 
-fn frr_conf() -> String {
-    let customer = super::aws::CUSTOMER_AS;
+/// bgpd's configuration of an instance: its address and the customer's, its AS number and the customer's, its network.
+pub(super) fn frr_conf(peer: &str, customer: &str, (asn, customer_asn): (u32, u32), network: &str) -> String {
     format!(
-        "router bgp {AS}\n bgp router-id {PEER}\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
-         neighbor {CUSTOMER} remote-as {customer}\n neighbor {CUSTOMER} update-source {PEER}\n \
-         neighbor {CUSTOMER} ebgp-multihop 8\n neighbor {CUSTOMER} passive\n neighbor {CUSTOMER} timers 60 180\n \
-         address-family ipv4 unicast\n  network {PREFIX}\n  neighbor {CUSTOMER} maximum-prefix 4000\n exit-address-family\n"
+        "router bgp {asn}\n bgp router-id {peer}\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
+         neighbor {customer} remote-as {customer_asn}\n neighbor {customer} update-source {peer}\n \
+         neighbor {customer} ebgp-multihop 8\n neighbor {customer} passive\n neighbor {customer} timers 60 180\n \
+         address-family ipv4 unicast\n  network {network}\n  neighbor {customer} maximum-prefix 4000\n exit-address-family\n"
     )
 }
 

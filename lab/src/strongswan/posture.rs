@@ -129,7 +129,8 @@ fn replace_once(text: &str, from: &str, to: &str) -> Result<String> {
     Ok(text.replace(from, to))
 }
 
-fn shared() -> PathBuf {
+/// Where files are that others have published: `GOTTHARD_SHARED`, else `../shared` beside the workspace.
+pub fn shared() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
     std::env::var_os("GOTTHARD_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from)
 }

@@ -1,0 +1,94 @@
+//! What is told of two tunnels that carry, rekey and fail over: the metrics as Prometheus reads them, and the events.
+
+use core::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use gotthard_lab::gotthard::{CONNECTION, Config};
+use gotthard_lab::netns::Netns;
+use gotthard_lab::site::{CLOUD_HOST, Site};
+use gotthard_lab::traffic::expect_ping;
+use gotthard_lab::{Gotthard, Run, scenarios, wait};
+use serde_json::Value;
+
+scenarios!(gcm: metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap);
+
+fn metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap(run: &Run) -> Result<()> {
+    let site = Site::new()?;
+    let mut aws = site.aws(run)?;
+    let mut config = Config::aws(run.suite);
+    config.gateway.push(format!("metrics = \"{PAGE}\""));
+    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
+    let active = gateway.await_up(SOON)?.active()?;
+    expect_ping(&site.lan, CLOUD_HOST)?;
+
+    let before = scrape(&site.gateway)?;
+    promtool(&before)?;
+    let name = |tunnel: usize| format!("{{connection=\"{CONNECTION}\",tunnel=\"{}\"}}", tunnel + 1);
+    let sent = format!("gotthard_tunnel_sent_bytes_total{}", name(active));
+    ensure!(sample(&before, &sent)? > 0.0, "{before}");
+    gateway.rekey(active + 1, &[])?;
+    let after = scrape(&site.gateway)?;
+    ensure!(sample(&after, &sent)? >= sample(&before, &sent)?, "a rekey has lost what was counted");
+    let rekeys = format!("gotthard_tunnel_child_rekeys_total{}", name(active));
+    ensure!((sample(&after, &rekeys)? - 1.0).abs() < f64::EPSILON, "{after}");
+
+    aws[active].kill()?;
+    let moved =
+        || -> Result<Option<Value>> { Ok(events(&gateway)?.into_iter().rfind(|e| e["name"] == "failover")) };
+    wait::until_true(SOON, "the traffic to move", || {
+        Ok(moved()?.is_some_and(|event| event["fields"]["gap_ms"].is_number()))
+    })?;
+    let gap = moved()?.context("a failover")?["fields"]["gap_ms"].as_f64().context("a gap")?;
+    ensure!((1.0..60_000.0).contains(&gap), "{gap} ms");
+    let page = scrape(&site.gateway)?;
+    promtool(&page)?;
+    let gaps = format!("gotthard_failover_gap_seconds_count{{connection=\"{CONNECTION}\"}}");
+    ensure!((sample(&page, &gaps)? - 1.0).abs() < f64::EPSILON, "{page}");
+    let told: Vec<Value> = events(&gateway)?.into_iter().map(|event| event["name"].clone()).collect();
+    for name in ["started", "tunnel-up", "child-rekeyed", "peer-silent", "failover"] {
+        ensure!(told.iter().any(|told| told == name), "{name} is not among {told:?}");
+    }
+    Ok(())
+}
+
+fn events(gateway: &Gotthard) -> Result<Vec<Value>> {
+    let page: Value = serde_json::from_str(&gateway.ask(&["events", "--output", "json"])?)?;
+    page["events"].as_array().cloned().context("events")
+}
+
+/// The page, as a scraper that knows no OpenMetrics gets it.
+fn scrape(host: &Netns) -> Result<String> {
+    host.enter(|| {
+        let mut stream = TcpStream::connect(PAGE.parse::<SocketAddr>()?)?;
+        stream.set_read_timeout(Some(SOON))?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {PAGE}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, page) = answer.split_once("\r\n\r\n").context("a head")?;
+        ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
+        Ok(page.to_owned())
+    })
+}
+
+/// What Prometheus' own checker says of a page.
+fn promtool(page: &str) -> Result<()> {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("promtool")?;
+    child.stdin.take().context("its input")?.write_all(page.as_bytes())?;
+    let done = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    ensure!(done.status.success() && said.is_empty(), "{said}\n{page}");
+    Ok(())
+}
+
+fn sample(page: &str, series: &str) -> Result<f64> {
+    let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    Ok(value.with_context(|| format!("no {series}:\n{page}"))?.parse()?)
+}
+
+const PAGE: &str = "127.0.0.1:9477";
+const SOON: Duration = Duration::from_secs(30);
