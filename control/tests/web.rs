@@ -7,6 +7,7 @@ use std::time::Duration;
 use gotthard::api::messages::{Request, Response};
 use gotthard::api::server::Call;
 use gotthard::api::status::{DataplaneStatus, Status};
+use gotthard::api::tcp;
 use gotthard::events::{Event, Events, Severity};
 use gotthard::web;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn every_file_is_there_and_may_run_nothing_foreign() {
-    let page = Page::served().await;
+    let page = Page::served();
     for path in ["/", "/app.js", "/plot.js", "/style.css", "/icon.svg"] {
         let answer = page.get(path).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
@@ -44,7 +45,7 @@ async fn every_file_is_there_and_may_run_nothing_foreign() {
 
 #[tokio::test]
 async fn it_is_for_reading_and_for_those_who_name_an_address() {
-    let page = Page::served().await;
+    let page = Page::served();
     let cases = [
         ("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "200"),
         ("HEAD / HTTP/1.1\r\nHost: localhost:8477\r\n\r\n", "200"),
@@ -71,7 +72,7 @@ async fn it_is_for_reading_and_for_those_who_name_an_address() {
 
 #[tokio::test]
 async fn the_status_and_events_are_told_live() {
-    let page = Page::served().await;
+    let page = Page::served();
     page.events.tell(event("before"));
     let mut stream = page.follow().await;
     let report = stream.next("report").await;
@@ -84,7 +85,7 @@ async fn the_status_and_events_are_told_live() {
 
 #[tokio::test]
 async fn who_comes_when_too_many_are_told_is_refused_and_a_place_that_is_left_is_taken() {
-    let page = Page::served().await;
+    let page = Page::served();
     let mut watching = Vec::new();
     for _ in 0..16 {
         let mut stream = page.follow().await;
@@ -100,13 +101,13 @@ async fn who_comes_when_too_many_are_told_is_refused_and_a_place_that_is_left_is
 
 #[tokio::test]
 async fn the_page_ends_with_its_server_and_the_address_is_free() {
-    let page = Page::served().await;
+    let page = Page::served();
     let mut stream = page.follow().await;
     stream.next("report").await;
     page.task.abort();
     let ended = timeout(PATIENCE, stream.lines.read_to_end(&mut Vec::new())).await;
     assert!(ended.is_ok(), "a connection outlives the server");
-    web::bind(page.address).await.unwrap();
+    tcp::listen(page.address).unwrap();
 }
 
 /// A page, and a daemon that has no connection.
@@ -123,10 +124,10 @@ struct Stream {
 }
 
 impl Page {
-    async fn served() -> Self {
+    fn served() -> Self {
         let (calls, mut asked) = mpsc::channel::<Call>(4);
         let events = Events::default();
-        let listener = web::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = tcp::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(web::serve(listener, calls, events.clone()));
         tokio::spawn(async move {

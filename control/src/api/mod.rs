@@ -11,6 +11,7 @@ pub mod events;
 pub mod follow;
 pub mod messages;
 pub mod metrics;
+mod patient;
 mod peer;
 pub mod routes;
 pub mod server;

@@ -3,8 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -40,9 +38,9 @@ impl Exposition {
         let served = match address {
             None => None,
             Some(address) => {
-                let listener = listen(address).map_err(|source| Refused { address, source })?;
-                let router = metrics::router(self.calls.clone(), self.meters.clone());
-                Some((address, tokio::spawn(tcp::serve(listener, router))))
+                let listener = tcp::listen(address).map_err(|source| Refused { address, source })?;
+                let page = metrics::serve(listener, self.calls.clone(), self.meters.clone());
+                Some((address, tokio::spawn(page)))
             }
         };
         if let Some((_, before)) = core::mem::replace(&mut self.served, served) {
@@ -59,15 +57,3 @@ impl Drop for Exposition {
         }
     }
 }
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A daemon that is started anew need not wait for the connections of the one before.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
-}
-
-const BACKLOG: i32 = 16;

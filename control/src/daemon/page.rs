@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::api::server::Call;
+use crate::api::tcp;
 use crate::events::Events;
 use crate::web;
 
@@ -33,7 +34,7 @@ impl StatusPage {
             task.shutdown().await;
         }
         let Some(address) = wanted else { return };
-        match web::bind(address).await {
+        match tcp::listen(address) {
             Ok(listener) => {
                 let mut task = JoinSet::new();
                 task.spawn(web::serve(listener, self.calls.clone(), self.events.clone()));
