@@ -70,15 +70,8 @@ async fn follow(socket: &Path, file: &mut File, end: Option<Instant>, interrupt:
 }
 
 async fn page(socket: &Path, request: Request) -> Result<CapturePage, Exit> {
-    match answer(socket, request).await? {
-        Response::Capture(page) => Ok(*page),
-        Response::Status(_)
-        | Response::Routes(_)
-        | Response::Events(_)
-        | Response::Drill(_)
-        | Response::Done { .. }
-        | Response::Refused(_) => Err(unexpected()),
-    }
+    let Response::Capture(page) = answer(socket, request).await? else { return Err(unexpected()) };
+    Ok(*page)
 }
 
 /// A file for its owner alone: inner packets are what the tunnel is there to hide.

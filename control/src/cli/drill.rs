@@ -42,15 +42,8 @@ pub(super) async fn drill(socket: &Path, wanted: DrillArgs) -> Exit {
 }
 
 async fn ask(socket: &Path, request: &Request) -> Result<DrillState, Exit> {
-    match answer(socket, request.clone()).await? {
-        Response::Drill(state) => Ok(*state),
-        Response::Status(_)
-        | Response::Routes(_)
-        | Response::Events(_)
-        | Response::Capture(_)
-        | Response::Done { .. }
-        | Response::Refused(_) => Err(unexpected()),
-    }
+    let Response::Drill(state) = answer(socket, request.clone()).await? else { return Err(unexpected()) };
+    Ok(*state)
 }
 
 fn rendered(report: &DrillReport, output: Output) -> String {

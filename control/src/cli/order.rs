@@ -30,46 +30,28 @@ pub(super) async fn reload(socket: &Path) -> Exit {
 
 /// The status of all connections or of one; `Err` has been told to the operator.
 pub(super) async fn status(socket: &Path, connection: Option<String>) -> Result<Status, Exit> {
-    match answer(socket, Request::Status { connection }).await? {
-        Response::Status(status) => Ok(*status),
-        Response::Routes(_)
-        | Response::Events(_)
-        | Response::Drill(_)
-        | Response::Capture(_)
-        | Response::Done { .. }
-        | Response::Refused(_) => Err(unexpected()),
-    }
+    let Response::Status(status) = answer(socket, Request::Status { connection }).await? else {
+        return Err(unexpected());
+    };
+    Ok(*status)
 }
 
 /// What is behind the peers of all connections or of one; `Err` has been told to the operator.
 pub(super) async fn routes(socket: &Path, connection: Option<String>) -> Result<RouteTable, Exit> {
-    match answer(socket, Request::Routes { connection }).await? {
-        Response::Routes(table) => Ok(*table),
-        Response::Status(_)
-        | Response::Events(_)
-        | Response::Drill(_)
-        | Response::Capture(_)
-        | Response::Done { .. }
-        | Response::Refused(_) => Err(unexpected()),
-    }
+    let Response::Routes(table) = answer(socket, Request::Routes { connection }).await? else {
+        return Err(unexpected());
+    };
+    Ok(*table)
 }
 
 async fn order(socket: &Path, request: Request) -> Exit {
-    match answer(socket, request).await {
-        Ok(Response::Done { message }) => {
-            println!("{}", text::lines(&message));
-            Exit::Ok
-        }
-        Ok(
-            Response::Status(_)
-            | Response::Routes(_)
-            | Response::Events(_)
-            | Response::Drill(_)
-            | Response::Capture(_)
-            | Response::Refused(_),
-        ) => unexpected(),
-        Err(exit) => exit,
-    }
+    let answered = match answer(socket, request).await {
+        Ok(answered) => answered,
+        Err(exit) => return exit,
+    };
+    let Response::Done { message } = answered else { return unexpected() };
+    println!("{}", text::lines(&message));
+    Exit::Ok
 }
 
 /// The daemon's answer; refusals and failures are told to the operator here.

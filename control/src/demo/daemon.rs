@@ -88,19 +88,9 @@ impl Daemon {
 
     /// The status.
     pub(super) async fn status(&self) -> anyhow::Result<Status> {
-        match ask(&self.socket, &Request::Status { connection: None }).await? {
-            Response::Status(status) => Ok(*status),
-            Response::Done { .. }
-            | Response::Routes(_)
-            | Response::Events(_)
-            | Response::Drill(_)
-            | Response::Capture(_) => {
-                bail!("the {}'s daemon answers something else than was asked", self.side)
-            }
-            Response::Refused(refusal) => {
-                bail!("the {}'s daemon has no status: {}", self.side, refusal.message)
-            }
-        }
+        let answer = self.ask(Request::Status { connection: None }).await?;
+        let Response::Status(status) = answer else { return Err(self.unexpected()) };
+        Ok(*status)
     }
 
     /// Wants a tunnel up.
@@ -133,17 +123,21 @@ impl Daemon {
     }
 
     async fn order(&self, request: Request) -> anyhow::Result<()> {
-        match ask(&self.socket, &request).await? {
-            Response::Done { .. } => Ok(()),
-            Response::Refused(refusal) => bail!("the {}'s daemon refuses: {}", self.side, refusal.message),
-            Response::Status(_)
-            | Response::Routes(_)
-            | Response::Events(_)
-            | Response::Drill(_)
-            | Response::Capture(_) => {
-                bail!("the {}'s daemon answers something else than was asked", self.side)
-            }
+        let Response::Done { .. } = self.ask(request).await? else { return Err(self.unexpected()) };
+        Ok(())
+    }
+
+    /// An answer that is no refusal.
+    async fn ask(&self, request: Request) -> anyhow::Result<Response> {
+        let answer = ask(&self.socket, &request).await?;
+        if let Response::Refused(refusal) = &answer {
+            bail!("the {}'s daemon refuses: {}", self.side, refusal.message);
         }
+        Ok(answer)
+    }
+
+    fn unexpected(&self) -> anyhow::Error {
+        anyhow!("the {}'s daemon answers something else than was asked", self.side)
     }
 
     /// The end of its log, indented.

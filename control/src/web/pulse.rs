@@ -131,15 +131,8 @@ async fn next((mut reports, place): Watcher) -> Option<(Arc<str>, Watcher)> {
 async fn ask(calls: &mpsc::Sender<Call>) -> Option<Status> {
     let (answer, answered) = oneshot::channel();
     calls.send(Call { request: Request::Status { connection: None }, answer }).await.ok()?;
-    match answered.await.ok()? {
-        Response::Status(status) => Some(*status),
-        Response::Routes(_)
-        | Response::Events(_)
-        | Response::Drill(_)
-        | Response::Capture(_)
-        | Response::Done { .. }
-        | Response::Refused(_) => None,
-    }
+    let Response::Status(status) = answered.await.ok()? else { return None };
+    Some(*status)
 }
 
 /// Between two reports.
