@@ -94,13 +94,7 @@ impl Echoes {
 
     fn is_answered(&mut self, octets: u16) -> bool {
         self.sequence = self.sequence.wrapping_add(1);
-        let header = match self.family {
-            Family::V4 => 20,
-            Family::V6 => 40,
-        };
-        // Zeroes behind the message leave its checksum as it is.
-        let mut message = echo::request(self.family, IDENTIFIER, self.sequence, self.token).to_vec();
-        message.resize(usize::from(octets).saturating_sub(header).max(LENGTH), 0);
+        let message = echo::padded_request(self.family, IDENTIFIER, self.sequence, self.token, octets);
         // What is larger than our own link is refused here.
         if self.socket.send(&message).is_err() {
             return false;
@@ -123,7 +117,8 @@ impl Echoes {
         poll(&mut fds, patience.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
-    /// The sequence number of a reply; only its beginning is read, so that its length does not matter.
+    /// The sequence number of a reply; only its beginning is read, so that its length does not matter. The zeros behind it
+    /// leave the checksum as it is.
     fn receive(&self) -> Option<u16> {
         use std::io::Read as _;
         let mut buffer = [0; HEADER + LENGTH];
