@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
+use crate::whole_file;
+
 /// What was changed, by us or by a daemon before us.
 #[derive(Debug)]
 pub struct FlowHash {
@@ -92,10 +94,7 @@ impl FlowHash {
         }
         let families = self.changed.iter().map(|family| family.folder());
         let lines: Vec<&str> = core::iter::once(self.place.as_str()).chain(families).collect();
-        if let Some(folder) = self.note.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&self.note, lines.join("\n"))
+        whole_file::write(&self.note, lines.join("\n").as_bytes(), NOTE_MODE)
     }
 
     /// `None`: there is no such family.
@@ -133,6 +132,7 @@ const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 const NAMESPACE: &str = "/proc/self/ns/net";
 /// In the state folder: the place, and the families whose policy was changed, one a line.
 const NOTE: &str = "flow-hash";
+const NOTE_MODE: u32 = 0o600;
 /// Layer 3.
 const ADDRESSES: &str = "0";
 /// Layer 4.
@@ -196,6 +196,23 @@ mod tests {
         assert_eq!((value(&host, "ipv4").as_str(), value(&host, "ipv6").as_str()), ("0", "1"));
         daemon(&host, "here").give_back();
         assert_eq!(value(&host, "ipv6"), "1", "nobody but the operator has changed it");
+    }
+
+    #[test]
+    fn the_note_is_the_owners_alone_and_takes_the_place_of_a_torn_one() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let host = host("0\n", None);
+        let note = host.path().join("state").join(NOTE);
+        fs::create_dir(host.path().join("state")).expect("a folder");
+        fs::write(&note, b"her\xff").expect("a file");
+        daemon(&host, "here").take();
+        assert_eq!(fs::read_to_string(&note).expect("a note"), "here\nipv4");
+        assert_eq!(fs::metadata(&note).expect("a note").permissions().mode() & 0o777, NOTE_MODE);
+        assert_eq!(
+            fs::read_dir(host.path().join("state")).expect("a folder").count(),
+            1,
+            "nothing beside it"
+        );
     }
 
     #[test]
