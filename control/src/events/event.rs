@@ -30,6 +30,25 @@ pub struct Event {
     pub fields: BTreeMap<String, Value>,
 }
 
+#[cfg(test)]
+impl Event {
+    /// An event of which the message alone matters.
+    pub(super) fn saying(message: &str) -> Self {
+        Self {
+            seq: 0,
+            time: String::new(),
+            severity: Severity::Info,
+            code: String::new(),
+            name: String::new(),
+            cause: None,
+            connection: None,
+            tunnel: None,
+            message: message.to_owned(),
+            fields: BTreeMap::new(),
+        }
+    }
+}
+
 /// How bad an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -60,28 +60,12 @@ pub const KEPT: usize = 1000;
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Severity;
     use super::*;
-
-    fn event(message: usize) -> Event {
-        Event {
-            seq: 0,
-            time: String::new(),
-            severity: Severity::Info,
-            code: String::new(),
-            name: String::new(),
-            cause: None,
-            connection: None,
-            tunnel: None,
-            message: message.to_string(),
-            fields: std::collections::BTreeMap::new(),
-        }
-    }
 
     fn ring(events: usize) -> Ring {
         let mut ring = Ring::default();
         for message in 1..=events {
-            assert_eq!(ring.push(event(message)), message as u64);
+            assert_eq!(ring.push(Event::saying(&message.to_string())), message as u64);
         }
         ring
     }

@@ -73,25 +73,11 @@ const BATCH: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::event::Severity;
     use super::super::ring::KEPT;
     use super::*;
 
     fn tell(events: &Events, message: &str) {
-        events.tell(Event {
-            seq: 0,
-            time: String::new(),
-            severity: Severity::Info,
-            code: String::new(),
-            name: String::new(),
-            cause: None,
-            connection: None,
-            tunnel: None,
-            message: message.to_owned(),
-            fields: BTreeMap::new(),
-        });
+        events.tell(Event::saying(message));
     }
 
     #[tokio::test]
