@@ -153,6 +153,29 @@ fn a_reload_keeps_every_sa_of_an_untouched_tunnel() {
 }
 
 #[test]
+fn a_page_whose_port_is_taken_stops_nothing_and_a_reload_moves_and_ends_pages() {
+    if !permitted("a_page_whose_port_is_taken_stops_nothing_and_a_reload_moves_and_ends_pages") {
+        return;
+    }
+    let world = World::new();
+    let with =
+        |pages: &str| gateway("10.200.0.0/16", PSK2).replace("[gateway]", &format!("[gateway]\n{pages}"));
+    let daemon = world.start("gateway", &with("metrics = \"127.0.0.1:9477\"\nweb = \"127.0.0.1:9477\""));
+    wait_until("one of two pages", || world.listeners("gateway") == ["127.0.0.1:9477"]);
+    wait_until("the other is told", || world.log("gateway").contains("a page is not served yet"));
+
+    daemon.rewrite(&with("metrics = \"127.0.0.1:9478\"\nweb = \"127.0.0.1:9477\""));
+    assert!(daemon.command(&["reload"]).contains("2 tunnel(s) untouched"));
+    assert_eq!(world.listeners("gateway"), ["127.0.0.1:9477", "127.0.0.1:9478"]);
+    daemon.rewrite(&with("web = \"127.0.0.1:9479\""));
+    daemon.command(&["reload"]);
+    assert_eq!(world.listeners("gateway"), ["127.0.0.1:9479"]);
+    daemon.rewrite(&with(""));
+    daemon.command(&["reload"]);
+    assert_eq!(world.listeners("gateway"), [""; 0]);
+}
+
+#[test]
 fn a_prefix_that_would_draw_in_the_way_to_its_own_peer_is_refused() {
     if !permitted("a_prefix_that_would_draw_in_the_way_to_its_own_peer_is_refused") {
         return;

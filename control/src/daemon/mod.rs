@@ -10,7 +10,6 @@ mod chain;
 mod confinement;
 mod diagnosis;
 mod drill;
-mod exposition;
 mod external;
 mod gateway;
 mod hooks;
@@ -18,7 +17,7 @@ mod key_file;
 mod networks;
 mod orders;
 mod outlet;
-mod page;
+mod pages;
 mod peer;
 mod probing;
 mod provision;
@@ -43,10 +42,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
 use self::capture::Captures;
-use self::exposition::Exposition;
 use self::gateway::Gateway;
 use self::key_file::KeyFile;
-use self::page::StatusPage;
+use self::pages::Pages;
 use self::probing::{EchoReply, Probes, REPLIES};
 use self::refusals::{News, Refusals};
 use crate::api::server::{self, Call};
@@ -76,9 +74,8 @@ pub async fn run(options: RunOptions, logs: Logs) -> anyhow::Result<ExitCode> {
     let (mut daemon, calls) = Daemon::start(options, &config, logs.clone())?;
     daemon.confined = places.is_some();
     daemon.reveal_keys(&config)?;
-    daemon.exposition.serve(config.gateway.metrics)?;
     daemon.take_hooks(&config);
-    daemon.page.serve(config.gateway.web).await;
+    daemon.pages.serve(&config.gateway).await;
     let api = tokio::spawn(server::serve(listener, calls, logs.events, daemon.gateway.meters.clone()));
 
     daemon.gateway.configure(&mut daemon.driver, config).await;
@@ -108,12 +105,10 @@ struct Daemon {
     houses_kept: u32,
     /// Files are confined, and so are hooks that a reload brings.
     confined: bool,
-    page: StatusPage,
+    pages: Pages,
     /// What happened.
     logs: Logs,
     refusals: Refusals,
-    /// The metrics on TCP.
-    exposition: Exposition,
 }
 
 impl Daemon {
@@ -135,8 +130,7 @@ impl Daemon {
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let houses_kept = 0;
-        let page = StatusPage::new(call.clone(), logs.events.clone());
-        let exposition = Exposition::new(call.clone(), gateway.meters.clone());
+        let pages = Pages::new(call.clone(), gateway.meters.clone(), logs.events.clone());
         let daemon = Self {
             options,
             driver,
@@ -149,10 +143,9 @@ impl Daemon {
             housekeeping,
             houses_kept,
             confined: false,
-            page,
+            pages,
             logs,
             refusals: Refusals::default(),
-            exposition,
         };
         Ok((daemon, call))
     }
@@ -240,6 +233,7 @@ impl Daemon {
         self.gateway.provide(&mut self.driver).await;
         self.gateway.end_stale_capture().await;
         self.tell_of_outside();
+        self.pages.retry();
         self.houses_kept = self.houses_kept.wrapping_add(1);
         self.gateway.check_routes(self.houses_kept.is_multiple_of(ROUTES_EVERY));
     }

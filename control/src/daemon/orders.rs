@@ -70,13 +70,12 @@ impl Daemon {
         let loaded = loaded.and_then(|loaded| {
             let config = loaded.config;
             self.reveal_keys(&config).map_err(|refused| refused.to_string())?;
-            self.exposition.serve(config.gateway.metrics).map_err(|refused| refused.to_string())?;
             Ok(config)
         });
         let response = match loaded {
             Ok(config) => {
                 self.take_hooks(&config);
-                self.page.serve(config.gateway.web).await;
+                self.pages.serve(&config.gateway).await;
                 let stays = config.gateway.packet_path == self.gateway.data.settings();
                 let difference = self.gateway.configure(&mut self.driver, config).await;
                 let gateway::Difference { added, removed, kept } = difference;

@@ -108,6 +108,17 @@ impl World {
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
 
+    /// The TCP addresses on which somebody listens in a namespace, in order.
+    pub(crate) fn listeners(&self, place: &str) -> Vec<String> {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name(place), "ss", "-Htln"]);
+        let listed = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let local = listed.lines().filter_map(|line| line.split_whitespace().nth(3));
+        let mut local: Vec<String> = local.map(str::to_owned).collect();
+        local.sort();
+        local
+    }
+
     /// Whether a ping from the gateway's inner host to the one behind the cloud is answered.
     pub(crate) fn ping(&self) -> bool {
         let mut command = Command::new("ip");
