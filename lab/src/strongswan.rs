@@ -16,7 +16,7 @@ pub mod sas;
 pub mod settings;
 
 pub use connection::Connection;
-pub use sas::Sas;
+pub use sas::{ChildSa, Sas};
 use settings::LogLevel;
 pub use settings::Settings;
 
@@ -122,6 +122,23 @@ impl Charon {
         let installed = children.iter().find(|child| child.state == "INSTALLED");
         let id = &installed.with_context(|| format!("none is installed: {children:?}"))?.id;
         self.swanctl(&["--rekey", "--child-id", id]).map(drop)
+    }
+
+    /// Starts a rekey of the child SA that receives with an SPI; does nothing where its peer has begun one already.
+    ///
+    /// The successor is not taken instead: charon 5.9.8 dies if it rekeys one whose predecessor its peer is about to
+    /// delete (it installs the outbound half of an SA whose keys it has wiped).
+    pub fn rekey_child_of(&self, spi: u32) -> Result<()> {
+        let receives = |child: &ChildSa| u32::from_str_radix(&child.spi_in, 16) == Ok(spi);
+        let ready = |children: Vec<ChildSa>| {
+            children.into_iter().find(|child| receives(child) && child.state == "INSTALLED")
+        };
+        let Some(ChildSa { id, .. }) = ready(self.sas()?.children()) else { return Ok(()) };
+        match self.swanctl(&["--rekey", "--child-id", &id]) {
+            // Its peer may have begun between the look and the word.
+            Err(error) if ready(self.sas()?.children()).is_some() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Starts a rekey of an IKE SA.

@@ -53,8 +53,8 @@ impl Pair {
     /// else.
     pub fn rekey(&self, before: Agreed, kind: Kind, starter: Starter, deadline: Duration) -> Result<Agreed> {
         match starter {
-            Starter::Side(side) => self.start_rekey(side, kind)?,
-            Starter::Both => self.start_rekeys(kind)?,
+            Starter::Side(side) => self.start_rekey(side, kind, before)?,
+            Starter::Both => self.start_rekeys(kind, before)?,
         }
         self.await_agreed_that(
             deadline,
@@ -91,20 +91,20 @@ impl Pair {
     }
 
     /// Tells one end.
-    fn start_rekey(&self, side: usize, kind: Kind) -> Result<()> {
+    fn start_rekey(&self, side: usize, kind: Kind, before: Agreed) -> Result<()> {
         match (&self.daemons[side], kind) {
             (Daemon::Gotthard(gateway), Kind::Child) => gateway.rekey(1, &[]),
             (Daemon::Gotthard(gateway), Kind::Ike) => gateway.rekey(1, &["--ike"]),
-            (Daemon::Strongswan(charon), Kind::Child) => charon.rekey_installed_child(),
+            (Daemon::Strongswan(charon), Kind::Child) => charon.rekey_child_of(before.child[side]),
             (Daemon::Strongswan(charon), Kind::Ike) => charon.rekey_ike("pair"),
         }
     }
 
     /// Tells both at once.
-    fn start_rekeys(&self, kind: Kind) -> Result<()> {
+    fn start_rekeys(&self, kind: Kind, before: Agreed) -> Result<()> {
         thread::scope(|scope| {
-            let right = scope.spawn(|| self.start_rekey(1, kind));
-            let left = self.start_rekey(0, kind);
+            let right = scope.spawn(|| self.start_rekey(1, kind, before));
+            let left = self.start_rekey(0, kind, before);
             right.join().map_err(|_| anyhow!("panicked"))?.and(left)
         })
     }
