@@ -29,7 +29,7 @@ struct Scene {
     aws: Aws,
     gotthard: Gotthard,
     /// When the regular session was established, in BIRD's words.
-    since: String,
+    established: usize,
 }
 
 impl Scene {
@@ -45,8 +45,8 @@ impl Scene {
         let gotthard = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
         gotthard.await_running(UP)?;
         aws.birds[1].await_established(CUSTOMER, UP)?;
-        let since = aws.birds[1].since(CUSTOMER)?;
-        Ok(Self { site, aws, gotthard, since })
+        let established = aws.birds[1].established(CUSTOMER)?;
+        Ok(Self { site, aws, gotthard, established })
     }
 
     /// Where the hostile endpoint waits for the gateway.
@@ -73,7 +73,10 @@ impl Scene {
     /// The regular peer has noticed nothing.
     fn expect_undisturbed(&self) -> Result<()> {
         ensure!(self.aws.birds[1].state(CUSTOMER)? == "Established");
-        ensure!(self.aws.birds[1].since(CUSTOMER)? == self.since, "the other session was lost and came back");
+        ensure!(
+            self.aws.birds[1].established(CUSTOMER)? == self.established,
+            "the other session was lost and came back"
+        );
         expect_ping(&self.site.gateway, inside_of(1))
     }
 }

@@ -168,11 +168,11 @@ fn with_both_ends_connecting_each_restart_ends_in_one_session_that_lasts() -> ru
             // connection and our KEEPALIVE on this one were under way at the same time.
             bird.configure(&bird_conf(&[], &[PREFIX, "10.201.0.0/16"]))?;
             tunnel.await_route("10.201.0.0/16", true)?;
-            let (since, sessions) = (bird.since(CUSTOMER)?, established(tunnel));
+            let (theirs, ours) = (bird.established(CUSTOMER)?, established(tunnel));
             bird.configure(&bird_conf(&[], &[PREFIX]))?;
             tunnel.await_route("10.201.0.0/16", false)?;
-            ensure!(bird.since(CUSTOMER)? == since, "BIRD has lost a session");
-            ensure!(established(tunnel) == sessions, "we have lost a session");
+            ensure!(bird.established(CUSTOMER)? == theirs, "BIRD has lost a session");
+            ensure!(established(tunnel) == ours, "we have lost a session");
             ensure!(connections_to(tunnel, OURS)? + connections_to(tunnel, PEER)? == 1, "two connections");
         }
         Ok(())

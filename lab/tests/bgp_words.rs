@@ -20,7 +20,7 @@ fn each_end_asks_the_other_for_its_routes_when_its_policy_widens() -> run::Outco
         let closed = open.replace("import all", "import none");
         let bird = tunnel.bird(run, &open)?;
         await_prefixes(&bird, &[LAN])?;
-        let since = bird.since(CUSTOMER)?;
+        let established = bird.established(CUSTOMER)?;
         // BIRD keeps nothing of what it does not take: it comes again because it is asked for.
         bird.configure(&closed)?;
         await_prefixes(&bird, &[])?;
@@ -34,7 +34,7 @@ fn each_end_asks_the_other_for_its_routes_when_its_policy_widens() -> run::Outco
         ensure!(tunnel.carries(PREFIXES[1])?);
         tunnel.gateway.reload(&one_tunnel::config(run.suite, &[]))?;
         tunnel.await_route(PREFIXES[0], true)?;
-        ensure!(bird.since(CUSTOMER)? == since, "a session was lost");
+        ensure!(bird.established(CUSTOMER)? == established, "a session was lost");
         Ok(())
     })
 }
@@ -99,7 +99,7 @@ fn above_the_limit_prefixes_are_left_or_the_session_rests_until_the_limit_is_rai
         for prefix in &PREFIXES[..2] {
             tunnel.await_route(prefix, true)?;
         }
-        let since = bird.since(CUSTOMER)?;
+        let established = bird.established(CUSTOMER)?;
         bird.configure(&bird_conf(&[], &PREFIXES))?;
         wait::until_true(SOON, "the refusal to be told", || {
             Ok(tunnel.gateway.ask(&["routes"])?.contains("GTH-RTE-14"))
@@ -108,7 +108,7 @@ fn above_the_limit_prefixes_are_left_or_the_session_rests_until_the_limit_is_rai
         // Where there is room again, what was left is asked for.
         bird.configure(&bird_conf(&[], &PREFIXES[1..]))?;
         tunnel.await_route(PREFIXES[2], true)?;
-        ensure!(bird.since(CUSTOMER)? == since, "a session was lost");
+        ensure!(bird.established(CUSTOMER)? == established, "a session was lost");
 
         let ends = [limit, "max_prefixes_action = \"tear-down\""];
         tunnel.gateway.reload(&one_tunnel::config(run.suite, &ends))?;
