@@ -86,7 +86,9 @@ fn refuses_to_reload(machine: &Machine) -> Result<()> {
 }
 
 fn documents_are_there(machine: &Machine) -> Result<()> {
-    for (page, word) in [("gotthard-import", "apply"), ("GTH-IKE-01", "Where to look")] {
+    for (page, word) in
+        [("gotthard-import", "apply"), ("GTH-IKE-01", "Where to look"), ("GTH-EVT-10", "MESSAGE_ID")]
+    {
         let file = machine.output("find", &["/usr/share/man", "-name", &format!("{page}.[17]*")])?;
         let shown = machine.output("groff", &["-man", "-Tascii", "-P-cbou", file.trim()])?;
         ensure!(shown.to_lowercase().contains(&word.to_lowercase()), "{page}: {shown}");

@@ -1,11 +1,11 @@
-//! A page of `docs/failures` as a manual page (man(7)): headings, paragraphs, lists and blocks of code, which is all that these
+//! A page of `docs/failures` or of an event as a manual page (man(7)): headings, paragraphs, lists and blocks of code, which is all that these
 //! pages have.
 
 use core::fmt::Write as _;
 
-/// The page of a code in section 7.
-pub(crate) fn roff(code: &str, markdown: &str) -> String {
-    let mut page = format!(".TH \"{code}\" 7 \"\" \"Gotthard\" \"Failure codes\"\n");
+/// The page of a code in section 7, below the title of all that are like it.
+pub(crate) fn roff(code: &str, title: &str, markdown: &str) -> String {
+    let mut page = format!(".TH \"{code}\" 7 \"\" \"Gotthard\" \"{title}\"\n");
     let mut in_block = false;
     for line in markdown.lines() {
         if line.starts_with("```") {

@@ -67,7 +67,7 @@ pub enum Command {
     Events(EventsArgs),
     /// Have the daemon read its configuration again; untouched tunnels keep every SA
     Reload,
-    /// Explain a failure code: what it means, where it shows, what to change; without a code, list them
+    /// Explain the code of a failure or an event: what it means, where it shows, what to change; without a code, list them
     Explain {
         /// As the log and `status` have it: GTH-IKE-01
         code: Option<String>,

@@ -1,14 +1,18 @@
-//! `gotthard explain CODE`: the page of a failure, compiled in from `docs/failures`, so that it is of this version and
-//! there when the network is not.
+//! `gotthard explain CODE`: the page of a failure, compiled in from `docs/failures`, or of an event, so that it is of this
+//! version and there when the network is not.
 
 use super::exit::Exit;
 use super::text;
+use crate::events::kind;
 
 /// Shows the page of a code; without a code the list of them.
 pub(super) fn explain(code: Option<&str>) -> Exit {
     let Some(code) = code else {
         for (_, page) in PAGES {
             println!("{}", title(page));
+        }
+        for kind in kind::ALL {
+            println!("{}", title(&kind.page()));
         }
         return Exit::Ok;
     };
@@ -17,7 +21,11 @@ pub(super) fn explain(code: Option<&str>) -> Exit {
         print!("{page}");
         return Exit::Ok;
     }
-    eprintln!("error: {} is no failure code", text::line(code));
+    if let Some(kind) = kind::of(&wanted) {
+        print!("{}", kind.page());
+        return Exit::Ok;
+    }
+    eprintln!("error: {} is no code of a failure or an event", text::line(code));
     eprintln!("  remedy: did you mean {}? `gotthard explain` lists them all", nearest(&wanted));
     Exit::Usage
 }
@@ -29,7 +37,7 @@ fn title(page: &str) -> &str {
 
 /// The code that takes the fewest changes to become `wanted`.
 fn nearest(wanted: &str) -> &'static str {
-    let codes = PAGES.iter().map(|(code, _)| *code);
+    let codes = PAGES.iter().map(|(code, _)| *code).chain(kind::ALL.iter().map(|kind| kind.code));
     codes.min_by_key(|code| distance(code, wanted)).unwrap_or_default()
 }
 
@@ -55,7 +63,7 @@ macro_rules! pages {
     };
 }
 
-/// Every code with its page, in the order of the chain.
+/// Every code of a failure with its page, in the order of the chain.
 const PAGES: &[(&str, &str)] = pages! {
     "GTH-NET-01" "GTH-NET-02"
     "GTH-IKE-01" "GTH-IKE-02" "GTH-IKE-03" "GTH-IKE-04" "GTH-IKE-05" "GTH-IKE-06" "GTH-IKE-07" "GTH-IKE-08"
@@ -115,7 +123,9 @@ mod tests {
         assert_eq!(nearest("GTH-IKE-9"), "GTH-IKE-09");
         assert_eq!(nearest("IKE-09"), "GTH-IKE-09");
         assert_eq!(nearest("GTH-RT-02"), "GTH-RTE-02");
+        assert_eq!(nearest("EVT-42"), "GTH-EVT-42");
         assert_eq!(explain(Some("no such code")), Exit::Usage);
+        assert_eq!(explain(Some("gth-evt-10")), Exit::Ok);
         assert_eq!(explain(Some("gth-ike-01")), Exit::Ok);
     }
 

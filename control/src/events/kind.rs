@@ -72,6 +72,24 @@ impl Kind {
     pub fn message_id(&self) -> String {
         message_id(self.code)
     }
+
+    /// Its row of docs/events.md as a page of its own, in Markdown.
+    pub fn page(&self) -> String {
+        let Self { code, name, when } = self;
+        let id = self.message_id();
+        format!(
+            "# {code}: {when}\n\
+             \n\
+             The event `{name}`, as the log, the journal, `gotthard events` and the web page tell it. Where something failed it has a\n\
+             `cause`: a code that `gotthard explain` knows too. What else an event has: docs/events.md.\n\
+             \n\
+             ## In the journal\n\
+             \n\
+             ```sh\n\
+             journalctl MESSAGE_ID={id}\n\
+             ```\n"
+        )
+    }
 }
 
 /// The MESSAGE_ID of any code: a UUID of version 8 (RFC 9562 §5.8), the first 128 bits of the SHA-256 of `gotthard:` and the
@@ -108,6 +126,17 @@ mod tests {
     #[test]
     fn the_message_identifier_of_a_code_never_changes() {
         assert_eq!(message_id("GTH-EVT-01"), "61bc5fe6d1db87f390f8cdb3608480f2");
+    }
+
+    #[test]
+    fn a_page_has_what_the_row_of_a_kind_has() {
+        let kind = of(FAILOVER).unwrap();
+        let page = kind.page();
+        assert!(
+            page.starts_with("# GTH-EVT-10: the traffic of a connection moved\n\nThe event `failover`, "),
+            "{page}"
+        );
+        assert!(page.contains("\njournalctl MESSAGE_ID=228e759f7a4387f78ccd57947ca3e1be\n"), "{page}");
     }
 
     #[test]
