@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gotthard::api::messages::{Request, Response};
 use gotthard::api::server::Call;
-use gotthard::api::status::{DataplaneStatus, Status};
+use gotthard::api::status::{ConnectionStatus, DataplaneStatus, Status};
 use gotthard::api::tcp;
 use gotthard::events::{Event, Events, Severity};
 use gotthard::web;
@@ -100,6 +100,16 @@ async fn who_comes_when_too_many_are_told_is_refused_and_a_place_that_is_left_is
 }
 
 #[tokio::test]
+async fn a_thousand_tunnels_are_told_whole() {
+    let page = Page::of(thousand());
+    let report = page.follow().await.next("report").await;
+    let connections = report["status"]["connections"].as_array().unwrap();
+    assert_eq!(connections.len(), 500);
+    assert_eq!(connections[499]["tunnels"], connections[0]["tunnels"], "the last has what the first has");
+    assert_eq!(connections[0]["tunnels"][0]["bgp"]["received"], 12);
+}
+
+#[tokio::test]
 async fn the_page_ends_with_its_server_and_the_address_is_free() {
     let page = Page::served();
     let mut stream = page.follow().await;
@@ -110,7 +120,7 @@ async fn the_page_ends_with_its_server_and_the_address_is_free() {
     tcp::listen(page.address).unwrap();
 }
 
-/// A page, and a daemon that has no connection.
+/// A page, and a daemon that answers with one status.
 struct Page {
     address: SocketAddr,
     events: Events,
@@ -125,6 +135,11 @@ struct Stream {
 
 impl Page {
     fn served() -> Self {
+        Self::of(Status::new(DataplaneStatus::default(), Vec::new()))
+    }
+
+    /// The page of a daemon with this status.
+    fn of(status: Status) -> Self {
         let (calls, mut asked) = mpsc::channel::<Call>(4);
         let events = Events::default();
         let listener = tcp::listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -133,8 +148,7 @@ impl Page {
         tokio::spawn(async move {
             while let Some(Call { request, answer }) = asked.recv().await {
                 assert_eq!(request, Request::Status { connection: None }, "the page asks for nothing else");
-                let status = Status::new(DataplaneStatus::default(), Vec::new());
-                drop(answer.send(Response::Status(Box::new(status))));
+                drop(answer.send(Response::Status(Box::new(status.clone()))));
             }
         });
         Self { address, events, task }
@@ -198,6 +212,17 @@ impl Stream {
             }
         }
     }
+}
+
+/// The connection that the documents show, 500 times.
+fn thousand() -> Status {
+    let text = include_str!("../../docs/status.md");
+    let block = text.split("```").find_map(|block| block.strip_prefix("json\n")).unwrap();
+    let mut status: Status = serde_json::from_str(block).unwrap();
+    let one = status.connections.remove(0);
+    status.connections =
+        (0..500).map(|n| ConnectionStatus { name: format!("aws-{n}"), ..one.clone() }).collect();
+    status
 }
 
 fn event(message: &str) -> Event {

@@ -145,3 +145,41 @@ const RETRY: Duration = Duration::from_secs(1);
 const SHOWN_EVENTS: u64 = 50;
 /// Pages that are told live at once.
 const MAX_WATCHERS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use rustix::time::{ClockId, clock_gettime};
+
+    use super::*;
+
+    /// CPU time and not the clock's, so that a busy machine changes nothing.
+    #[test]
+    fn a_report_of_a_thousand_tunnels_with_their_samples_is_bounded_in_octets_and_time() {
+        let mut status = crate::api::sample::status();
+        let one = status.connections.remove(0);
+        status.connections =
+            (0..500).map(|n| ConnectionStatus { name: format!("aws-{n}"), ..one.clone() }).collect();
+        let pulse = Pulse::new(Events::default());
+        let reports = pulse.reports.subscribe();
+        pulse.take(Duration::ZERO, &status, true);
+        let cost = (1..=5).map(|at| {
+            let before = cpu_time();
+            pulse.take(Duration::from_secs(5 * at), &status, true);
+            cpu_time().saturating_sub(before)
+        });
+        let cost = cost.min().unwrap();
+        let report = reports.borrow();
+        assert_eq!(
+            (report.matches("\"peer\":").count(), report.matches("\"at_s\":25").count()),
+            (1000, 1000)
+        );
+        assert!(report.len() < 1000 * 1536, "{} octets", report.len());
+        let bound = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 20 });
+        assert!(cost < bound, "{cost:?} of CPU time, {} octets", report.len());
+    }
+
+    fn cpu_time() -> Duration {
+        let now = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap())
+    }
+}

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row as TableRow, Table, TableState, Wrap};
 
 use super::state::{Row, Top};
-use crate::api::status::{ConnectionState, Duty, TunnelState, TunnelStatus};
+use crate::api::status::{BgpStatus, ConnectionState, Duty, TunnelState, TunnelStatus};
 use crate::cli::{table, text};
 use crate::events::{Event, Severity};
 
@@ -93,14 +93,19 @@ fn selected<'r>(row: &Row<'r>) -> Paragraph<'r> {
         table::octets(esp.rx_bytes),
         table::octets(esp.tx_bytes),
     ))];
-    match &row.tunnel.broken {
-        Some(broken) => {
-            lines.extend(table::broken_lines(broken).map(|line| Line::styled(line, Color::Red)));
-        }
-        None => lines.push(Line::from(drops(row.tunnel))),
+    if let Some(broken) = &row.tunnel.broken {
+        lines.extend(table::broken_lines(broken).map(|line| Line::styled(line, Color::Red)));
+    } else {
+        lines.extend(row.tunnel.bgp.as_ref().map(|bgp| Line::from(session(bgp))));
+        lines.push(Line::from(drops(row.tunnel)));
     }
     lines.extend(row.tunnel.notes.iter().map(|note| Line::styled(table::note_line(note), Color::Yellow)));
     Paragraph::new(lines).wrap(Wrap { trim: true }).block(Block::new().borders(Borders::TOP).title(title))
+}
+
+fn session(bgp: &BgpStatus) -> String {
+    let BgpStatus { state, peer_asn, received, sent, .. } = bgp;
+    format!("BGP {} with AS {peer_asn}  {received} prefixes received, {sent} sent", text::line(state))
 }
 
 fn drops(tunnel: &TunnelStatus) -> String {

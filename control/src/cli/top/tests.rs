@@ -10,6 +10,7 @@ use ratatui::backend::TestBackend;
 use super::state::{Key, Sort, Top};
 use super::{draw, ends};
 use crate::api::sample;
+use crate::api::status::BgpStatus;
 use crate::events::{Event, Severity};
 
 #[test]
@@ -45,6 +46,27 @@ fn a_large_one_shows_all() {
         assert!(screen[1].contains(column), "{column}: {screen:#?}");
     }
     assert!(screen[2].contains("198.51.100.11"));
+}
+
+#[test]
+fn the_selected_tunnel_shows_its_session_and_the_prefixes_of_it() {
+    let mut status = sample::status();
+    status.connections[0].tunnels[0].bgp = Some(BgpStatus {
+        state: "established".to_owned(),
+        peer_asn: 64512,
+        received: 12,
+        sent: 1,
+        hold_time_s: Some(30),
+        since_s: Some(600),
+        error: None,
+    });
+    let mut top = Top::default();
+    top.take(Duration::from_secs(1), status);
+    let screen = screen(&top, 80, 24);
+    assert!(screen[2].starts_with("● aws/1  up    up    8.1 ms  established"), "{screen:#?}");
+    let text = screen.join("\n");
+    assert!(text.contains("BGP established with AS 64512  12 prefixes received, 1 sent"), "{text}");
+    assert!(text.contains("no packet was dropped"), "{text}");
 }
 
 #[test]

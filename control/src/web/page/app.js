@@ -73,6 +73,7 @@ function tunnelCard(card, tunnel) {
   link(card, "probe", probe.state === "off" ? "off" : probe.state === "up",
     probe.state === "up" && probe.rtt_ms !== null ? `${probe.rtt_ms.toFixed(1)} ms` : probe.state);
   link(card, "bgp", bgp ? bgp.state === "established" : "off", bgp ? bgp.state : "–");
+  text(card, "prefixes", bgp?.state === "established" ? `${bgp.received} in, ${bgp.sent} out` : "");
   link(card, "routes", routes.installed > 0 || "off", String(routes.installed));
   notes(card.querySelector(".notes"), tunnel.notes);
   const box = card.querySelector(".broken");
