@@ -38,7 +38,7 @@ pub fn scenario(name: &str, suite: Suite, body: impl FnOnce(&Run) -> Result<()>)
     if let Some(reason) = obstacle() {
         return skip(&format!("{name} ({}): {reason}", suite.word()));
     }
-    let _turn = turn()?;
+    let _turn = if std::env::var_os(SHARED).is_some() { shared_turn()? } else { turn()? };
     crate::netns::remove_leftovers()?;
     let dir = tempfile::Builder::new().prefix("gotthard-lab-").tempdir()?;
     let run = Run { suite, dir: dir.path().to_owned() };
@@ -80,12 +80,21 @@ pub fn skip(why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits for our turn on the machine; it ends when the file is closed, also when the process is killed.
+/// Waits until we have the machine to ourselves, until the file is closed, also by the end of the process.
 pub fn turn() -> Result<File> {
+    locked(FlockOperation::LockExclusive)
+}
+
+/// The same, beside others that share it: who sees to it that they are few says so by `GOTTHARD_LAB_SHARED`.
+fn shared_turn() -> Result<File> {
+    locked(FlockOperation::LockShared)
+}
+
+fn locked(operation: FlockOperation) -> Result<File> {
     let path = std::env::temp_dir().join("gotthard-lab.lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.with_context(|| path.display().to_string())?;
-    flock(&file, FlockOperation::LockExclusive)?;
+    flock(&file, operation)?;
     Ok(file)
 }
 
@@ -115,6 +124,9 @@ pub fn number(variable: &str, default: u32) -> Result<u32> {
 pub fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
+
+/// Scenarios share the machine with others.
+const SHARED: &str = "GOTTHARD_LAB_SHARED";
 
 /// The file that collects what could not run.
 const SKIPPED_FILE: &str = "GOTTHARD_SKIPPED";

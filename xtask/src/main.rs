@@ -11,6 +11,7 @@ mod fuzz;
 mod guard;
 mod package;
 mod packages;
+mod scenarios;
 mod steps;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   test              everything that CI runs: Debian packages of the lab (as root), fmt, clippy, doc, deny,
                     all tests, the model with 100,000 seeds, the scenarios against real peers, the perf guard,
                     and 10 s of each fuzz target
+  scenarios [PREFIX] the scenarios, or the programs of lab/tests whose names begin with PREFIX, one a core
   fuzz [SECONDS [PREFIX]]
                     each fuzz target, or those whose names begin with PREFIX, for SECONDS (default 20), one a core
   guard [--bless]   count the instructions of each kernel and compare with benches/baselines; --bless accepts them
@@ -45,6 +47,9 @@ fn run(args: &[String]) -> Result<ExitCode> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["test"] => Ok(steps::test()),
+        ["scenarios", prefix @ ..] if prefix.len() < 2 => {
+            scenarios::run(prefix.first().unwrap_or(&"")).map(|()| ExitCode::SUCCESS)
+        }
         ["fuzz"] => fuzz::run(steps::FUZZ_SECONDS, "").map(|()| ExitCode::SUCCESS),
         ["fuzz", seconds, prefix @ ..] if prefix.len() < 2 => {
             let seconds = seconds.parse().with_context(|| format!("SECONDS, not {seconds:?}"))?;

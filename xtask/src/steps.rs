@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{fuzz, guard, package, packages};
+use crate::{fuzz, guard, packages, scenarios};
 
 /// How long each fuzz target runs in CI.
 pub(crate) const FUZZ_SECONDS: u64 = 10;
@@ -17,7 +17,7 @@ const MODEL_SEEDS: &str = "100000";
 const CARGO_DENY: &str = "0.20.2";
 
 /// Where tests append a line for each thing that they could not run; read and shown at the end.
-const SKIPPED: &str = "target/skipped.txt";
+pub(crate) const SKIPPED: &str = "target/skipped.txt";
 
 /// What became of a step.
 enum Outcome {
@@ -55,7 +55,7 @@ pub(crate) fn test() -> ExitCode {
         ("tests", || cargo(&["test", "--no-fail-fast", "--workspace", "--exclude", "gotthard-lab"])),
         ("model", model),
         ("demo", || cargo(&["run", "--release", "--", "demo"])),
-        ("scenarios", scenarios),
+        ("scenarios", || scenarios::run("").map(|()| Outcome::Passed)),
         ("guard", perf_guard),
         ("fuzz", || fuzz::run(FUZZ_SECONDS, "").map(|()| Outcome::Passed)),
     ];
@@ -135,18 +135,6 @@ fn model() -> Result<Outcome> {
     let mut command = Command::new("cargo");
     command.args(["test", "--release", "--package", "gotthard-ike", "--test", "model", "--", "--nocapture"]);
     command.env("GOTTHARD_MODEL_SEEDS", MODEL_SEEDS);
-    succeed(command)
-}
-
-/// The scenarios share two cores and measure: one at a time, with the optimised binary.
-fn scenarios() -> Result<Outcome> {
-    let packages = package::build(package::RELEASE)?;
-    let mut command = Command::new("cargo");
-    command.args(["test", "--no-fail-fast", "--profile", "scenario", "--package", "gotthard-lab"]);
-    command.args(["--", "--test-threads=1", "--nocapture"]);
-    command.env("GOTTHARD_BIN", root().join("target/release/gotthard"));
-    command.env("GOTTHARD_DEB", package::deb(&packages)?);
-    command.env("GOTTHARD_SKIPPED", root().join(SKIPPED));
     succeed(command)
 }
 
