@@ -2,14 +2,17 @@
 //!
 //! Pure: time and events come in, [`Action`]s go out. Who carries packets is decided in [`crate::failover`].
 
+mod change;
+mod sa;
+
 use core::time::Duration;
 
-use gotthard_ike::config::{Encapsulation, Mode};
+use gotthard_ike::config::Mode;
 use gotthard_ike::error::{Failure, Fault, Sa};
-use gotthard_ike::event::Nat;
-use gotthard_ike::suite::{EspSuite, IkeSuite};
 use gotthard_ike::{Event, Time};
 
+pub use self::change::{Action, Change};
+pub use self::sa::{ChildSa, IkeSa};
 use crate::backoff::Backoff;
 
 /// What the operator wants of a tunnel.
@@ -32,68 +35,6 @@ pub enum Phase {
     Connecting,
     /// It has a child SA.
     Up,
-}
-
-/// What to ask of the IKE endpoint, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Delete the tunnel's SAs.
-    Terminate,
-    /// Make one attempt.
-    Initiate,
-    /// Rekey the child SA.
-    RekeyChild,
-    /// Ask the peer whether it lives.
-    CheckLiveness,
-    /// Make another IKE SA beside the one there is.
-    Replace,
-}
-
-/// What an operator should be told in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It carries traffic from here on.
-    Up,
-    /// It no longer does, and why.
-    Down(Failure),
-    /// An attempt failed, and why.
-    Failed(Failure),
-    /// A rekey of ours failed, and why; it carries traffic all the same.
-    RekeyFailed(Sa, Failure),
-    /// Another IKE SA took the place of the one it had; it carried traffic throughout.
-    Replaced,
-    /// Its IKE SA was rekeyed.
-    IkeRekeyed,
-    /// Its child SA was rekeyed.
-    ChildRekeyed,
-}
-
-/// The IKE SA of a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IkeSa {
-    /// Negotiated transforms.
-    pub suite: IkeSuite,
-    /// Initiator's SPI.
-    pub spi_i: u64,
-    /// Responder's SPI.
-    pub spi_r: u64,
-    /// Where a NAT was seen.
-    pub nat: Nat,
-}
-
-/// The child SA of a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChildSa {
-    /// Negotiated transforms.
-    pub suite: EspSuite,
-    /// The SPI that we receive with.
-    pub spi_in: u32,
-    /// The SPI that the peer receives with.
-    pub spi_out: u32,
-    /// Extended sequence numbers.
-    pub esn: bool,
-    /// In UDP or as IP protocol 50.
-    pub encapsulation: Encapsulation,
 }
 
 /// What was asked of a peer that is silent inside the tunnel, and when the next step is due.
