@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::bgp::Bgp;
 use super::capture::Captures;
 use super::drill::Drill;
-use super::hooks::{self, Seen};
+use super::hooks;
 use super::key_file::KeyFile;
 use super::networks::Networks;
 use super::probing::Probes;
@@ -29,15 +29,15 @@ use crate::routes::Table;
 use crate::routes::flow_hash::FlowHash;
 use crate::routes::netlink::Netlink;
 use crate::routes::plan::{Refused, Wanted};
-use crate::tunnels::{Action, Admin, Tunnel};
+use crate::tunnels::{Action, Admin};
 
-/// The tunnels of a gateway. Its other parts: [`super::provision`], [`super::probing`], [`super::switching`],
+/// The tunnels of a gateway. Its other parts: [`super::agenda`], [`super::provision`], [`super::probing`], [`super::switching`],
 /// [`super::routing`], [`super::outlet`].
 pub(super) struct Gateway {
     pub(super) config: Config,
     pub(super) records: BTreeMap<PeerId, Record>,
     /// When each tunnel wants to be asked what is due.
-    agenda: Timers<PeerId>,
+    pub(super) agenda: Timers<PeerId>,
     /// Who carries the traffic.
     pub(super) switch: Switch,
     pub(super) probes: Probes,
@@ -276,83 +276,6 @@ impl Gateway {
         let decisions = [self.switch.next(), self.carriers_due(), self.probes_due(), bgp, drill];
         let own = [self.agenda.next(), self.waiters.next()].into_iter().chain(decisions);
         own.flatten().min()
-    }
-
-    /// Changes a tunnel's state, and notes when it wants to be asked what is due.
-    pub(super) fn change<T>(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> T) -> Option<T> {
-        let record = self.records.get_mut(&id)?;
-        let before = Seen::of(&record.state);
-        let result = change(&mut record.state);
-        self.agenda.set(id, record.state.next());
-        self.tell_changes(id, before);
-        Some(result)
-    }
-
-    /// Changes a tunnel's state, and notes what it wants of the endpoint.
-    pub(super) fn ask(&mut self, id: PeerId, change: impl FnOnce(&mut Tunnel) -> Vec<Action>) {
-        let actions = self.change(id, change).unwrap_or_default();
-        self.orders.extend(actions.into_iter().map(|action| (id, action)));
-    }
-
-    async fn carry_out_all(&mut self, driver: &mut IkeDriver) {
-        loop {
-            driver.tick();
-            driver.drain(self).await;
-            self.poll_probes().await;
-            let now = driver.now();
-            while let Some(id) = self.agenda.take_due(now) {
-                self.ask(id, |state| state.poll(now));
-            }
-            let orders = core::mem::take(&mut self.orders);
-            if orders.is_empty() {
-                return;
-            }
-            for (id, action) in orders {
-                self.carry_out(id, action, driver);
-            }
-        }
-    }
-
-    fn take_down(&mut self, driver: &mut IkeDriver, id: PeerId) {
-        let now = driver.now();
-        // The endpoint answers a peer that it knows: one that is taken down must be forgotten, which ends its SAs.
-        self.change(id, |state| state.set_admin(now, Admin::Down));
-        driver.endpoint().remove_peer(now, id);
-        if let Some(record) = self.records.get_mut(&id) {
-            record.local = None;
-        }
-    }
-
-    fn renew(&mut self, id: PeerId, now: Time) {
-        self.ask(id, |state| state.renew(now));
-        self.unsettled = true;
-    }
-
-    async fn remove(&mut self, id: PeerId) -> Option<Record> {
-        let record = self.records.remove(&id)?;
-        self.tell_end(&record);
-        self.agenda.set(id, None);
-        if let Err(error) = self.data.remove_tunnel(id).await
-            && record.device == Device::Ready
-        {
-            record.span().in_scope(|| error!(%error, "the device is left behind"));
-        }
-        Some(record)
-    }
-
-    fn carry_out(&mut self, id: PeerId, action: Action, driver: &mut IkeDriver) {
-        let now = driver.now();
-        match action {
-            Action::Terminate => driver.endpoint().terminate(now, id),
-            Action::RekeyChild => driver.endpoint().rekey_child(now, id),
-            Action::CheckLiveness => driver.endpoint().check_liveness(now, id),
-            Action::Replace => driver.endpoint().replace(now, id),
-            Action::Initiate => {
-                self.notice_new_address(id);
-                self.provide_peer(id, driver);
-                driver.endpoint().initiate(now, id);
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! is then settled: the IKE endpoint's outputs are carried out in their order, and the routes follow. Packets do not pass
 //! here.
 
+mod agenda;
 mod bgp;
 mod capture;
 mod chain;
@@ -26,6 +27,7 @@ mod refusals;
 mod rekey;
 mod route_table;
 mod routing;
+mod signals;
 mod status;
 mod switching;
 
@@ -36,7 +38,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use gotthard_ike::Time;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
@@ -47,6 +48,7 @@ use self::key_file::KeyFile;
 use self::pages::Pages;
 use self::probing::{EchoReply, Probes, REPLIES};
 use self::refusals::{News, Refusals};
+use self::signals::{Asked, Signals};
 use crate::api::server::{self, Call};
 use crate::capture::queue;
 use crate::config::{self, Config, RunOptions};
@@ -307,37 +309,6 @@ fn remove_socket(path: &Path) {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "systemd was not told");
-    }
-}
-
-/// The signals that concern the daemon.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    reload: Signal,
-}
-
-/// What a signal asks for.
-enum Asked {
-    End,
-    Reload,
-}
-
-impl Signals {
-    fn install() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reload: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::End,
-            _ = self.interrupt.recv() => Asked::End,
-            _ = self.reload.recv() => Asked::Reload,
-        }
     }
 }
 
