@@ -91,10 +91,10 @@ fn every_key_of_a_drills_report_is_described() {
     assert_eq!(described(&read(&root().join("docs/drill.md")), "## JSON"), given);
 }
 
-/// README and all below docs.
+/// README and all below docs and contrib.
 fn documents() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md")];
-    let mut folders = vec![root().join("docs")];
+    let mut folders = vec![root().join("docs"), root().join("contrib")];
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {

@@ -11,6 +11,7 @@ mod published;
 mod round_trip;
 #[path = "../skipped/mod.rs"]
 mod skipped;
+mod terraform;
 
 use gotthard::config::{Config, NoSecrets, parse_str};
 use gotthard::import::emit::{Keys, emit};
