@@ -3,6 +3,7 @@
 
 mod arrows;
 mod coverage;
+mod image;
 mod links;
 mod service;
 mod tree;
