@@ -1,17 +1,14 @@
 //! The deb on a machine with systemd: installed, given the file that AWS hands out, started, it carries traffic, confined as
 //! the unit says; a reload that is refused says so; purged, it leaves nothing.
 
-use core::time::Duration;
-use std::path::{Path, PathBuf};
+mod aws_file;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use gotthard_lab::cloud::Described;
-use gotthard_lab::cloud::described::End;
+use aws_file::{SOON, carries, journal};
 use gotthard_lab::machine::SHARED;
 use gotthard_lab::site::Site;
-use gotthard_lab::status::Status;
-use gotthard_lab::strongswan::posture;
-use gotthard_lab::traffic::await_ping;
 use gotthard_lab::{Machine, Suite, run, wait};
 
 #[test]
@@ -21,11 +18,8 @@ fn the_deb_brings_traffic_and_leaves_nothing() -> run::Outcome {
     };
     run::scenario("package_deb", Suite::Gcm, |run| {
         let site = Site::new()?;
-        let xml = Path::new(env!("CARGO_MANIFEST_DIR")).join("../control/tests/import/files/aws.xml");
-        let text = std::fs::read_to_string(&xml)?;
-        let _cloud = AWS.start(run, &site, &keys(&text))?;
+        let _cloud = aws_file::start(run, &site)?;
         std::fs::copy(&deb, run.dir().join("gotthard.deb")).with_context(|| deb.display().to_string())?;
-        std::fs::write(run.dir().join("aws.xml"), text)?;
         let machine = Machine::boot(run, &site.gateway, SOON)?;
         // systemd has set sysctls of its own by then.
         let before = site.gateway.configuration()?;
@@ -49,17 +43,6 @@ fn the_deb_brings_traffic_and_leaves_nothing() -> run::Outcome {
         ensure!(before == after, "left in the network: {changed:#?}\n{}", journal(&machine));
         Ok(())
     })
-}
-
-/// Both tunnels are up, and what is behind the cloud answers.
-fn carries(machine: &Machine, site: &Site) -> Result<()> {
-    wait::until_true(SOON, "both tunnels to be up", || {
-        // 5 is its exit code while one is down.
-        let asked = machine.command("gotthard").args(["status", "--output", "json"]).output()?;
-        let status = Status::parse(&String::from_utf8_lossy(&asked.stdout))?;
-        Ok(status.tunnels().count() == 2 && status.tunnels().all(gotthard_lab::status::Tunnel::is_up))
-    })?;
-    await_ping(&site.lan, AWS.host.0.parse()?, SOON)
 }
 
 /// Three capabilities, no new ones, and none of the files that it does not need.
@@ -96,33 +79,10 @@ fn documents_are_there(machine: &Machine) -> Result<()> {
     machine.output("bash", &["-n", "/usr/share/bash-completion/completions/gotthard"]).map(drop)
 }
 
-fn journal(machine: &Machine) -> String {
-    let read = machine.output("journalctl", &["--unit", "gotthard", "--no-pager", "--output", "cat"]);
-    read.unwrap_or_else(|error| error.to_string())
-}
-
 /// A file of the run's folder, in the machine.
 fn at(file: &str) -> String {
     format!("{SHARED}/{file}")
 }
 
-/// The keys of the file's tunnels.
-fn keys(xml: &str) -> Vec<String> {
-    let parts = xml.split("<pre_shared_key>").skip(1).filter_map(|part| part.split('<').next());
-    parts.map(|key| key.trim().to_owned()).collect()
-}
-
-/// What the file says.
-const AWS: Described = Described {
-    ours: posture::CUSTOMER_GATEWAY,
-    ends: &[
-        End { outer: "198.51.100.11", inside: "169.254.10.1", ours_inside: "169.254.10.2/30" },
-        End { outer: "198.51.100.12", inside: "169.254.11.1", ours_inside: "169.254.11.2/30" },
-    ],
-    asns: Some((64512, 65010)),
-    policy: None,
-    host: ("10.200.0.1", "10.200.0.0/16"),
-};
 /// `CAP_NET_BIND_SERVICE`, `CAP_NET_ADMIN` and `CAP_NET_RAW`.
 const NETWORK: &str = "0000000000003400";
-const SOON: Duration = Duration::from_mins(1);
