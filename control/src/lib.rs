@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod privileges;
 pub mod probe;
 pub mod routes;
+pub mod state_file;
 pub mod tunnels;
 pub mod web;
 pub mod whole_file;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use crate::whole_file;
+use crate::{state_file, whole_file};
 
 /// What was changed, by us or by a daemon before us.
 #[derive(Debug)]
@@ -80,12 +80,9 @@ impl FlowHash {
     }
 
     fn resume_in(sysctls: PathBuf, note: PathBuf, place: String) -> Self {
-        let written = fs::read_to_string(&note).unwrap_or_default();
-        let mut lines = written.lines();
-        let ours = lines.next().is_some_and(|line| line == place);
-        let named = |family: &Family| ours && lines.clone().any(|line| line == family.folder());
-        let changed = Family::ALL.into_iter().filter(named).collect();
-        Self { sysctls, note, place, changed, taken: false }
+        let noted = state_file::read(&note, parse);
+        let changed = noted.filter(|(there, _)| *there == place).map(|(_, changed)| changed);
+        Self { sysctls, note, place, changed: changed.unwrap_or_default(), taken: false }
     }
 
     fn write_note(&self) -> io::Result<()> {
@@ -93,8 +90,9 @@ impl FlowHash {
             return Ok(());
         }
         let families = self.changed.iter().map(|family| family.folder());
-        let lines: Vec<&str> = core::iter::once(self.place.as_str()).chain(families).collect();
-        whole_file::write(&self.note, lines.join("\n").as_bytes(), NOTE_MODE)
+        let lines = core::iter::once(self.place.as_str()).chain(families).chain([END]);
+        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+        whole_file::write(&self.note, text.as_bytes(), NOTE_MODE)
     }
 
     /// `None`: there is no such family.
@@ -119,6 +117,14 @@ impl Family {
     }
 }
 
+/// The place and the families of a note; `None`: it is not whole.
+fn parse(note: &str) -> Option<(String, Vec<Family>)> {
+    let lines: Vec<&str> = note.strip_suffix('\n')?.split('\n').collect();
+    let [place, families @ .., END] = lines.as_slice() else { return None };
+    let of = |line: &&str| Family::ALL.into_iter().find(|family| family.folder() == *line);
+    Some(((*place).to_owned(), families.iter().map(of).collect::<Option<_>>()?))
+}
+
 /// This boot of the host, and our network namespace in it.
 fn place() -> String {
     let boot = fs::read_to_string(BOOT).unwrap_or_default();
@@ -130,8 +136,11 @@ const SYSCTLS: &str = "/proc/sys/net";
 const SYSCTL: &str = "fib_multipath_hash_policy";
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 const NAMESPACE: &str = "/proc/self/ns/net";
-/// In the state folder: the place, and the families whose policy was changed, one a line.
+/// In the state folder: the place, the families whose policy was changed, one a line, and [`END`].
 const NOTE: &str = "flow-hash";
+/// A note without it was torn.
+const END: &str = "end";
+/// The daemon's user alone.
 const NOTE_MODE: u32 = 0o600;
 /// Layer 3.
 const ADDRESSES: &str = "0";
@@ -199,20 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn the_note_is_the_owners_alone_and_takes_the_place_of_a_torn_one() {
+    fn the_note_is_the_owners_alone_and_a_torn_one_is_none() {
         use std::os::unix::fs::PermissionsExt as _;
-        let host = host("0\n", None);
-        let note = host.path().join("state").join(NOTE);
-        fs::create_dir(host.path().join("state")).expect("a folder");
-        fs::write(&note, b"her\xff").expect("a file");
+        let host = host("0\n", Some("0\n"));
         daemon(&host, "here").take();
-        assert_eq!(fs::read_to_string(&note).expect("a note"), "here\nipv4");
+        let note = host.path().join("state").join(NOTE);
+        let whole = fs::read_to_string(&note).expect("a note");
+        assert_eq!(parse(&whole), Some(("here".to_owned(), Family::ALL.to_vec())));
         assert_eq!(fs::metadata(&note).expect("a note").permissions().mode() & 0o777, NOTE_MODE);
-        assert_eq!(
-            fs::read_dir(host.path().join("state")).expect("a folder").count(),
-            1,
-            "nothing beside it"
-        );
+        for length in 0..whole.len() {
+            assert_eq!(parse(&whole[..length]), None, "the first {length} octets");
+        }
+        fs::write(&note, &whole[..8]).expect("a torn note");
+        assert!(daemon(&host, "here").changed.is_empty() && !note.exists());
     }
 
     #[test]
