@@ -37,7 +37,8 @@ pub fn keep_memory_private() {
 }
 
 /// Gives up, for good, whatever a gateway that runs and is reloaded does not need. What the kernel does not know is left out:
-/// the daemon runs all the same, and says what it could not deny itself. Without `places` files are not confined.
+/// it runs all the same, and says what it could not deny itself. Without `places`, as the process that runs hooks has it, files are
+/// not confined.
 pub fn give_up(places: Option<&Places>) {
     if let Err(error) = set_no_new_privs(true) {
         warn!(%error, "programs that this process starts could gain privileges");

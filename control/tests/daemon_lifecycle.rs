@@ -219,6 +219,15 @@ fn hooks_are_told_of_tunnels_and_of_the_way_of_the_traffic_to_the_very_end() {
         let line = line.replace("  ", " ");
         wait_until(&line, || told(&line));
     }
+    // The hook has written where the daemon cannot even read.
+    let file = world.elsewhere("events").display().to_string();
+    daemon.rewrite(
+        &gateway("10.200.0.0/16", PSK2)
+            .replace(&format!("psk = \"{PSK2}\""), &format!("psk_file = \"{file}\"")),
+    );
+    let (_, said) = daemon.outcome(&["reload"]);
+    let log = world.log("gateway");
+    assert!(said.contains("Permission denied") || log.contains("no Landlock"), "{said}\n{log}");
     daemon.signal(Signal::TERM);
     assert!(daemon.wait());
     assert!(told("aws/2 tunnel-down GTH-IKE-18 down-client"), "{:?}", world.events());

@@ -35,7 +35,7 @@ use clap::Parser;
 
 use crate::config::{ConfigErrors, RunOptions};
 use crate::log::Logs;
-use crate::{daemon, demo, log};
+use crate::{daemon, demo, hooks, log};
 
 pub use args::Cli;
 use args::{Command, KeysCommand};
@@ -43,6 +43,9 @@ pub use exit::Exit;
 
 /// Runs the command that the process's arguments ask for.
 pub fn main() -> ExitCode {
+    if let Some(code) = hooks::beside::main() {
+        return code;
+    }
     let cli = Cli::parse();
     match cli.command {
         Command::Run { config } => {

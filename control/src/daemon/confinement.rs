@@ -2,32 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::hooks;
 use crate::config::{Loaded, RunOptions};
 use crate::privileges::Places;
 
 /// The folders of the configuration, of the files that it names, of the socket, the state and the debug keys: a reload may
-/// name other files in them. `None` where there are hooks: what they start inherits what is denied to us, and they are the
-/// operator's own programs, that read and write what they like.
-pub(super) fn places(options: &RunOptions, loaded: &Loaded) -> Option<Places> {
-    if hooks::folder(&loaded.config, &options.config).is_some() {
-        info!("files are not confined: hooks may need any");
-        return None;
-    }
+/// name other files in them.
+pub(super) fn places(options: &RunOptions, loaded: &Loaded) -> Places {
     // It must be there to be allowed.
     if let Err(error) = std::fs::create_dir_all(&options.state) {
         warn!(path = %options.state.display(), %error, "the state folder cannot be made");
     }
     let gateway = &loaded.config.gateway;
     let configuration = [Some(folder(&options.config)), target(&options.config)].into_iter().flatten();
-    Some(Places {
+    Places {
         read: configuration.chain(loaded.folders.iter().cloned()).collect(),
         written: vec![options.state.clone()],
         added_to: gateway.debug_keys.iter().map(|file| folder(file)).collect(),
         cleared: vec![folder(&options.socket)],
-    })
+    }
 }
 
 /// The folder of a file.

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use gotthard_ike::config::{Encapsulation, PeerId};
 use gotthard_ike::error::Failure;
 use gotthard_ike::event::Nat;
-use tracing::info;
+use tracing::{info, warn};
 
+use super::Daemon;
 use super::gateway::Gateway;
 use super::record::{Record, escaped};
 use crate::bgp::speaker::Notice;
 use crate::config::Config;
 use crate::events::kind;
-use crate::hooks::{Event, Reason, Tunnel, What};
+use crate::hooks::{Beside, Event, Reason, Tunnel, What};
 use crate::tunnels::{self, Phase};
 
 /// What of a tunnel's state hooks are told of.
@@ -105,6 +106,26 @@ pub(super) const fn nat_name(nat: Nat) -> &'static str {
         (false, true) => "remote",
         (true, true) => "both",
     }
+}
+
+impl Daemon {
+    /// Runs the hooks of the configuration's folder from here on.
+    pub(super) fn take_hooks(&self, config: &Config, beside: Option<Beside>) {
+        let folder = folder(config, &self.options.config);
+        if let Some(beside) = beside {
+            self.gateway.hooks.leave_to(beside);
+        }
+        if folder.as_deref().is_some_and(|folder| !self.gateway.hooks.are_left(folder)) {
+            warn!("hooks reach few files until the daemon is started again: it began without this folder");
+        }
+        self.gateway.hooks.set_folder(folder);
+    }
+}
+
+/// The process that runs the hooks of a folder, which is confined less than we are about to be.
+pub(super) fn beside(folder: &Path) -> Option<Beside> {
+    let failed = |error: &std::io::Error| warn!(%error, "no process for hooks");
+    Beside::start(folder, LIMIT).inspect_err(failed).ok()
 }
 
 /// The folder of the hooks: the one that is configured, or `hooks.d` beside the configuration file, if it is there.

@@ -69,14 +69,14 @@ pub async fn run(options: RunOptions, logs: Logs) -> anyhow::Result<ExitCode> {
     let signals = Signals::install().context("installing signal handlers")?;
     let listener = server::bind(&options.socket)
         .with_context(|| format!("opening the control socket {}", options.socket.display()))?;
+    let folder = hooks::folder(&loaded.config, &options.config);
+    let beside = folder.and_then(|folder| hooks::beside(&folder));
     // Every thread that is started from here on has what is left.
-    let places = confinement::places(&options, &loaded);
-    privileges::give_up(places.as_ref());
+    privileges::give_up(Some(&confinement::places(&options, &loaded)));
     let config = loaded.config;
     let (mut daemon, calls) = Daemon::start(options, &config, logs.clone())?;
-    daemon.confined = places.is_some();
     daemon.reveal_keys(&config)?;
-    daemon.take_hooks(&config);
+    daemon.take_hooks(&config, beside);
     daemon.pages.serve(&config.gateway).await;
     let api = tokio::spawn(server::serve(listener, calls, logs.events, daemon.gateway.meters.clone()));
 
@@ -105,8 +105,6 @@ struct Daemon {
     replies: mpsc::Receiver<EchoReply>,
     housekeeping: Interval,
     houses_kept: u32,
-    /// Files are confined, and so are hooks that a reload brings.
-    confined: bool,
     pages: Pages,
     /// What happened.
     logs: Logs,
@@ -144,7 +142,6 @@ impl Daemon {
             replies,
             housekeeping,
             houses_kept,
-            confined: false,
             pages,
             logs,
             refusals: Refusals::default(),
@@ -277,15 +274,6 @@ impl Daemon {
             warn!(path = %path.display(), "debug_keys: the keys of every SA are written; who reads them reads the traffic");
         }
         Ok(())
-    }
-
-    /// Runs the hooks of the configuration's folder from here on.
-    fn take_hooks(&self, config: &Config) {
-        let folder = hooks::folder(config, &self.options.config);
-        if self.confined && folder.is_some() {
-            warn!("hooks reach few files until the daemon is started again: it began without any");
-        }
-        self.gateway.hooks.set_folder(folder);
     }
 
     fn due(&self) -> Duration {

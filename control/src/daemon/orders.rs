@@ -74,7 +74,7 @@ impl Daemon {
         });
         let response = match loaded {
             Ok(config) => {
-                self.take_hooks(&config);
+                self.take_hooks(&config, None);
                 self.pages.serve(&config.gateway).await;
                 let stays = config.gateway.packet_path == self.gateway.data.settings();
                 let difference = self.gateway.configure(&mut self.driver, config).await;

@@ -17,7 +17,7 @@ use tracing::{Instrument as _, info};
 /// Runs it; `Err` says why it did not end well.
 pub(super) async fn run(
     hook: &Path,
-    environment: Vec<(&'static str, String)>,
+    environment: &[(String, String)],
     limit: Duration,
 ) -> Result<(), String> {
     let mut child =
@@ -41,10 +41,15 @@ pub(super) async fn run(
 }
 
 /// Starts it in a process group of its own, on a thread that may wait for a slow file system.
-async fn start(hook: &Path, environment: Vec<(&'static str, String)>) -> io::Result<Child> {
+async fn start(hook: &Path, environment: &[(String, String)]) -> io::Result<Child> {
     for _ in 0..TRIES {
         let mut command = Command::new(hook);
-        command.env_clear().envs(environment.clone()).current_dir("/").process_group(0).kill_on_drop(true);
+        command
+            .env_clear()
+            .envs(environment.iter().cloned())
+            .current_dir("/")
+            .process_group(0)
+            .kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         match spawn_blocking(move || command.spawn()).await? {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::TXTBSY) => sleep(REST).await,

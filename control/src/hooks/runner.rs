@@ -2,18 +2,18 @@
 
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{Instrument as _, info_span, warn};
 
+use super::beside::{Beside, Line};
 use super::event::Event;
-use super::folder::{self, Found};
 use super::process;
 use super::queue::Queue;
+use super::round::{self, Outcome, Round};
 use crate::events::kind;
 
 /// The hooks of a gateway. Telling it of an event never waits; a runtime must be there.
@@ -27,7 +27,7 @@ pub struct Hooks {
 struct Crew {
     limit: Duration,
     state: Mutex<State>,
-    /// Turns: hooks that run at once.
+    /// Turns: events whose hooks run at once.
     turns: Semaphore,
     idle: Notify,
 }
@@ -35,6 +35,8 @@ struct Crew {
 #[derive(Debug, Default)]
 struct State {
     folder: Option<PathBuf>,
+    /// Who runs the hooks of its folder.
+    beside: Option<Beside>,
     /// Those that have a task.
     lanes: HashMap<Lane, Queue>,
     /// Refusals that were told, each once.
@@ -51,6 +53,16 @@ impl Hooks {
         Self { crew: Arc::new(Crew { limit, state, turns, idle }) }
     }
 
+    /// Has the hooks of that process's folder run by it.
+    pub fn leave_to(&self, beside: Beside) {
+        self.crew.state().beside = Some(beside);
+    }
+
+    /// Whether another process runs the hooks of a folder.
+    pub fn are_left(&self, folder: &Path) -> bool {
+        self.crew.state().beside.as_ref().is_some_and(|beside| beside.folder() == folder)
+    }
+
     /// Takes the folder for events from here on, and tells what of it will not be run. `None`: there are no hooks.
     pub fn set_folder(&self, folder: Option<PathBuf>) {
         let mut state = self.crew.state();
@@ -59,7 +71,7 @@ impl Hooks {
         drop(state);
         if let Some(folder) = folder {
             let crew = Arc::clone(&self.crew);
-            tokio::spawn(async move { crew.scan(folder).await });
+            tokio::spawn(async move { crew.run(None, folder).await });
         }
     }
 
@@ -99,7 +111,14 @@ impl Crew {
             let (connection, tunnel) = &lane;
             let tunnel = tunnel.as_deref().unwrap_or_default();
             let span = info_span!("hooks", event = event.name(), connection, tunnel);
-            self.run(&event, missed, folder).instrument(span).await;
+            async {
+                if missed > 0 {
+                    warn!(missed, "hooks are slower than what happens: superseded events were dropped");
+                }
+                self.run(Some(Round::of(&event, missed)), folder).await;
+            }
+            .instrument(span)
+            .await;
         }
         self.idle.notify_waiters();
     }
@@ -115,30 +134,18 @@ impl Crew {
         next
     }
 
-    async fn run(&self, event: &Event, missed: u64, folder: PathBuf) {
-        if missed > 0 {
-            warn!(missed, "hooks are slower than what happens: superseded events were dropped");
-        }
-        for hook in self.scan(folder).await.hooks {
-            // The semaphore is never closed.
-            let Ok(_turn) = self.turns.acquire().await else { return };
-            let span = info_span!("hook", file = %hook.display());
-            match process::run(&hook, event.environment(missed), self.limit).instrument(span).await {
-                Ok(()) => debug!(hook = %hook.display(), "hook done"),
-                Err(why) => warn!(hook = %hook.display(), why, event = kind::HOOK_FAILED, "hook failed"),
-            }
-        }
-    }
-
-    /// Looks which hooks there are, and tells of those that are not run, once.
-    async fn scan(&self, folder: PathBuf) -> Found {
-        let shown = folder.display().to_string();
-        let scanned = spawn_blocking(move || folder::scan(&folder)).await;
-        let found = match scanned.map_err(std::io::Error::other).flatten() {
-            Ok(found) => found,
-            Err(error) => Found { refused: vec![format!("{shown}: {error}")], hooks: Vec::new() },
+    /// Has the hooks of a folder run, or without a round looked at, and tells what became of it.
+    async fn run(&self, round: Option<Round>, folder: PathBuf) {
+        // The semaphore is never closed.
+        let Ok(_turn) = self.turns.acquire().await else { return };
+        let beside =
+            self.state().beside.as_ref().filter(|beside| beside.folder() == folder).map(Beside::line);
+        let outcome = match (beside, round) {
+            (Some(line), round) => ask(&line, round).await,
+            (None, Some(round)) => round.run(folder, self.limit).await,
+            (None, None) => round::look(folder).await,
         };
-        for refused in &found.refused {
+        for refused in &outcome.refused {
             let mut state = self.state();
             let news = state.told.len() < MAX_TOLD && state.told.insert(refused.clone());
             drop(state);
@@ -146,7 +153,9 @@ impl Crew {
                 warn!(event = kind::HOOK_FAILED, "hook refused: {}", refused.escape_debug());
             }
         }
-        found
+        for (hook, why) in &outcome.failed {
+            warn!(hook = %hook.display(), why, event = kind::HOOK_FAILED, "hook failed");
+        }
     }
 
     async fn idle(&self) {
@@ -167,7 +176,15 @@ impl Crew {
     }
 }
 
+/// `None` of the process beside us is a refusal.
+async fn ask(line: &Line, round: Option<Round>) -> Outcome {
+    line.ask(round).await.unwrap_or_else(|| Outcome {
+        refused: vec!["the process that runs hooks is gone: start the daemon again".to_owned()],
+        failed: Vec::new(),
+    })
+}
+
 /// Hooks that run at once: when all tunnels fall together, the host is not to fall with them.
-const MAX_RUNNING: usize = 8;
+pub(super) const MAX_RUNNING: usize = 8;
 /// Refusals that are remembered, so that each is told once.
 const MAX_TOLD: usize = 256;

@@ -21,6 +21,8 @@ use tempfile::TempDir;
 pub(crate) struct World {
     tag: String,
     folder: TempDir,
+    /// Of no daemon's.
+    elsewhere: TempDir,
 }
 
 impl World {
@@ -29,7 +31,7 @@ impl World {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let tag = format!("gtd{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let world = Self { tag, folder: TempDir::new().unwrap() };
+        let world = Self { tag, folder: TempDir::new().unwrap(), elsewhere: TempDir::new().unwrap() };
         let (gateway, clouds) = (world.name("gateway"), [world.name("cloud1"), world.name("cloud2")]);
         for name in [&gateway, &clouds[0], &clouds[1]] {
             ip(&format!("netns add {name}"));
@@ -136,20 +138,26 @@ impl World {
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
-    /// Puts a hook into the folder beside the daemons' configuration; it appends a line an event to the file `events`.
+    /// Puts a hook into the folder beside the daemons' configuration; it appends a line an event to the file `events`,
+    /// which is where a daemon reaches nothing.
     pub(crate) fn hook(&self) {
         let folder = self.folder.path().join("hooks.d");
         fs::create_dir(&folder).unwrap();
         let file = folder.join("10-events");
-        let events = self.folder.path().join("events");
+        let events = self.elsewhere("events");
         let names = "$GOTTHARD_CONNECTION/$GOTTHARD_TUNNEL $GOTTHARD_EVENT $GOTTHARD_REASON$GOTTHARD_SA$GOTTHARD_TO $PLUTO_VERB";
         fs::write(&file, format!("#!/bin/sh\necho {names} >> {}\n", events.display())).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
+    /// A file where a daemon reaches nothing.
+    pub(crate) fn elsewhere(&self, file: &str) -> PathBuf {
+        self.elsewhere.path().join(file)
+    }
+
     /// What the hook was told, of the gateway's connection.
     pub(crate) fn events(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("events")).unwrap_or_default();
+        let text = fs::read_to_string(self.elsewhere("events")).unwrap_or_default();
         text.lines().filter(|line| line.starts_with("aws/")).map(|line| line.trim_end().to_owned()).collect()
     }
 
