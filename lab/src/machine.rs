@@ -3,9 +3,9 @@
 
 use core::time::Duration;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{Netns, Process, Run, netns, process, wait};
 
@@ -50,6 +50,17 @@ impl Machine {
         let mut command = self.nsenter();
         command.args(["--root", "--wd", program]).env("DEBIAN_FRONTEND", "noninteractive");
         command
+    }
+
+    /// Writes a file, and the folders that it is in.
+    pub fn write(&self, path: &str, mode: &str, text: impl AsRef<[u8]>) -> Result<()> {
+        use std::io::Write as _;
+        let mut install = self.command("install");
+        install.args(["-D", "--mode", mode, "/dev/stdin", path]).stdin(Stdio::piped());
+        let mut child = install.spawn()?;
+        child.stdin.take().context("standard input")?.write_all(text.as_ref())?;
+        ensure!(child.wait()?.success(), "{path} cannot be written");
+        Ok(())
     }
 
     /// Files and folders that the machine has beside those of the host, whose names hold a word.

@@ -19,6 +19,14 @@ impl Secrets {
         Ok(Self(secrets))
     }
 
+    /// The keys in the text of both key files of a gateway, and pre-shared keys.
+    pub fn in_tables(tables: &[String], psks: &[&str]) -> Result<Self> {
+        let mut secrets: Vec<Vec<u8>> = tables.iter().flat_map(|table| keys_in(table)).collect();
+        ensure!(!secrets.is_empty(), "the key files hold none");
+        secrets.extend(psks.iter().map(|psk| psk.as_bytes().to_vec()));
+        Ok(Self(secrets))
+    }
+
     /// Fails if a text holds one, and if there is no text.
     pub fn expect_absent(&self, place: &str, text: &str) -> Result<()> {
         ensure!(!text.is_empty(), "{place} is empty");
@@ -55,8 +63,12 @@ fn keys(gateway: &Gotthard) -> Result<Vec<Vec<u8>>> {
 /// The words of hexadecimal digits that are longer than an SPI.
 fn keys_of(path: &Path) -> Result<Vec<Vec<u8>>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let words = text.split(['\n', ',', '"']).map(|word| word.trim_start_matches("0x"));
-    Ok(words.filter(|word| word.len() > SPI_DIGITS).filter_map(unhex).collect())
+    Ok(keys_in(&text))
+}
+
+fn keys_in(table: &str) -> Vec<Vec<u8>> {
+    let words = table.split(['\n', ',', '"']).map(|word| word.trim_start_matches("0x"));
+    words.filter(|word| word.len() > SPI_DIGITS).filter_map(unhex).collect()
 }
 
 /// How a secret would show in text: as it is, in hexadecimal, and as `Debug` prints octets. The beginning is enough.

@@ -19,6 +19,8 @@ for device in null zero full random urandom net/tun; do
     touch "dev/$device"
     mount --bind "/dev/$device" "dev/$device"
 done
+# As systemd-nspawn has it: systemd mounts credentials in a namespace of their own, and they are to be seen in the service's.
+mount --make-rshared .
 # Of the host's services none is started, and what is installed starts and stops as anywhere.
 rm -f etc/systemd/system/*.wants/* usr/sbin/policy-rc.d
 exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --system --unit=multi-user.target
