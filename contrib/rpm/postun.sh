@@ -5,3 +5,9 @@ if [ -d /run/systemd/system ]; then
         systemctl try-restart gotthard.service || :
     fi
 fi
+# Folders are nobody's to RPM; those that are empty go.
+if [ "$1" -eq 0 ]; then
+    for folder in /usr/share/doc/gotthard/docs /usr/share/doc/gotthard /etc/gotthard; do
+        rmdir "$folder" 2>/dev/null || :
+    done
+fi

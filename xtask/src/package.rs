@@ -32,12 +32,12 @@ pub(crate) fn build(profile: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The deb in the folder.
-pub(crate) fn deb(folder: &Path) -> Result<PathBuf> {
+/// The package of a kind in the folder: `deb` or `rpm`.
+pub(crate) fn of(folder: &Path, kind: &str) -> Result<PathBuf> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
-    let found = files.into_iter().find(|file| file.extension().is_some_and(|extension| extension == "deb"));
-    found.with_context(|| format!("no deb in {}", folder.display()))
+    let found = files.into_iter().find(|file| file.extension().is_some_and(|extension| extension == kind));
+    found.with_context(|| format!("no {kind} in {}", folder.display()))
 }
 
 /// Where cargo builds.

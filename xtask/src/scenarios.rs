@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -32,13 +32,15 @@ struct Program {
 /// Builds package and programs, and runs each of those whose names begin with `prefix`. Fails with the names of those
 /// that failed.
 pub(crate) fn run(prefix: &str) -> Result<()> {
-    let deb = package::deb(&package::build(package::RELEASE)?)?;
+    let folder = package::build(package::RELEASE)?;
+    let packages =
+        [("GOTTHARD_DEB", package::of(&folder, "deb")?), ("GOTTHARD_RPM", package::of(&folder, "rpm")?)];
     fs::create_dir_all(LOGS).context(LOGS)?;
     let mut programs = build()?;
     programs.retain(|program| program.name.starts_with(prefix));
     let (alone, together): (Vec<_>, Vec<_>) =
         programs.into_iter().partition(|program| ALONE.contains(&program.name.as_str()));
-    let lane = |program: &Program, shared: bool| run_one(program, &deb, shared);
+    let lane = |program: &Program, shared: bool| run_one(program, &packages, shared);
     let mut failed = run_lanes(together, cores(), |program| lane(program, true))?;
     failed.extend(run_lanes(alone, 1, |program| lane(program, false))?);
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
@@ -95,13 +97,14 @@ fn run_lanes(
 }
 
 /// Runs one and shows what it said once it has ended; true if it passed. Its log can be followed in `target/scenarios`.
-fn run_one(program: &Program, deb: &Path, shared: bool) -> Result<bool> {
+fn run_one(program: &Program, packages: &[(&str, PathBuf)], shared: bool) -> Result<bool> {
     let lab = root().join("lab");
     let log = root().join(LOGS).join(&program.name).with_extension("log");
     let file = File::create(&log).with_context(|| log.display().to_string())?;
     let mut command = Command::new(&program.path);
     command.args(["--test-threads=1", "--nocapture"]).current_dir(&lab).env("CARGO_MANIFEST_DIR", lab);
-    command.env("GOTTHARD_BIN", root().join("target/release/gotthard")).env("GOTTHARD_DEB", deb);
+    command.env("GOTTHARD_BIN", root().join("target/release/gotthard"));
+    command.envs(packages.iter().map(|(name, package)| (name, package)));
     command.env("GOTTHARD_SKIPPED", root().join(SKIPPED));
     command.envs(shared.then_some(("GOTTHARD_LAB_SHARED", "1")));
     command.stdout(file.try_clone()?).stderr(file);
