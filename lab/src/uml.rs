@@ -9,9 +9,14 @@ use core::time::Duration;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ChildStdin;
+use std::process::{ChildStdin, Command};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 use crate::{Netns, Process, Run, wait};
 
@@ -22,6 +27,8 @@ pub struct Uml {
     shell: ChildStdin,
     dir: PathBuf,
     commands: Cell<u32>,
+    /// What it was started by lives for as long.
+    _starter: Sender<()>,
 }
 
 /// Its only network device, a TAP device of the host that it runs in.
@@ -52,8 +59,8 @@ impl Uml {
         command.env("TMPDIR", &dir).args(["mem=256M", "rootfstype=hostfs", "ro", "quiet", "con=null"]);
         command.arg("con0=fd:0,fd:1").arg(format!("vec0:transport=tap,ifname={},depth=128", nic.tap));
         command.arg(format!("init={}", init.display())).arg(format!("uml_dir={}/", dir.display()));
-        let (process, shell) = Process::spawn_with_input(&mut command, name, run.dir())?;
-        let uml = Self { _process: process, shell, dir, commands: Cell::new(0) };
+        let ((process, shell), starter) = start(command, name, run.dir())?;
+        let uml = Self { _process: process, shell, dir, commands: Cell::new(0), _starter: starter };
         uml.shell("true").context("user-mode Linux does not boot")?;
         Ok(uml)
     }
@@ -81,12 +88,44 @@ impl Uml {
     }
 }
 
+/// Starts it without `NT_X86_XSTATE`: Linux 6.1 as a process has no room for the state of a CPU with AMX, and its first
+/// program dies of that. Where it is refused, it does with the registers of old.
+///
+/// A filter is a thread's, and so is the end that [`Netns::command`] ties the process to: the thread lives until the
+/// returned sender is dropped.
+fn start(mut command: Command, name: &str, logs: &Path) -> Result<((Process, ChildStdin), Sender<()>)> {
+    let filter = without_xstate()?;
+    let (name, logs) = (name.to_owned(), logs.to_owned());
+    let (started, start) = channel();
+    let (alive, ended) = channel::<()>();
+    thread::spawn(move || {
+        let process = seccompiler::apply_filter(&filter).context("a filter of system calls");
+        let process = process.and_then(|()| Process::spawn_with_input(&mut command, &name, &logs));
+        // Nobody waits any more, or nobody will: either way this is the end.
+        let _ = started.send(process);
+        let _ = ended.recv();
+    });
+    Ok((start.recv()??, alive))
+}
+
+/// `ptrace(PTRACE_GETREGSET | PTRACE_SETREGSET, pid, NT_X86_XSTATE, …)` fails with EIO, and all else is let through.
+fn without_xstate() -> Result<BpfProgram> {
+    let which = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, NT_X86_XSTATE)?;
+    let rules = [(libc::SYS_ptrace, vec![SeccompRule::new(vec![which])?])].into();
+    let refused = SeccompAction::Errno(libc::EIO.unsigned_abs());
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Allow, refused, std::env::consts::ARCH.try_into()?)?;
+    Ok(filter.try_into()?)
+}
+
 /// The first process: what every program needs, ESP with its ciphers, an address.
 fn init_script(shared: &Path, address: &str) -> String {
     let shared = shared.display();
     format!(
         "#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export GLIBC_TUNABLES=glibc.cpu.hwcaps={OLD_REGISTERS}
+export OPENSSL_ia32cap={NO_AVX}
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs run /run
@@ -104,6 +143,15 @@ exec sh
 
 /// Its network device.
 pub const DEVICE: &str = "vec0";
+
+/// <linux/elf.h>
+const NT_X86_XSTATE: u64 = 0x202;
+
+/// What the C library leaves alone, since [`start`] leaves the registers of old only.
+const OLD_REGISTERS: &str =
+    "-AVX_Usable,-AVX2_Usable,-AVX512F_Usable,-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-XSAVE,-XSAVEC";
+/// The same for OpenSSL (OPENSSL_ia32cap(3)): AVX; AVX2 and AVX-512.
+const NO_AVX: &str = "~0x1000000000000000:~0xdc230020";
 
 const KERNEL: &str = "/usr/bin/linux.uml";
 const MODULES: &str = "/usr/lib/uml/modules";

@@ -89,7 +89,10 @@ impl Peered {
         let seen = self.kernel.shell(&format!("ping -c 5 -i 0.1 -W 2 -I {PEER_INSIDE} {OUR_INSIDE}"))?;
         ensure!(seen.contains("5 received"), "{seen}");
         for direction in ["", "-R"] {
-            self.kernel.shell(&format!("iperf3 -s -1 -D -B {PEER_INSIDE}"))?;
+            // It goes to the background before it listens.
+            self.kernel.shell(&format!(
+                "iperf3 -s -1 -D -B {PEER_INSIDE}; until ss -Hltn 'sport = :5201' | grep -q .; do sleep 0.1; done"
+            ))?;
             let client =
                 ["-J", "--connect-timeout", "5000", "-n", OCTETS, "-B", OUR_INSIDE, "-c", PEER_INSIDE];
             let direction = [direction].into_iter().filter(|word| !word.is_empty());
