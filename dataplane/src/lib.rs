@@ -4,6 +4,7 @@
 //! The control plane speaks to it through [`handle`] in plain messages; everything else runs on the workers' threads.
 
 pub mod batch;
+pub mod demand;
 pub mod drop_reason;
 pub mod esp;
 pub mod handle;

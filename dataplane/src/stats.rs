@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::demand::Demands;
 use crate::drop_reason::DropReason;
 use crate::io::Sent;
 
@@ -16,6 +17,8 @@ pub struct Counters {
     pub tx_packets: u64,
     /// Their octets.
     pub tx_bytes: u64,
+    /// Those that must be answered.
+    pub demands: Demands,
     /// When the last packet with a good ICV arrived; the worker reads the clock once a batch.
     pub last_rx: Option<Instant>,
     /// Dropped packets by reason.
@@ -101,6 +104,8 @@ pub struct TunnelStats {
     pub tx_packets: u64,
     /// Their octets.
     pub tx_bytes: u64,
+    /// Those that must be answered.
+    pub demands: Demands,
     /// Dropped packets by reason.
     pub drops: Drops,
     /// How long ago the last packet with a good ICV arrived; `None`: never.
@@ -114,6 +119,7 @@ impl TunnelStats {
         self.rx_bytes = self.rx_bytes.wrapping_add(counters.rx_bytes);
         self.tx_packets = self.tx_packets.wrapping_add(counters.tx_packets);
         self.tx_bytes = self.tx_bytes.wrapping_add(counters.tx_bytes);
+        self.demands = self.demands.plus(counters.demands);
         self.drops.merge(&counters.drops);
         let age = counters.last_rx.map(|at| now.saturating_duration_since(at));
         self.last_rx_age = match (self.last_rx_age, age) {

@@ -24,6 +24,9 @@ fn a_super_packet_crosses_as_one_run_and_comes_out_as_it_went_in() {
         let wire = left.far.net_received();
         assert_eq!(wire.iter().map(|d| d.run).collect::<Vec<_>>(), [10; 10], "one send");
 
+        let demands = left.stats().demands;
+        assert_eq!((demands.openings, demands.segments), (0, 1), "one that must be acknowledged");
+
         right.arrive_coalesced(&left, &wire);
         right.drive();
         let received = right.far.host_received();

@@ -77,6 +77,11 @@ impl<'f> Segments<'f> {
         &self.ip
     }
 
+    /// The whole, before it is cut.
+    pub const fn packet(&self) -> &[u8] {
+        self.packet
+    }
+
     /// Octets of the longest segment.
     pub fn longest(&self) -> usize {
         self.packet.len().min(self.header_len.saturating_add(self.size))

@@ -124,6 +124,7 @@ impl<B: Backend> Egress<'_, B> {
             mss::clamp(place, max_segment);
             batch.push(sealed, len, ip.tos);
         }
+        self.tunnel.counters.demands.count(segments.packet(), &ip);
         Ok(())
     }
 

@@ -22,6 +22,7 @@ const FORBIDDEN: &[(&str, &str, &[&str])] = &[
     ("dataplane", "offload", &["esp", "io", "sys", "worker", "handle"]),
     ("dataplane", "mtu", &["io", "sys", "worker", "handle"]),
     ("dataplane", "mss", &["io", "sys", "worker", "handle"]),
+    ("dataplane", "demand", &["sa", "esp", "io", "sys", "worker", "handle"]),
     ("dataplane", "io", &["esp", "sa", "worker", "handle"]),
     ("dataplane", "sys", &["esp", "sa", "io", "worker", "handle"]),
     ("dataplane", "worker", &["handle"]),
