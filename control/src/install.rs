@@ -78,6 +78,10 @@ pub struct Traffic {
     pub tx_packets: u64,
     /// Their octets.
     pub tx_bytes: u64,
+    /// TCP segments sent that open a connection.
+    pub tx_openings: u64,
+    /// TCP segments sent with data, or that end a connection: the other end must acknowledge each (RFC 9293 §3.4).
+    pub tx_segments: u64,
     /// Packets dropped as seen before or too old.
     pub replay: u64,
     /// Packets dropped for a wrong ICV.
@@ -102,6 +106,8 @@ impl Traffic {
             rx_bytes: self.rx_bytes.wrapping_add(later.rx_bytes),
             tx_packets: self.tx_packets.wrapping_add(later.tx_packets),
             tx_bytes: self.tx_bytes.wrapping_add(later.tx_bytes),
+            tx_openings: self.tx_openings.wrapping_add(later.tx_openings),
+            tx_segments: self.tx_segments.wrapping_add(later.tx_segments),
             replay: self.replay.wrapping_add(later.replay),
             icv: self.icv.wrapping_add(later.icv),
             drops,
@@ -387,6 +393,8 @@ fn traffic(stats: &TunnelStats) -> Traffic {
         rx_bytes: stats.rx_bytes,
         tx_packets: stats.tx_packets,
         tx_bytes: stats.tx_bytes,
+        tx_openings: stats.demands.openings,
+        tx_segments: stats.demands.segments,
         replay: stats.drops.of(DropReason::Replay),
         icv: stats.drops.of(DropReason::Icv),
         drops: other.map(|(reason, n)| (reason.name(), n)).collect(),

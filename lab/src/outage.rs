@@ -1,6 +1,7 @@
 //! A path that swallows packets: no ICMP, no link that goes down, nothing that either end could notice but silence.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -70,6 +71,17 @@ pub fn block(host: &Netns, address: &str, vanishes: Vanishes, kind: Kind) -> Res
     }
     script.push_str("}\n}\n");
     nft(host, &script)
+}
+
+/// Leaves echoes to an address of the host's own without an answer, for good.
+pub fn answer_no_echo(host: &Netns, address: IpAddr) -> Result<()> {
+    nft(
+        host,
+        &format!(
+            "table ip echoes {{ chain input {{ type filter hook input priority 0;\n\
+             ip daddr {address} icmp type echo-request drop\n}}\n}}\n"
+        ),
+    )
 }
 
 /// Undoes [`silence`] and [`block`].

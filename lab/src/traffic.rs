@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -137,19 +138,31 @@ impl Stream<'_> {
         [Some(one), (self.direction == Direction::Both).then_some(reverse)].into_iter().flatten()
     }
 
+    /// Starts it and leaves it running, until both ends are dropped; `seconds` is of no account.
+    pub fn start(&self, run: &Run) -> Result<[Process; 2]> {
+        let server = self.listen(run)?;
+        let endless = Self { seconds: 0, ..*self };
+        Ok([server, Process::spawn(&mut endless.client(&[]), "iperf3-client", run.dir())?])
+    }
+
     fn report(&self, run: &Run, options: &[&str]) -> Result<Value> {
-        let mut server = self.server.command("iperf3");
-        server.args(["-s", "-1", "--forceflush", "-B", &self.to.to_string()]);
-        let (mut server, listening) = Process::spawn_with_output(&mut server, "iperf3-server", run.dir())?;
-        wait::until_true(SERVER_START, "iperf3 to listen", || {
-            Ok(std::fs::read_to_string(&listening)?.contains("Server listening"))
-        })?;
+        let mut server = self.listen(run)?;
         let report = self.client_report(options)?;
         server.wait(SERVER_END)?;
         Ok(report)
     }
 
-    fn client_report(&self, options: &[&str]) -> Result<Value> {
+    fn listen(&self, run: &Run) -> Result<Process> {
+        let mut server = self.server.command("iperf3");
+        server.args(["-s", "-1", "--forceflush", "-B", &self.to.to_string()]);
+        let (server, listening) = Process::spawn_with_output(&mut server, "iperf3-server", run.dir())?;
+        wait::until_true(SERVER_START, "iperf3 to listen", || {
+            Ok(std::fs::read_to_string(&listening)?.contains("Server listening"))
+        })?;
+        Ok(server)
+    }
+
+    fn client(&self, options: &[&str]) -> Command {
         let mut client = self.client.command("iperf3");
         client.args(["-J", "--connect-timeout", "5000", "-t", &self.seconds.to_string()]).args(options);
         client.args(["-B", &self.from.to_string(), "-c", &self.to.to_string()]);
@@ -161,7 +174,11 @@ impl Stream<'_> {
             Direction::Down => client.arg("-R"),
             Direction::Both => client.arg("--bidir"),
         };
-        let output = client.output()?;
+        client
+    }
+
+    fn client_report(&self, options: &[&str]) -> Result<Value> {
+        let output = self.client(options).output()?;
         let report: Value = serde_json::from_slice(&output.stdout)
             .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
         if let Some(error) = report.get("error") {

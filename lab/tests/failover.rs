@@ -5,20 +5,23 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use gotthard_lab::flow::{Flow, Report};
 use gotthard_lab::gotthard::{CONNECTION, Config};
-use gotthard_lab::outage::Vanishes;
+use gotthard_lab::outage::{Kind, Vanishes};
 use gotthard_lab::run::say;
-use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site};
+use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site, inside_of};
 use gotthard_lab::status::Status;
 use gotthard_lab::strongswan::posture;
+use gotthard_lab::traffic::{Direction, await_ping};
 use gotthard_lab::{Gotthard, Run, outage, scenarios};
 
 scenarios!(
     gcm:
     a_silent_black_hole_moves_the_traffic_within_a_second,
+    tcp_without_answers_leaves_an_endpoint_that_answers_ike_and_no_echo,
     a_delete_of_the_peer_moves_the_traffic_at_once,
     a_device_that_is_set_down_moves_the_traffic_at_once,
     what_the_operator_takes_down_loses_nothing,
@@ -47,6 +50,30 @@ fn a_silent_black_hole_moves_the_traffic_within_a_second(run: &Run) -> Result<()
     }
     capture.expect_no_inner_packet()?;
     Ok(())
+}
+
+/// The probe knows of IKE alone there: what shows that ESP is lost is TCP that nobody acknowledges.
+fn tcp_without_answers_leaves_an_endpoint_that_answers_ike_and_no_echo(run: &Run) -> Result<()> {
+    let site = Site::new()?;
+    for (index, endpoint) in site.endpoints.iter().enumerate() {
+        outage::answer_no_echo(endpoint, inside_of(index))?;
+    }
+    let _aws = site.aws(run)?;
+    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &Config::aws(run.suite))?;
+    let active = gateway.await_up(RECOVERY)?.active()?;
+    let _flow = site.lan_stream(active, Direction::Up).start(run)?;
+    gateway.await_status(RECOVERY, "TCP to flow", |status| {
+        status.tunnels().nth(active).is_some_and(|tunnel| tunnel.esp.rx_packets > SOME)
+    })?;
+    let cut = Instant::now();
+    outage::block(&site.wan, posture::ENDPOINTS[active], Vanishes::All, Kind::Esp)?;
+    let status = await_move(&gateway, active)?;
+    say(&format!("lab: ESP lost without echoes: the traffic has moved after {:.1?}", cut.elapsed()));
+    ensure!(cut.elapsed() >= EVIDENCE, "moved without evidence, {:.1?} after the cut", cut.elapsed());
+    let left = status.tunnel(active)?;
+    ensure!(left.ike.state == "established" && left.state == "down", "{left:?}");
+    ensure!(left.broken.as_ref().is_some_and(|broken| broken.code == "GTH-ESP-03"), "{:?}", left.broken);
+    await_ping(&site.lan, CLOUD_HOST, RECOVERY)
 }
 
 fn a_delete_of_the_peer_moves_the_traffic_at_once(run: &Run) -> Result<()> {
@@ -116,7 +143,7 @@ fn an_endpoint_that_lost_its_state_carries_again_within_fifteen_seconds(run: &Ru
     let flow = upward(&site)?;
     flow.await_arrivals(SOME, RECOVERY)?;
     aws[active].restart_after_kill(&site.endpoints[active])?;
-    let returned = std::time::Instant::now();
+    let returned = Instant::now();
     let old = before.tunnel(active)?.ike.spi_i.clone();
     gateway.await_status(AFTER_RETURN, "both tunnels to be up, one of them anew", |status| {
         let anew = status.tunnels().nth(active).is_some_and(|tunnel| tunnel.ike.spi_i != old);
@@ -178,5 +205,7 @@ const FEWEST: Duration = Duration::from_millis(500);
 const MOST: Duration = Duration::from_secs(3);
 /// The same of 100 ms.
 const SIGNAL: Duration = Duration::from_secs(1);
+/// TCP in vain that is needed before a tunnel is left whose peer answers no echo, a second less for when counters are read.
+const EVIDENCE: Duration = Duration::from_secs(9);
 /// What AWS's maintenance allows.
 const AFTER_RETURN: Duration = Duration::from_secs(15);

@@ -78,7 +78,7 @@ fn sas(record: &Record) -> Option<BrokenLink> {
 }
 
 fn probe(record: &Record) -> Option<BrokenLink> {
-    if record.facts().probe {
+    if record.probe_hears() {
         return None;
     }
     let (code, why, remedy) = record.why_silent();

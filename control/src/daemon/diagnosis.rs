@@ -2,7 +2,7 @@
 
 use gotthard_ike::Time;
 use gotthard_ike::config::{Encapsulation, PeerId};
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use super::gateway::Gateway;
 use super::record::{Record, escaped};
@@ -12,6 +12,7 @@ use crate::diagnose::routes::{self, Session};
 use crate::diagnose::silence::{Echoes, Wire};
 use crate::diagnose::window::Sample;
 use crate::diagnose::{Finding, path};
+use crate::events::kind;
 use crate::install::Traffic;
 
 impl Gateway {
@@ -41,15 +42,42 @@ impl Gateway {
 }
 
 impl Record {
-    /// Takes its counters as they were just read.
-    pub(super) fn diagnose(&mut self, now: Time) {
+    /// Takes its counters as they were just read; true if they change what its ESP is worth.
+    pub(super) fn diagnose(&mut self, now: Time) -> bool {
+        let before = self.lost_since();
         match self.mtu.filter(|_| self.state.child().is_some()) {
             Some(mtu) => {
                 let sample = sample(&self.traffic());
-                self.diagnosis.take(now, &sample, mtu);
+                let echoes = self.answers_echoes();
+                self.diagnosis.take(now, &sample, mtu, echoes);
             }
             None => self.diagnosis.rest(),
         }
+        let after = self.lost_since();
+        match (before, after) {
+            (None, Some(_)) => self.span().in_scope(|| {
+                warn!(
+                    code = "GTH-ESP-03",
+                    event = kind::PEER_SILENT,
+                    "IKE is answered and TCP in the tunnel is not"
+                );
+            }),
+            (Some(_), None) if self.state.child().is_some() => self.span().in_scope(|| {
+                info!(event = kind::PEER_HEARD, "the tunnel may carry again");
+            }),
+            _ => {}
+        }
+        before.is_some() != after.is_some()
+    }
+
+    /// Since when its ESP is taken for lost while IKE is answered.
+    pub(super) fn lost_since(&self) -> Option<Time> {
+        self.diagnosis.lost_since()
+    }
+
+    /// The peer has answered an echo through the tunnel.
+    pub(super) fn answers_echoes(&self) -> bool {
+        self.prober.as_ref().is_some_and(|prober| prober.probe.has_answered())
     }
 
     fn measure_path(&mut self, now: Time) {
@@ -104,6 +132,8 @@ fn sample(traffic: &Traffic) -> Sample {
         rx_bytes: traffic.rx_bytes,
         tx_packets: traffic.tx_packets,
         tx_bytes: traffic.tx_bytes,
+        tx_openings: traffic.tx_openings,
+        tx_segments: traffic.tx_segments,
         replayed: traffic.replay.saturating_add(late),
         damaged: traffic.icv,
     }

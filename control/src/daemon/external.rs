@@ -11,7 +11,7 @@ use super::gateway::Gateway;
 use super::record::{Device, Record};
 use crate::config::model::{Connection, Routing};
 use crate::failover::carrier::{Carrier, Life};
-use crate::failover::facts::Wish;
+use crate::failover::facts::{Facts, Wish};
 use crate::routes::{KERNEL_PROTOCOL, PROTOCOL};
 
 /// The carrier of a tunnel's device.
@@ -89,7 +89,8 @@ impl Gateway {
 }
 
 fn life(record: &Record) -> Life {
-    let facts = record.facts();
+    // The daemon beside us asks its neighbour through the tunnel: it needs none of what we infer where echoes are not answered.
+    let facts = Facts { probe: record.probe_hears(), ..record.facts() };
     match facts.wish {
         Wish::Up if facts.lives() => Life::Lives,
         Wish::Up if facts.may_live() => Life::Silent,

@@ -233,17 +233,25 @@ impl Gateway {
     /// Reads the counters; returns the tunnels that have carried packets since the last time, and how long ago the latest
     /// authentic one arrived.
     pub(super) async fn count(&mut self, now: Time) -> Vec<(PeerId, Moved, Duration)> {
-        let mut carried = Vec::new();
+        let (mut carried, mut heard) = (Vec::new(), Vec::new());
         for (id, traffic) in self.data.traffic().await {
             let age = traffic.last_rx_age.unwrap_or_default();
             let Some(record) = self.records.get_mut(&id) else { continue };
             if record.device == Device::Ready {
-                carried.push((id, record.count(traffic), age));
+                let moved = record.count(traffic);
+                if moved.received && !record.answers_echoes() {
+                    heard.push((record.connection.name.clone(), id));
+                }
+                carried.push((id, moved, age));
             }
-            record.diagnose(now);
+            self.unsettled |= record.diagnose(now);
             if record.inbound_nears_end() {
                 self.ask(id, |state| state.rekey_child(now));
             }
+        }
+        for (connection, id) in heard {
+            let others = self.records.values_mut().filter(|r| r.id != id && r.connection.name == connection);
+            others.for_each(|record| record.diagnosis.on_other(now));
         }
         carried
     }

@@ -210,15 +210,20 @@ impl Record {
             wish: if self.leaves { Wish::Down } else { self.wish },
             ike: self.state.ike().is_some(),
             esp: self.state.phase() == Phase::Up && device && self.no_sa.is_none(),
-            probe: self.prober.as_ref().is_none_or(|prober| prober.probe.liveness() == Liveness::Up),
+            probe: self.probe_hears() && self.lost_since().is_none(),
             bgp: self.bgp,
             preference: PREFERENCE,
         }
     }
 
+    /// What its probe alone says.
+    pub(super) fn probe_hears(&self) -> bool {
+        self.prober.as_ref().is_none_or(|prober| prober.probe.liveness() == Liveness::Up)
+    }
+
     /// When something was heard of the peer inside the tunnel; `None`: it is down.
     pub(super) fn heard(&self) -> Option<Time> {
-        self.prober.as_ref().map(|prober| prober.probe.heard())
+        self.lost_since().or_else(|| self.prober.as_ref().map(|prober| prober.probe.heard()))
     }
 
     /// Where its outer packets go from and to.

@@ -9,6 +9,7 @@ pub mod path;
 pub mod rates;
 pub mod routes;
 pub mod silence;
+pub mod unacknowledged;
 pub mod window;
 
 use gotthard_ike::Time;
@@ -16,6 +17,7 @@ use gotthard_ike::Time;
 pub use self::finding::{Finding, Link};
 use self::path::PathProbe;
 use self::silence::{Echoes, Silence, Wire};
+use self::unacknowledged::Unacknowledged;
 use self::window::{Sample, Window};
 use crate::config::presets::Cloud;
 
@@ -25,6 +27,7 @@ pub struct Diagnosis {
     cloud: Cloud,
     window: Window,
     silence: Silence,
+    unacknowledged: Unacknowledged,
     /// How large packets may be that pass.
     pub path: PathProbe,
 }
@@ -32,12 +35,20 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Of a tunnel of which nothing is known.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud, window: Window::default(), silence: Silence::default(), path: PathProbe::default() }
+        Self {
+            cloud,
+            window: Window::default(),
+            silence: Silence::default(),
+            unacknowledged: Unacknowledged::default(),
+            path: PathProbe::default(),
+        }
     }
 
-    /// Takes the counters of a tunnel that has its SAs, about once a second; `mtu` is the tunnel's.
-    pub fn take(&mut self, now: Time, sample: &Sample, mtu: u16) {
+    /// Takes the counters of a tunnel that has its SAs, about once a second; `mtu` is the tunnel's. `echoes`: its peer
+    /// answers them.
+    pub fn take(&mut self, now: Time, sample: &Sample, mtu: u16, echoes: bool) {
         self.silence.take(now, sample.rx_packets, sample.tx_packets);
+        self.unacknowledged.take(now, sample, echoes);
         if self.window.take(now, sample)
             && let Some(change) = self.window.over(path::LOOK)
             && change.stalls(mtu)
@@ -49,17 +60,29 @@ impl Diagnosis {
     /// It has no SAs: silence means nothing, and the path may be another when it comes up again.
     pub fn rest(&mut self) {
         self.silence = Silence::default();
+        self.unacknowledged = Unacknowledged::default();
         self.path = PathProbe::default();
     }
 
     /// The peer has answered under its IKE SA.
     pub const fn on_ike(&mut self, now: Time) {
         self.silence.on_ike(now);
+        self.unacknowledged.on_ike(now);
+    }
+
+    /// Something came through another tunnel of the connection, whose peer answers no echo: it may be what this one waits for.
+    pub const fn on_other(&mut self, now: Time) {
+        self.unacknowledged.on_other(now);
+    }
+
+    /// ESP is lost while IKE is answered, by evidence that traffic may be moved for: since when.
+    pub fn lost_since(&self) -> Option<Time> {
+        self.unacknowledged.lost_since()
     }
 
     /// What is found, the most harmful first.
     pub fn findings(&self, now: Time, echoes: Echoes, wire: Wire) -> Vec<Finding> {
-        let silent = self.silence.finding(now, echoes, wire);
+        let silent = self.silence.finding(now, echoes, wire, self.unacknowledged.is_lost());
         let narrow = self.path.finding();
         silent.into_iter().chain(narrow).chain(rates::findings(self.cloud, &self.window)).collect()
     }

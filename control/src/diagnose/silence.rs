@@ -68,7 +68,8 @@ impl Silence {
         self.answered = Some(now);
     }
 
-    pub(super) fn finding(&self, now: Time, echoes: Echoes, wire: Wire) -> Option<Finding> {
+    /// `lost`: there is other evidence ([`super::unacknowledged`]).
+    pub(super) fn finding(&self, now: Time, echoes: Echoes, wire: Wire, lost: bool) -> Option<Finding> {
         let counts = self.now?;
         let quiet = now.saturating_since(self.heard.at);
         if quiet < PATIENCE {
@@ -88,7 +89,7 @@ impl Silence {
             (false, None) => sent.saturating_sub(echoes.sent),
             (false, Some(_)) => 0,
         };
-        (asked >= ENOUGH).then_some(Finding::OneWay { packets: sent, seconds: quiet.as_secs(), wire })
+        (lost || asked >= ENOUGH).then_some(Finding::OneWay { packets: sent, seconds: quiet.as_secs(), wire })
     }
 }
 

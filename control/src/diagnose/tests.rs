@@ -251,7 +251,7 @@ impl Bench {
         for _ in 0..seconds {
             self.now = self.now + Duration::from_secs(1);
             traffic(self);
-            self.diagnosis.take(self.now, &self.sample, MTU);
+            self.diagnosis.take(self.now, &self.sample, MTU, self.echoes.answered);
             while let Some(echo) = self.diagnosis.path.poll(self.now, MTU) {
                 self.large += 1;
                 if echo.size <= self.path {

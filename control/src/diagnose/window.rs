@@ -16,6 +16,10 @@ pub struct Sample {
     pub tx_packets: u64,
     /// Their octets.
     pub tx_bytes: u64,
+    /// TCP segments sent that open a connection.
+    pub tx_openings: u64,
+    /// TCP segments sent that the other end must acknowledge, those apart.
+    pub tx_segments: u64,
     /// Packets dropped as seen before, or as older than the replay window.
     pub replayed: u64,
     /// Packets dropped for a wrong ICV.
@@ -61,6 +65,8 @@ impl Window {
             rx_bytes: since(|sample| sample.rx_bytes),
             tx_packets: since(|sample| sample.tx_packets),
             tx_bytes: since(|sample| sample.tx_bytes),
+            tx_openings: since(|sample| sample.tx_openings),
+            tx_segments: since(|sample| sample.tx_segments),
             replayed: since(|sample| sample.replayed),
             damaged: since(|sample| sample.damaged),
         };

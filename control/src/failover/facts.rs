@@ -9,7 +9,8 @@ pub struct Facts {
     pub ike: bool,
     /// It has a child SA in both directions, and the device and the packet path have taken it.
     pub esp: bool,
-    /// Something was heard of the peer in time ([`crate::probe`]).
+    /// Something was heard of the peer in time ([`crate::probe`]), and nothing shows that its ESP is lost
+    /// ([`crate::diagnose::unacknowledged`]).
     pub probe: bool,
     /// Its BGP session.
     pub bgp: Session,
