@@ -87,6 +87,38 @@ fn a_packet_that_is_refused_is_copied_with_the_reason() {
     assert_eq!(captured(&left), [expected]);
 }
 
+#[test]
+fn a_packet_for_a_tunnel_that_is_not_up_is_copied_with_the_reason() {
+    let mut gateway = Gateway::new("192.0.2.1");
+    gateway.tell(Order::Capture(TUNNEL, Some(Layer::Inner)));
+    let lost = packet(300);
+    assert_eq!(gateway.send([&lost]).len(), 0);
+    let drop = Some(DropReason::NoOutboundSa);
+    assert_eq!(
+        captured(&gateway),
+        [Captured { tunnel: TUNNEL, outbound: true, octets: lost, outer: None, drop }]
+    );
+    gateway.assert_all_buffers_free();
+}
+
+/// As where the link is full: all batches are on their way.
+#[test]
+fn a_packet_that_finds_no_room_to_be_sent_from_is_copied_with_the_reason() {
+    let (mut left, _) = gateways();
+    left.tell(Order::Capture(TUNNEL, Some(Layer::Inner)));
+    left.far.set_full(true);
+    let lost = packet(300);
+    assert_eq!(left.send([&lost]).len(), 0);
+    let drop = Some(DropReason::SendFull);
+    assert_eq!(
+        captured(&left),
+        [Captured { tunnel: TUNNEL, outbound: true, octets: lost, outer: None, drop }]
+    );
+    assert_eq!(left.stats().drops.of(DropReason::SendFull), 1);
+    left.far.set_full(false);
+    assert_eq!(left.send([&packet(300)]).len(), 1);
+}
+
 fn gateways() -> (Gateway, Gateway) {
     pair(Transform::Aes256Gcm16, Encapsulation::Udp, false)
 }

@@ -42,6 +42,7 @@ pub struct Departure {
 #[derive(Default)]
 struct Queues {
     offloads: Offloads,
+    full: bool,
     tun_in: VecDeque<(String, Vec<u8>)>,
     tun_out: Vec<(String, Vec<u8>)>,
     net_in: VecDeque<Arriving>,
@@ -106,6 +107,11 @@ impl Far {
     /// What TUN devices take and give from here on; a frame has a virtio header if these say so.
     pub fn set_offloads(&self, offloads: Offloads) {
         self.queues().offloads = offloads;
+    }
+
+    /// The outer network takes nothing from here on, or does again.
+    pub fn set_full(&self, full: bool) {
+        self.queues().full = full;
     }
 
     /// What the host received since the last call, with the name of the TUN device.
@@ -224,7 +230,7 @@ impl Backend for Channel {
     }
 
     fn batch(&mut self) -> Option<Batch> {
-        self.batch.take()
+        if self.far.queues().full { None } else { self.batch.take() }
     }
 
     fn put_back(&mut self, mut batch: Batch) {

@@ -31,7 +31,8 @@ impl<B: Backend> Worker<B> {
         let Some(Some(tunnel)) = self.tunnels.get_mut(queue.0) else { return };
         let backend = &mut self.backend;
         let Some(outbound) = tunnel.outbound.clone() else {
-            let result = discard(backend, queue, &mut tunnel.counters);
+            let tap = Tap::of(tunnel, &self.notices);
+            let result = discard(backend, queue, &mut tunnel.counters, tap);
             return self.unless_broken(queue, result);
         };
         let worker = (self.index, self.crew.is_some());
@@ -116,8 +117,7 @@ impl<B: Backend> Egress<'_, B> {
             let sealed = sealed_len(self.sa, len);
             let Some(batch) = self.batch_for(sealed) else {
                 // All batches are on their way: the link is full.
-                self.tunnel.counters.dropped(DropReason::SendFull);
-                return Ok(());
+                return Err(DropReason::SendFull);
             };
             let place = batch.space(head, len);
             segments.write_next(place).ok_or(DropReason::NoRoom)?;
@@ -222,11 +222,23 @@ fn seal(counters: &mut Counters, sa: &OutboundSa, sequences: Sequences, batch: &
 }
 
 /// Reads and drops: the tunnel has no outbound SA.
-fn discard<B: Backend>(backend: &mut B, queue: QueueId, counters: &mut Counters) -> io::Result<()> {
+fn discard<B: Backend>(
+    backend: &mut B,
+    queue: QueueId,
+    counters: &mut Counters,
+    tap: Option<Tap<'_>>,
+) -> io::Result<()> {
+    let offloads = backend.offloads(queue);
     for _ in 0..FRAMES {
-        let Some(frame) = backend.read_tun(queue)? else { break };
-        backend.release(frame.buffer);
+        let Some(Frame { mut buffer, octets }) = backend.read_tun(queue)? else { break };
         counters.dropped(DropReason::NoOutboundSa);
+        if let Some(tap) = tap {
+            let frame = buffer.bytes_mut().get_mut(octets).unwrap_or_default();
+            if let Some((_, packet)) = strip_header(frame, offloads) {
+                tap.refused(packet, DropReason::NoOutboundSa);
+            }
+        }
+        backend.release(buffer);
     }
     Ok(())
 }
