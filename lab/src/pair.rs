@@ -39,6 +39,7 @@ pub struct Plan {
     weather: Option<Weather>,
     lane: u64,
     esp: Option<String>,
+    encapsulation: &'static str,
     ours: Vec<String>,
     theirs: [Vec<String>; 2],
 }
@@ -67,6 +68,7 @@ impl Plan {
             weather: None,
             lane: 0,
             esp: None,
+            encapsulation: "udp",
             ours: Vec::new(),
             theirs: [const { Vec::new() }; 2],
         }
@@ -83,6 +85,13 @@ impl Plan {
     #[must_use]
     pub fn esp(mut self, proposal: &str) -> Self {
         self.esp = Some(proposal.to_owned());
+        self
+    }
+
+    /// ESP as IP protocol 50 and not in UDP, where both ends are ours.
+    #[must_use]
+    pub const fn raw(mut self) -> Self {
+        self.encapsulation = "esp";
         self
     }
 
@@ -178,7 +187,7 @@ impl Plan {
             options,
             tunnels: vec![tunnel],
             path,
-            encapsulation: "udp",
+            encapsulation: self.encapsulation,
             reveals_keys: false,
             log: "info",
         }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use gotthard_lab::cloud::one_tunnel::{self, bird_conf};
 use gotthard_lab::gotthard::{CONNECTION, Config};
 use gotthard_lab::outage::{self, Kind, Vanishes};
+use gotthard_lab::pair::{End, Plan};
 use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site};
 use gotthard_lab::status::{Broken, Status};
 use gotthard_lab::strongswan::{Charon, posture};
@@ -77,6 +78,28 @@ fn a_firewall_that_passes_ike_alone() -> run::Outcome {
         ensure!(setup.gateway.status()?.tunnel(0)?.state == "down", "a tunnel that carries nothing is up");
         outage::mend(&setup.site.wan)?;
         setup.expect_mended()
+    })
+}
+
+/// Between two of ours: strongSwan's ESP of user space knows UDP alone.
+#[test]
+fn a_firewall_that_passes_udp_and_no_protocol_50() -> run::Outcome {
+    scenario("broken_protocol_50", |run| {
+        let pair = Plan::new("raw", [End::Gotthard(None); 2]).raw().start(run)?;
+        let gateway = pair.gateways().next().context("a gateway")?;
+        ensure!(gateway.status()?.tunnel(0)?.esp.encapsulation.as_deref() == Some("esp"), "ESP is in UDP");
+        ensure!(pair.ping(3)? == 3, "it does not carry");
+        let rules =
+            "table ip firewall { chain input { type filter hook input priority 0; ip protocol esp drop; }; }";
+        pair.hosts[0].output("nft", &[rules])?;
+        expect(
+            gateway,
+            "esp",
+            "GTH-ESP-03",
+            &["IKE is answered and ESP is not", "let IP protocol 50 (ESP) pass"],
+        )?;
+        pair.hosts[0].output("nft", &["delete table ip firewall"])?;
+        await_no_trouble(gateway)
     })
 }
 

@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gotthard_lab::gotthard::Config;
+use gotthard_lab::gotthard::{Config, FILE, binary, write_secret};
 use gotthard_lab::site::Site;
+use gotthard_lab::strongswan::posture;
 use gotthard_lab::{Gotthard, Netns, Run, scenarios};
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ scenarios!(
     gcm:
     what_is_broken_on_a_host_is_named_with_its_fix,
     who_has_our_ports_is_named_before_the_daemon_starts,
+    what_a_gateway_lacks_behind_a_translator_is_named,
 );
 
 fn what_is_broken_on_a_host_is_named_with_its_fix(run: &Run) -> Result<()> {
@@ -83,6 +85,47 @@ fn who_has_our_ports_is_named_before_the_daemon_starts(run: &Run) -> Result<()> 
     Ok(())
 }
 
+/// All at once, because each examination takes its time: a translator, flows told apart by addresses, a prefix of the cloud's that
+/// is ours, a unit that permits few files, and sockets whose buffers are the kernel's to grant.
+fn what_a_gateway_lacks_behind_a_translator_is_named(run: &Run) -> Result<()> {
+    let site = Site::behind_nat()?;
+    let _aws = site.aws(run)?;
+    let mut config =
+        Config { local: "192.168.77.2".to_owned(), ..Config::aws(run.suite) }.with("ecmp = true");
+    config.gateway =
+        ["multipath_hash = \"keep\"", "advertise = [\"10.200.7.0/24\"]"].map(str::to_owned).into();
+    for tunnel in &mut config.tunnels {
+        tunnel.options.push(format!("local_id = \"{}\"", posture::CUSTOMER_GATEWAY));
+    }
+    site.gateway.sysctl("net.ipv4.fib_multipath_hash_policy=0")?;
+    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
+    gateway.await_up(SOON)?;
+    // The daemon goes on in UDP: what is wrong with the file is told before it is taken.
+    config.encapsulation = "esp";
+    let file = run.dir().join("gotthard").join(FILE);
+    write_secret(&file, &config.render()?)?;
+    site.gateway.output("prlimit", &["--pid", &gateway.process.pid().to_string(), "--nofile=140:140"])?;
+
+    let report = Doctor { host: &site.gateway, gateway: &gateway }.examine()?;
+    report.finds("multipath-hash", "warning", "net.ipv4.fib_multipath_hash_policy=1")?;
+    report.finds("open-files", "problem", "LimitNOFILE=")?;
+    report.finds("overlaps", "problem", "GTH-RTE-16")?;
+    report.finds("nat", "problem", "remove `encapsulation = \"esp\"`")?;
+    let granted: usize = std::fs::read_to_string("/proc/sys/net/core/rmem_max")?.trim().parse()?;
+    if granted >= WANTED {
+        return Ok(());
+    }
+    // As root, and without the capability by which a socket gets what it asks for.
+    let mut doctor = site.gateway.command("setpriv");
+    doctor.args(["--bounding-set", "-net_admin"]).arg(binary()?);
+    doctor.args(["doctor", "--output", "json", "--config"]).arg(&file);
+    doctor.env("GOTTHARD_SOCKET", run.dir().join("gotthard").join("control.sock"));
+    let output = doctor.output()?;
+    let report = serde_json::from_slice(&output.stdout);
+    let report = Report(report.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?);
+    report.finds("socket-buffers", "warning", &format!("net.core.rmem_max={WANTED}"))
+}
+
 /// The command, in a host that need not be the daemon's.
 struct Doctor<'a> {
     host: &'a Netns,
@@ -106,12 +149,7 @@ impl Doctor<'_> {
 
     /// Examines, and expects this verdict of a check, with these words in its message or fix.
     fn finds(&self, check: &str, verdict: &str, words: &str) -> Result<()> {
-        let report = self.examine()?;
-        report.expect(check, verdict)?;
-        let found = report.of(check)?;
-        let said = [&found["message"], &found["fix"]].map(|text| text.as_str().unwrap_or_default());
-        ensure!(said.iter().any(|text| text.contains(words)), "{said:?}");
-        Ok(())
+        self.examine()?.finds(check, verdict, words)
     }
 }
 
@@ -130,9 +168,20 @@ impl Report {
         Ok(())
     }
 
+    /// This verdict of a check, with these words in its message or fix.
+    fn finds(&self, check: &str, verdict: &str, words: &str) -> Result<()> {
+        self.expect(check, verdict)?;
+        let found = self.of(check)?;
+        let said = [&found["message"], &found["fix"]].map(|text| text.as_str().unwrap_or_default());
+        ensure!(said.iter().any(|text| text.contains(words)), "{said:?}");
+        Ok(())
+    }
+
     fn message(&self, check: &str) -> Result<&str> {
         self.of(check)?["message"].as_str().context("a message")
     }
 }
 
+/// Octets that a socket of the packet path asks for.
+const WANTED: usize = 8 << 20;
 const SOON: Duration = Duration::from_secs(20);
