@@ -140,6 +140,8 @@ pub fn main() -> Option<ExitCode> {
     }
     let folder = PathBuf::from(arguments.next()?);
     let limit = Duration::from_millis(arguments.next()?.to_str()?.parse().ok()?);
+    // For who lists processes: the link that it was started by says nothing.
+    let _ = rustix::thread::set_name(c"gotthard-hooks");
     let _logs = crate::log::init();
     privileges::keep_memory_private();
     privileges::give_up(None);
