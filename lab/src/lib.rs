@@ -15,6 +15,7 @@ pub mod capture;
 pub mod cloud;
 pub mod customer;
 pub mod dissection;
+pub mod documents;
 pub mod exabgp;
 pub mod failover;
 pub mod flow;
