@@ -33,6 +33,7 @@ const FOLLOWED: &[&[&str]] = &[AWS_PAGES, &["docs/quick-start-azure.md"], &["doc
 const AWS_PAGES: &[&str] = &[
     "docs/quick-start-aws.md",
     "docs/import.md",
+    "contrib/terraform/aws/README.md",
     "docs/migrating-from-strongswan-and-frr.md",
     "docs/migrating-from-vyos.md",
     "README.md",
@@ -43,6 +44,7 @@ const AWS_PAGES: &[&str] = &[
     "docs/events.md",
     "docs/metrics.md",
     "docs/doctor.md",
+    "docs/tuning.md",
 ];
 
 #[test]
@@ -98,6 +100,7 @@ fn the_pages_of_aws_are_followed() -> run::Outcome {
         reader.page("docs/quick-start-aws.md")?;
         await_ping(&site.lan, AWS.host.0.parse()?, SOON)?;
         reader.page("docs/import.md")?;
+        reader.page("contrib/terraform/aws/README.md")?;
         reader.page("docs/migrating-from-strongswan-and-frr.md")?;
         reader.stop()?;
         if has_vyos {
@@ -133,7 +136,7 @@ fn the_pages_of_aws_are_followed() -> run::Outcome {
         }
         reader.run("cp outside.pcapng capture.pcap")?;
         reader.page("docs/configuration.md")?;
-        for page in ["docs/events.md", "docs/metrics.md", "docs/doctor.md"] {
+        for page in ["docs/events.md", "docs/metrics.md", "docs/doctor.md", "docs/tuning.md"] {
             reader.page(page)?;
         }
         reader.hook()?;

@@ -63,6 +63,32 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("GOTTHARD_REKEYS_WEATHER=1000 cargo test --release -p gotthard-lab --test rekey_weather", MEASURES),
     ("cargo run --release -p gotthard-benches -- scaling", MEASURES),
+    ("cargo run --release -p gotthard-benches -- peers", MEASURES),
+    (
+        "terraform output -raw customer_gateway_configuration | gotthard import aws - --advertise 10.10.0.0/16 --apply",
+        "asks the state of a stack at AWS; control/tests/import/terraform.rs reads its files",
+    ),
+    ("gotthard top", "needs a terminal: lab/tests/screens.rs has one"),
+    ("cpupower frequency-set --governor performance", CARD),
+    ("ethtool -l eth0", CARD),
+    ("ethtool -L eth0 combined 4", CARD),
+    ("ethtool -g eth0", CARD),
+    ("ethtool -G eth0 rx 4096 tx 4096", CARD),
+    ("ethtool -N eth0 rx-flow-hash udp4 sdfn", CARD),
+    ("ethtool -C eth0 adaptive-rx on", CARD),
+    ("ethtool -S eth0 | grep -i -E 'drop|miss|no_buf'", CARD),
+    ("mkdir image && cp gotthard_*.deb image/", ENGINE),
+    ("podman build --file contrib/oci/Containerfile --tag gotthard image", ENGINE),
+    ("podman run --rm gotthard --version", ENGINE),
+    ("install -d -m 0750 /etc/gotthard && install -d -m 0700 /var/lib/gotthard", ENGINE),
+    (
+        "podman run --detach --name gotthard --network host --read-only --cap-drop all --cap-add NET_ADMIN \
+         --cap-add NET_RAW --cap-add NET_BIND_SERVICE --device /dev/net/tun --volume /etc/gotthard:/etc/gotthard:ro \
+         --volume /var/lib/gotthard:/var/lib/gotthard --tmpfs /run/gotthard --stop-timeout 30 gotthard",
+        ENGINE,
+    ),
+    ("podman exec gotthard gotthard status", ENGINE),
+    ("podman exec gotthard gotthard reload", ENGINE),
 ];
 
 const AWS_CLI: &str = "asks AWS; words and options are those of aws-cli 1.45 (--generate-cli-skeleton)";
@@ -71,3 +97,5 @@ const GOOGLE_CLI: &str = "asks Google; words and options are those of gcloud 528
 const EXTERNAL: &str = "lab/tests/external.rs has a running BIRD and FRR take what is exported";
 const STEP: &str = "a step of `cargo xtask test` itself, or what is in one (xtask/src/steps.rs)";
 const MEASURES: &str = "measures for minutes to hours on a quiet machine; the page has what it gave";
+const CARD: &str = "changes a network card or the clock of a core, which the lab does not have";
+const ENGINE: &str = "needs a container engine, and a registry for the image below ours";
