@@ -17,6 +17,7 @@ pub mod bgp_driver;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod cost;
 pub mod daemon;
 pub mod demo;
 pub mod diagnose;

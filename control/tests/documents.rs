@@ -53,6 +53,7 @@ fn every_key_is_described_and_what_is_described_is_a_key() {
     let text = read(&root().join("docs/configuration.md"));
     for (heading, context) in [
         ("## `[gateway]`", "[gateway]\n"),
+        ("## `[gateway.prices.CLOUD]`", "[gateway.prices.aws]\n"),
         ("## `[connection.NAME]`", "[connection.a]\nrouting = \"bgp\"\nauth = \"cert\"\n"),
         ("## `[[connection.NAME.tunnel]]`", "[connection.a]\n[[connection.a.tunnel]]\n"),
     ] {
@@ -119,7 +120,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 /// A block that is about the connection alone, with a tunnel.
 fn completed(block: &str) -> String {
-    if block.contains("[[connection.") {
+    if block.contains("[[connection.") || !block.contains("[connection.") {
         return block.to_owned();
     }
     let psk = if block.contains("auth = \"cert\"") { "" } else { "psk = \"hunter2.hunter2\"\n" };

@@ -229,6 +229,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A number, with a fraction or without, as it is written; the digits are the caller's to judge.
+    pub(super) fn number(&self, example: &str) -> Option<&'a str> {
+        if let DeValue::Float(written) = self.value {
+            return Some(written.as_str());
+        }
+        if let DeValue::Integer(written) = self.value
+            && written.radix() == 10
+        {
+            return Some(written.as_str());
+        }
+        self.wrong_type("a decimal number", example)
+    }
+
     /// The elements of an array.
     pub(super) fn array(&self, example: &str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(elements) = self.value else {

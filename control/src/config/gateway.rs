@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::document::{Table, Value};
 use super::model::{Backend, Gateway, Local, MAIN_TABLE, PacketPath, RoutePlace, Workers};
-use super::values;
+use super::{prices, values};
 
 /// Reads the table; every mistake in it is reported.
 pub(super) fn read(table: Table<'_>) -> Gateway {
@@ -21,6 +21,7 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
     let hooks = table.read("hooks", folder);
     let web = table.read("web", |value| values::listen_address(value, "127.0.0.1:8477"));
     let metrics = table.read("metrics", |value| values::listen_address(value, "127.0.0.1:9477"));
+    let prices = table.read("prices", |value| value.table(PRICES_REMEDY)).map(prices::read);
     table.finish();
     Gateway {
         local: local.unwrap_or_default(),
@@ -32,6 +33,7 @@ pub(super) fn read(table: Table<'_>) -> Gateway {
         hooks,
         web,
         metrics,
+        prices: prices.unwrap_or_default(),
     }
 }
 
@@ -118,4 +120,5 @@ const PRIORITY_REMEDY: &str =
 const KEYS_REMEDY: &str =
     "write the name of a file that gotthard makes, such as \"/root/keys\", or remove the key";
 const HOOKS_REMEDY: &str = "write the name of a folder of executables, such as \"/etc/gotthard/hooks.d\"";
+const PRICES_REMEDY: &str = "write [gateway.prices.aws] and the keys below it";
 const LOCAL_REMEDY: &str = "write our outer address, such as \"203.0.113.10\", or \"auto\"";

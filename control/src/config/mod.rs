@@ -2,7 +2,7 @@
 //!
 //! [`load`] reads the file and `conf.d/*.toml` beside it; [`parse_str`] needs no file system. Below them `document`
 //! walks the TOML tree with its positions, `gateway`, `connection` and `tunnel` read one table each, [`lifetimes`], [`certificates`] and [`bgp`] a group of keys, `values` one
-//! value each; [`presets`] holds what differs between clouds, and [`lint`] what is allowed but unwise.
+//! value each; [`presets`] holds what differs between clouds, [`prices`] what they bill, and [`lint`] what is allowed but unwise.
 
 pub mod bgp;
 pub mod ceilings;
@@ -18,6 +18,7 @@ mod locate;
 pub mod model;
 mod options;
 pub mod presets;
+pub mod prices;
 pub mod secret;
 mod suggest;
 mod tunnel;

@@ -14,6 +14,7 @@ use super::bgp::{Bgp, Policy};
 use super::certificates::Certificates;
 use super::lifetimes::Lifetimes;
 use super::presets::Cloud;
+use super::prices::Prices;
 
 /// The whole of a gateway's configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +46,8 @@ pub struct Gateway {
     pub hooks: Option<PathBuf>,
     /// Where the status page is served; `None`: nowhere.
     pub web: Option<SocketAddr>,
+    /// What the clouds bill.
+    pub prices: Prices,
 }
 
 /// Where our routes are, and how packets come to them.

@@ -3,6 +3,7 @@
 mod bgp;
 mod connection;
 mod gateway;
+mod prices;
 mod tunnel;
 
 use gotthard::config::{ConfigError, NoSecrets, parse_str};
@@ -17,6 +18,9 @@ offloads = true
 debug_keys = "keys"
 hooks = "hooks.d"
 web = "127.0.0.1:8477"
+prices.aws.egress_per_gb = 0.085
+prices.aws.connection_hour = 0.05
+prices.aws.currency = "EUR"
 
 [connection.aws-prod]
 cloud = "aws"
@@ -80,7 +84,7 @@ fn the_text_that_is_made_wrong_is_right() {
 #[test]
 fn every_key_wrong_in_each_way_is_refused_with_its_place_and_a_remedy() {
     for &(line, wrong, key, problem, remedy) in
-        [gateway::CASES, connection::CASES, tunnel::CASES, SYNTAX].into_iter().flatten()
+        [gateway::CASES, prices::CASES, connection::CASES, tunnel::CASES, SYNTAX].into_iter().flatten()
     {
         assert!(VALID.contains(&format!("{line}\n")), "{line:?} is not in the valid text");
         let text = VALID.replacen(line, wrong, 1);

@@ -84,6 +84,7 @@ const APART: &[(&str, &[&str])] = &[
     ("events", &["api", "config"]),
     ("hooks", &["api", "config"]),
     ("diagnose", &["api"]),
+    ("cost", &["api", "events", "web"]),
 ];
 
 /// Within `control::bgp`: what a module may name of its siblings.
