@@ -12,14 +12,14 @@ use gotthard::metrics::{Meters, Snapshot, classic, page};
 use serde_json::Value;
 
 #[test]
-fn the_labels_are_connection_and_tunnel_and_nothing_else() {
+fn the_labels_are_connection_and_tunnel_cloud_and_currency_and_nothing_else() {
     let page = full();
     let labels = page.lines().filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
     let names: BTreeSet<&str> =
         labels.flat_map(|labels| labels.split(',')).filter_map(|label| label.split('=').next()).collect();
     assert_eq!(
         names,
-        BTreeSet::from(["connection", "le", "tunnel"]),
+        BTreeSet::from(["cloud", "connection", "currency", "le", "tunnel"]),
         "`le` is the bound of a bucket\n{page}"
     );
 }
@@ -32,6 +32,8 @@ fn the_page_says_what_the_status_says() {
         "gotthard_tunnel_round_trip_seconds{connection=\"aws-prod\",tunnel=\"1\"} 0.0081",
         "gotthard_failover_gap_seconds_bucket{le=\"1.0\",connection=\"aws-prod\"} 1",
         "gotthard_failover_gap_seconds_sum{connection=\"aws-prod\"} 0.95",
+        "gotthard_month_received_bytes{cloud=\"aws\"} 1200000000000",
+        "gotthard_month_cost{cloud=\"aws\",currency=\"USD\"} 122.18",
         "# EOF",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");

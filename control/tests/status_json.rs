@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use gotthard::api::status::{
-    BgpStatus, BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty, EspStatus,
-    IkeState, IkeStatus, Link, LinkState, NatStatus, Note, ProbeState, ProbeStatus, RouteStatus, Status,
-    TunnelState, TunnelStatus,
+    BgpStatus, BrokenLink, CloudTraffic, ConnectionState, ConnectionStatus, DataplaneStatus, Drops, Duty,
+    EspStatus, IkeState, IkeStatus, Link, LinkState, MonthTraffic, NatStatus, Note, ProbeState, ProbeStatus,
+    RouteStatus, Status, TrafficStatus, TunnelState, TunnelStatus,
 };
+use gotthard::config::presets::Cloud;
+use gotthard::cost::Amount;
 use gotthard_dataplane::drop_reason::DropReason;
 use gotthard_ike::error::Refusal;
 use serde_json::Value;
@@ -46,6 +48,13 @@ fn the_page_explains_every_reason_that_is_counted() {
     assert_eq!(names, Refusal::ALL.map(Refusal::name));
 }
 
+#[test]
+fn the_cost_that_is_shown_is_what_the_list_says_of_what_is_shown() {
+    let [cloud] = status().traffic.this_month.clouds.try_into().unwrap();
+    let cost = Amount::of(&Cloud::Aws.list_price(), cloud.in_bytes, cloud.connection_s);
+    assert!((cost.units() - cloud.cost).abs() < 1e-9, "{}", cost.units());
+}
+
 fn status() -> Status {
     let dataplane = DataplaneStatus {
         backend: "io_uring".to_owned(),
@@ -59,7 +68,17 @@ fn status() -> Status {
         tunnels: vec![up(), down()],
     };
     let ike_refused = BTreeMap::from([("malformed".to_owned(), 3), ("unknown_spi".to_owned(), 0)]);
-    Status { ike_refused, ..Status::new(dataplane, vec![connection]) }
+    let traffic = CloudTraffic {
+        cloud: "aws".to_owned(),
+        in_bytes: 1_200_000_000_000,
+        out_bytes: 80_300_000_000,
+        connection_s: 1_555_200,
+        cost: 122.18,
+        currency: "USD".to_owned(),
+    };
+    let this_month = MonthTraffic { month: "2026-11".to_owned(), clouds: vec![traffic] };
+    let traffic = TrafficStatus { this_month, last_month: None };
+    Status { ike_refused, traffic, ..Status::new(dataplane, vec![connection]) }
 }
 
 fn up() -> TunnelStatus {

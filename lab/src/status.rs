@@ -204,6 +204,10 @@ fn check(value: &Value) -> Result<()> {
     ensure!(value["schema_version"] == 1, "schema_version is {}", value["schema_version"]);
     expect(value, "/dataplane", DATAPLANE)?;
     expect(value, "/ike_refused", IKE_REFUSED)?;
+    expect(value, "/traffic", &[("this_month", "object"), ("last_month", "any")])?;
+    for cloud in value["traffic"]["this_month"]["clouds"].as_array().context("clouds")? {
+        expect(cloud, "", CLOUD)?;
+    }
     for offload in value["dataplane"]["offloads"].as_array().context("offloads")? {
         ensure!(offload.as_str().is_some_and(|name| OFFLOADS.contains(&name)), "{offload} is no offload");
     }
@@ -257,6 +261,15 @@ fn expect(object: &Value, at: &str, keys: &[(&str, &str)]) -> Result<()> {
 
 const DATAPLANE: &[(&str, &str)] =
     &[("backend", "io_uring|syscalls"), ("workers", "number"), ("offloads", "array"), ("cbc", "string")];
+
+const CLOUD: &[(&str, &str)] = &[
+    ("cloud", "aws|azure|gcp|generic"),
+    ("in_bytes", "number"),
+    ("out_bytes", "number"),
+    ("connection_s", "number"),
+    ("cost", "any"),
+    ("currency", "string"),
+];
 
 const IKE_REFUSED: &[(&str, &str)] = &[
     ("malformed", "number"),

@@ -11,6 +11,7 @@ use gotthard_lab::netns::Netns;
 use gotthard_lab::site::{CLOUD_HOST, Site};
 use gotthard_lab::traffic::expect_ping;
 use gotthard_lab::{Gotthard, Run, scenarios, wait};
+use rustix::process::Signal;
 use serde_json::Value;
 
 scenarios!(gcm: metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap);
@@ -20,7 +21,7 @@ fn metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap(run: &Run) 
     let mut aws = site.aws(run)?;
     let mut config = Config::aws(run.suite);
     config.gateway.push(format!("metrics = \"{PAGE}\""));
-    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
+    let mut gateway = Gotthard::start(run, &site.gateway, "gotthard", &config)?;
     let active = gateway.await_up(SOON)?.active()?;
     expect_ping(&site.lan, CLOUD_HOST)?;
 
@@ -51,7 +52,43 @@ fn metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap(run: &Run) 
     for name in ["started", "tunnel-up", "child-rekeyed", "peer-silent", "failover"] {
         ensure!(told.iter().any(|told| told == name), "{name} is not among {told:?}");
     }
+
+    let before = booked(&gateway)?;
+    gateway.process.signal(Signal::TERM)?;
+    gateway.process.success(SOON)?;
+    let gateway = Gotthard::start_there(run, &site.gateway, "gotthard", "info")?;
+    gateway.await_running(SOON)?;
+    let month = &status(&gateway)?["traffic"]["this_month"]["clouds"][0];
+    for (key, before) in ["in_bytes", "out_bytes"].into_iter().zip(before) {
+        ensure!(month[key].as_u64() >= Some(before), "{before} {key} before a restart: {month}");
+    }
     Ok(())
+}
+
+/// The octets of this month from and to the cloud, held against what the tunnels have carried since their daemon began.
+fn booked(gateway: &Gotthard) -> Result<[u64; 2]> {
+    let status = status(gateway)?;
+    let tunnels = status["connections"][0]["tunnels"].as_array().context("tunnels")?;
+    let sum = |key: &str| tunnels.iter().filter_map(|tunnel| tunnel["esp"][key].as_u64()).sum::<u64>();
+    let month = &status["traffic"]["this_month"];
+    let cloud = &month["clouds"][0];
+    ensure!(
+        cloud["cloud"] == "aws" && month["clouds"].as_array().is_some_and(|all| all.len() == 1),
+        "{month}"
+    );
+    for (booked, octets, packets) in
+        [("in_bytes", "rx_bytes", "rx_packets"), ("out_bytes", "tx_bytes", "tx_packets")]
+    {
+        let (booked, octets, packets) = (cloud[booked].as_u64(), sum(octets), sum(packets));
+        let [least, most] = ESP_OVERHEAD.map(|overhead| Some(octets + packets * overhead));
+        ensure!(packets > 10 && least <= booked && booked <= most, "{octets} in {packets} packets: {month}");
+    }
+    let [received, sent] = ["in_bytes", "out_bytes"].map(|key| cloud[key].as_u64().context(key));
+    Ok([received?, sent?])
+}
+
+fn status(gateway: &Gotthard) -> Result<Value> {
+    Ok(serde_json::from_str(&gateway.ask(&["status", "--output", "json"])?)?)
 }
 
 fn events(gateway: &Gotthard) -> Result<Vec<Value>> {
@@ -90,5 +127,8 @@ fn sample(page: &str, series: &str) -> Result<f64> {
     Ok(value.with_context(|| format!("no {series}:\n{page}"))?.parse()?)
 }
 
+/// Octets that AES-GCM in UDP over IPv4 adds to a packet: the outer IP and UDP headers, SPI and sequence number, IV, ICV,
+/// padding and trailer.
+const ESP_OVERHEAD: [u64; 2] = [60, 66];
 const PAGE: &str = "127.0.0.1:9477";
 const SOON: Duration = Duration::from_secs(30);

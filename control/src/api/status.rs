@@ -21,6 +21,9 @@ pub struct Status {
     /// IKE datagrams of which nothing came since the daemon started, by reason; every reason is there.
     #[serde(default)]
     pub ike_refused: BTreeMap<String, u64>,
+    /// What the clouds bill of it.
+    #[serde(default)]
+    pub traffic: TrafficStatus,
     /// The connections, in the order of the configuration.
     pub connections: Vec<ConnectionStatus>,
 }
@@ -28,7 +31,13 @@ pub struct Status {
 impl Status {
     /// The status of these connections, where no IKE datagram has been refused.
     pub fn new(dataplane: DataplaneStatus, connections: Vec<ConnectionStatus>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, dataplane, ike_refused: BTreeMap::new(), connections }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            dataplane,
+            ike_refused: BTreeMap::new(),
+            traffic: TrafficStatus::default(),
+            connections,
+        }
     }
 
     /// The tunnels of all connections, each with its connection.
@@ -55,6 +64,41 @@ pub struct DataplaneStatus {
     pub offloads: Vec<String>,
     /// What encrypts and authenticates AES-CBC with HMAC.
     pub cbc: String,
+}
+
+/// What the clouds bill, by the calendar's months in UTC. It outlives the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrafficStatus {
+    /// The month so far.
+    pub this_month: MonthTraffic,
+    /// The one before, at the present prices; `None`: nothing is known of it.
+    pub last_month: Option<MonthTraffic>,
+}
+
+/// A month's traffic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MonthTraffic {
+    /// Such as `2026-11`.
+    pub month: String,
+    /// By cloud; those that there were connections to.
+    pub clouds: Vec<CloudTraffic>,
+}
+
+/// A month's traffic with one cloud.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloudTraffic {
+    /// As in the configuration.
+    pub cloud: String,
+    /// Octets that came from the cloud, as on the wire: what it bills as data transfer out.
+    pub in_bytes: u64,
+    /// Octets that went to the cloud, as on the wire.
+    pub out_bytes: u64,
+    /// Seconds that its connections have been configured, in sum.
+    pub connection_s: u64,
+    /// About what that costs; 0 where no price is known.
+    pub cost: f64,
+    /// Of the cost (ISO 4217).
+    pub currency: String,
 }
 
 /// One connection.

@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use super::text;
 use crate::api::status::{
-    BrokenLink, ConnectionState, ConnectionStatus, DataplaneStatus, Duty, IkeState, Link, LinkState, Note,
-    ProbeState, Status, TunnelState, TunnelStatus,
+    BrokenLink, CloudTraffic, ConnectionState, ConnectionStatus, DataplaneStatus, Duty, IkeState, Link,
+    LinkState, MonthTraffic, Note, ProbeState, Status, TunnelState, TunnelStatus,
 };
+use crate::cost;
 use crate::history::rates::Rates;
 
 /// An earlier status, for rates.
@@ -24,7 +25,8 @@ pub(super) fn render(status: &Status, before: Option<Before<'_>>) -> String {
         return "no connection is configured\n".to_owned();
     }
     let connections = status.connections.iter().map(|connection| render_connection(connection, before));
-    let parts: Vec<String> = connections.chain([render_dataplane(&status.dataplane)]).collect();
+    let gateway = render_dataplane(&status.dataplane) + &render_month(&status.traffic.this_month);
+    let parts: Vec<String> = connections.chain([gateway]).collect();
     parts.join("\n")
 }
 
@@ -36,6 +38,17 @@ fn render_dataplane(dataplane: &DataplaneStatus) -> String {
     let line =
         format!("packet path  {backend}, {workers} worker{plural}, offloads: {offloads}, AES-CBC: {cbc}");
     text::line(&line) + "\n"
+}
+
+/// One line a cloud: what came from it and went to it this month, and what it bills where that is known.
+fn render_month(month: &MonthTraffic) -> String {
+    let line = |traffic: &CloudTraffic| {
+        let CloudTraffic { cloud, in_bytes, out_bytes, cost, currency, .. } = traffic;
+        let carried = format!("this month   {cloud}: in {}, out {}", octets(*in_bytes), octets(*out_bytes));
+        let cost = (*cost > 0.0).then(|| format!(", about {}", cost::shown(*cost, currency)));
+        text::line(&(carried + &cost.unwrap_or_default())) + "\n"
+    };
+    month.clouds.iter().map(line).collect()
 }
 
 fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) -> String {
@@ -248,6 +261,27 @@ packet path  io_uring, 2 workers, offloads: tso udp_gro, AES-CBC: vaes+sha-ni
             status.connections[0].tunnels[0].duty = duty;
             assert!(render(&status, None).contains("1 ◐"), "{duty:?}");
         }
+    }
+
+    #[test]
+    fn the_month_stands_below_with_what_it_costs_where_that_is_known() {
+        let mut status = sample::status();
+        let aws = CloudTraffic {
+            cloud: "aws".to_owned(),
+            in_bytes: 1_200_000_000_000,
+            out_bytes: 80_300_000_000,
+            connection_s: 1_555_200,
+            cost: 122.18,
+            currency: "USD".to_owned(),
+        };
+        let generic = CloudTraffic { cloud: "generic\n".to_owned(), cost: 0.0, ..aws.clone() };
+        status.traffic.this_month.clouds = vec![aws, generic];
+        let table = render(&status, None);
+        let expected = "\
+this month   aws: in 1.2 TB, out 80.3 GB, about $122.18
+this month   generic\\n: in 1.2 TB, out 80.3 GB
+";
+        assert!(table.ends_with(expected), "{table}");
     }
 
     #[test]

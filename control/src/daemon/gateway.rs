@@ -9,6 +9,7 @@ use gotthard_ike::timer::Timers;
 use tracing::{error, info, warn};
 
 use super::bgp::Bgp;
+use super::books::Books;
 use super::capture::Captures;
 use super::drill::Drill;
 use super::hooks;
@@ -68,6 +69,8 @@ pub(super) struct Gateway {
     pub(super) bgp: Bgp,
     /// How long what happened took.
     pub(super) meters: Meters,
+    /// What the tunnels carried this month.
+    pub(super) books: Books,
     /// The drill under way.
     pub(super) drill: Option<Drill>,
     /// Whose packets are copied, and the copies.
@@ -84,6 +87,7 @@ impl Gateway {
         clock: Clock,
         probes: Probes,
         captures: Captures,
+        books: Books,
     ) -> Self {
         Self {
             config: Config::default(),
@@ -106,6 +110,7 @@ impl Gateway {
             hooks: Hooks::new(hooks::LIMIT),
             bgp: Bgp::new(),
             meters: Meters::default(),
+            books,
             drill: None,
             captures,
             next_id: 0,
@@ -121,6 +126,7 @@ impl Gateway {
             |record: &Record| !moved && described.get(&record.names()).is_some_and(|(c, t)| record.is(c, t));
         let gone: Vec<PeerId> = self.records.values().filter(|r| !stays(r)).map(|r| r.id).collect();
         let mut difference = Difference { removed: gone.len(), ..Difference::default() };
+        self.keep_books().await;
         // The traffic moves, then the Deletes leave, then the devices go.
         for record in self.records.values_mut().filter(|record| gone.contains(&record.id)) {
             record.leaves = true;
@@ -157,6 +163,7 @@ impl Gateway {
             self.records.insert(record.id, record);
         }
         self.config = config;
+        self.books.look(&self.config);
         let names: HashSet<&str> = self.config.connections.iter().map(|c| c.name.as_str()).collect();
         self.meters.keep(|connection| names.contains(connection));
         self.configure_bgp();
@@ -237,6 +244,8 @@ impl Gateway {
         for (id, traffic) in self.data.traffic().await {
             let age = traffic.last_rx_age.unwrap_or_default();
             let Some(record) = self.records.get_mut(&id) else { continue };
+            let on_the_wire = record.carried(&traffic);
+            self.books.carried(&record.connection, on_the_wire);
             if record.device == Device::Ready {
                 let moved = record.count(traffic);
                 if moved.received && !record.answers_echoes() {
@@ -254,6 +263,16 @@ impl Gateway {
             others.for_each(|record| record.diagnosis.on_other(now));
         }
         carried
+    }
+
+    /// Books what the tunnels have carried, and no more than that: some of them are about to go.
+    pub(super) async fn keep_books(&mut self) {
+        for (id, traffic) in self.data.traffic().await {
+            if let Some(record) = self.records.get_mut(&id) {
+                let on_the_wire = record.carried(&traffic);
+                self.books.carried(&record.connection, on_the_wire);
+            }
+        }
     }
 
     /// Asks the endpoint to end every SA.

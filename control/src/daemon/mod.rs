@@ -6,6 +6,7 @@
 
 mod agenda;
 mod bgp;
+mod books;
 mod capture;
 mod chain;
 mod confinement;
@@ -42,6 +43,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
+use self::books::Books;
 use self::capture::Captures;
 use self::gateway::Gateway;
 use self::key_file::KeyFile;
@@ -125,8 +127,9 @@ impl Daemon {
         let netlink = Netlink::open()?;
         let watch = netlink.watch()?;
         let flow_hash = FlowHash::resume(&options.state);
-        let gateway =
-            Gateway::new(data, netlink, flow_hash, clock, Probes::new(reply), Captures::new(captured));
+        let books = Books::open(&options.state);
+        let (probes, captures) = (Probes::new(reply), Captures::new(captured));
+        let gateway = Gateway::new(data, netlink, flow_hash, clock, probes, captures, books);
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let houses_kept = 0;
@@ -195,7 +198,9 @@ impl Daemon {
         if timeout(FAREWELL, told).await.is_err() {
             warn!("not every peer has confirmed the end of its SAs");
         }
+        self.gateway.keep_books().await;
         self.gateway.clear().await;
+        self.gateway.books.close().await;
         self.gateway.hooks.finish(hooks::PATIENCE).await;
     }
 
@@ -227,7 +232,9 @@ impl Daemon {
         if sd_notify::watchdog_enabled().is_some() {
             notify(&[NotifyState::Watchdog]);
         }
+        self.gateway.books.look(&self.gateway.config);
         self.count().await;
+        self.gateway.books.tend(self.driver.now()).await;
         self.gateway.measure_paths();
         self.gateway.provide(&mut self.driver).await;
         self.gateway.end_stale_capture().await;

@@ -62,6 +62,10 @@ pub(super) struct Record {
     before: Traffic,
     /// Counters of the present device.
     present: Traffic,
+    /// Of the counters of the present device, what the books have.
+    booked: Booked,
+    /// Octets that ESP adds to a packet, of the latest child SA.
+    overhead: u16,
     /// Packets and octets received when the child SA came up.
     rx_at_child: (u64, u64),
 }
@@ -82,6 +86,22 @@ pub(super) struct Moved {
     pub(super) received: bool,
     /// Packets to the peer.
     pub(super) sent: bool,
+}
+
+/// What a tunnel carried, in octets on the wire with the outer headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// From the peer.
+    pub(super) received: u64,
+    /// To the peer.
+    pub(super) sent: u64,
+}
+
+/// Packets and inner octets in each direction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Booked {
+    received: (u64, u64),
+    sent: (u64, u64),
 }
 
 impl Record {
@@ -110,6 +130,8 @@ impl Record {
             mtu: None,
             before: Traffic::default(),
             present: Traffic::default(),
+            booked: Booked::default(),
+            overhead: 0,
             rx_at_child: (0, 0),
         }
     }
@@ -160,8 +182,26 @@ impl Record {
         moved
     }
 
+    /// What the tunnel has carried since this was last asked, as on the wire, by the counters of its present device.
+    pub(super) fn carried(&mut self, traffic: &Traffic) -> Carried {
+        let now = Booked {
+            received: (traffic.rx_packets, traffic.rx_bytes),
+            sent: (traffic.tx_packets, traffic.tx_bytes),
+        };
+        let before = core::mem::replace(&mut self.booked, now);
+        let on_the_wire = |now: (u64, u64), before: (u64, u64)| {
+            let (packets, octets) = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
+            octets.saturating_add(packets.saturating_mul(self.overhead.into()))
+        };
+        Carried {
+            received: on_the_wire(now.received, before.received),
+            sent: on_the_wire(now.sent, before.sent),
+        }
+    }
+
     /// A child SA takes over: what it receives is counted from here on.
     pub(super) fn begin_child(&mut self) {
+        self.overhead = self.esp_overhead().unwrap_or(self.overhead);
         self.rx_at_child = (self.present.rx_packets, self.present.rx_bytes);
     }
 
@@ -188,6 +228,7 @@ impl Record {
     pub(super) fn lose_device(&mut self, why: impl Display, retry: Time) {
         self.before = self.traffic();
         self.present = Traffic::default();
+        self.booked = Booked::default();
         self.device = Device::Missing { why: why.to_string(), retry };
         self.mtu = None;
         self.rx_at_child = (0, 0);
@@ -252,6 +293,15 @@ impl Record {
             self.outer_mtu,
             self.connection.mtu,
         )
+    }
+
+    /// What ESP adds to a packet that fills the path, with the outer headers; a smaller one may take a few octets of padding
+    /// more.
+    fn esp_overhead(&self) -> Option<u16> {
+        let child = self.state.child()?;
+        let outer = install::OUTER_MTU;
+        let inner = install::inner_mtu(&child.suite, child.encapsulation, self.tunnel.peer, outer, u16::MAX)?;
+        outer.checked_sub(inner)
     }
 
     /// Tells the operator.

@@ -33,6 +33,7 @@ pub(super) fn status(
         .collect();
     let known = wanted.is_none() || !connections.is_empty();
     known.then(|| Status {
+        traffic: gateway.books.status(&gateway.config.gateway.prices, wanted),
         ike_refused: counters.iter().map(|(refusal, count)| (refusal.name().to_owned(), count)).collect(),
         ..Status::new(dataplane_status(gateway.data.report()), connections)
     })

@@ -3,7 +3,8 @@
 use prometheus_client::registry::Unit;
 
 use crate::api::status::{
-    ConnectionState, ConnectionStatus, IkeState, LinkState, ProbeState, Status, TunnelState, TunnelStatus,
+    CloudTraffic, ConnectionState, ConnectionStatus, IkeState, LinkState, ProbeState, Status, TunnelState,
+    TunnelStatus,
 };
 
 /// One metric of the things `T`.
@@ -149,6 +150,30 @@ pub const OF_TUNNEL: &[(Kind, Family<TunnelStatus>)] = &[
         |tunnel| whole(tunnel.routes.installed)
     ),
 ];
+
+/// Those of a cloud, of the calendar's month in UTC: they begin anew with it.
+pub const OF_CLOUD: &[(Kind, Family<CloudTraffic>)] = &[
+    family!(
+        Gauge "month_received" Some(Unit::Bytes),
+        "Octets that came from the cloud this month, as on the wire: what it bills as data transfer out.",
+        |cloud| whole(cloud.in_bytes)
+    ),
+    family!(
+        Gauge "month_sent" Some(Unit::Bytes), "Octets that went to the cloud this month, as on the wire.",
+        |cloud| whole(cloud.out_bytes)
+    ),
+    family!(
+        Gauge "month_connections" Some(Unit::Seconds),
+        "How long the connections to the cloud have been there this month, in sum.",
+        |cloud| whole(cloud.connection_s)
+    ),
+];
+
+/// About what a cloud bills for the month; a currency cannot be added to another.
+pub const MONTH_COST: &[(Kind, Family<CloudTraffic>)] = &[family!(
+    Gauge "month_cost" None, "About what the cloud bills for this month, in units of the currency.",
+    |cloud| real(cloud.cost)
+)];
 
 /// How long the traffic of a connection had no tunnel, each time that one was lost.
 pub const FAILOVER_GAP: (&str, &str) =

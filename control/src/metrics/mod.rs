@@ -1,7 +1,7 @@
 //! The page of metrics (OpenMetrics 1.0), made when somebody asks for it: nothing is counted for its sake but the durations in
 //! [`meters`].
 //!
-//! Labels are the connection and the tunnel and nothing else, so that the number of series is known from the configuration.
+//! Labels are the connection and the tunnel, or the cloud with its currency, and nothing else, so that the number of series is known from the configuration.
 //! Counters are those of the status: they survive rekeys and reconnects. [`families`] is the list of what there is.
 
 pub mod families;

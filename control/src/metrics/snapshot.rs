@@ -11,7 +11,9 @@ use prometheus_client::metrics::{MetricType, TypedMetric as _};
 use prometheus_client::registry::Unit;
 
 use super::Meters;
-use super::families::{FAILOVER_GAP, Family, Kind, OF_CONNECTION, OF_GATEWAY, OF_TUNNEL, Value};
+use super::families::{
+    FAILOVER_GAP, Family, Kind, MONTH_COST, OF_CLOUD, OF_CONNECTION, OF_GATEWAY, OF_TUNNEL, Value,
+};
 use crate::api::status::Status;
 
 /// What a page is made of.
@@ -39,6 +41,15 @@ impl Collector for Snapshot {
             let all = status.connections.iter().flat_map(|c| {
                 c.tunnels.iter().map(|t| ([("connection", c.name.as_str()), ("tunnel", t.name.as_str())], t))
             });
+            write(&mut encoder, row, all)?;
+        }
+        let clouds = &status.traffic.this_month.clouds;
+        for row in OF_CLOUD {
+            write(&mut encoder, row, clouds.iter().map(|c| ([("cloud", c.cloud.as_str())], c)))?;
+        }
+        for row in MONTH_COST {
+            let all =
+                clouds.iter().map(|c| ([("cloud", c.cloud.as_str()), ("currency", c.currency.as_str())], c));
             write(&mut encoder, row, all)?;
         }
         let (name, help) = FAILOVER_GAP;
