@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use gotthard_lab::browser::{Browser, Screen};
+use gotthard_lab::cloud::Aws;
 use gotthard_lab::flow::Flow;
 use gotthard_lab::gotthard::{CONNECTION, Config};
 use gotthard_lab::outage::Vanishes;
-use gotthard_lab::process::Signal;
+use gotthard_lab::process::{Process, Signal};
 use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site};
 use gotthard_lab::strongswan::posture;
 use gotthard_lab::{Gotthard, Run, outage, scenarios};
@@ -24,10 +25,12 @@ scenarios!(
 
 fn the_page_shows_the_tunnels_and_changes_live(run: &Run) -> Result<()> {
     let site = Site::new()?;
-    let _aws = site.aws(run)?;
-    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &config(run))?;
+    let _aws = Aws::start(run, &site)?;
+    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &with_page(Config::aws_bgp(run.suite)))?;
     let flow = upward(&site)?;
-    let active = gateway.await_up(RECOVERY)?.active()?;
+    gateway.await_status(RECOVERY, "both sessions", |status| {
+        status.tunnels().all(|tunnel| tunnel.is_up() && tunnel.is_established() && tunnel.active)
+    })?;
     let page = Browser::open(run, &site.gateway, "http://127.0.0.1:8477/")?;
     page.show_on(DESK)?;
     page.await_true(RECOVERY, "both tunnels", &states("good", 2))?;
@@ -37,17 +40,20 @@ fn the_page_shows_the_tunnels_and_changes_live(run: &Run) -> Result<()> {
     page.await_true(RECOVERY, "the rates as a line", &plotted("rates", points))?;
     page.await_true(RECOVERY, "the round trips as a line", &plotted("rtt", points))?;
 
+    picture(|folder| {
+        // Answers too: traffic both ways.
+        let mut ping = site.lan.command("ping");
+        ping.args(["-q", "-i", "0.004", "-s", "1300", &CLOUD_HOST.to_string()]);
+        let _traffic = Process::spawn(&mut ping, "ping", run.dir())?;
+        std::fs::write(folder.join("top.svg"), top_picture(&gateway)?)?;
+        Ok(std::fs::write(folder.join("status.svg"), status_picture(&gateway)?)?)
+    })?;
     page.evaluate("window.unloaded = false")?;
-    outage::silence(&site.wan, posture::ENDPOINTS[active], Vanishes::All)?;
+    outage::silence(&site.wan, posture::ENDPOINTS[0], Vanishes::All)?;
     let shown = "[...document.querySelectorAll('.broken')].some(box => !box.hidden \
                  && box.innerText.includes('GTH-PRB-01') && box.innerText.includes('What to do:'))";
     page.await_true(RECOVERY, "the broken link and its remedy", shown)?;
-    picture(|folder| {
-        page.screenshot(&folder.join("web.png"))?;
-        std::fs::write(folder.join("status.svg"), status_picture(&gateway)?)?;
-        std::fs::write(folder.join("top.svg"), top_picture(&gateway)?)?;
-        Ok(())
-    })?;
+    picture(|folder| page.screenshot(&folder.join("web.png")))?;
     outage::mend(&site.wan)?;
     page.await_true(RECOVERY, "both tunnels again", &states("good", 2))?;
 
@@ -112,7 +118,10 @@ fn a_watched_status_follows_what_happens_and_ends_well(run: &Run) -> Result<()> 
 }
 
 fn config(run: &Run) -> Config {
-    let mut config = Config::aws(run.suite);
+    with_page(Config::aws(run.suite))
+}
+
+fn with_page(mut config: Config) -> Config {
     config.gateway.push("web = \"127.0.0.1:8477\"".to_owned());
     config
 }
