@@ -23,4 +23,6 @@ done
 mount --make-rshared .
 # Of the host's services none is started, and what is installed starts and stops as anywhere.
 rm -f etc/systemd/system/*.wants/* usr/sbin/policy-rc.d
+# An installation would index every manual page, and read lists of packages that cannot be fetched from here.
+rm -rf var/lib/man-db/auto-update var/lib/apt/lists/*
 exec env -i container=lab PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --system --unit=multi-user.target
