@@ -7,13 +7,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use gotthard::api::messages::Sa;
 use gotthard::api::status::{ConnectionStatus, Status};
-use gotthard::metrics::{Meters, Snapshot, classic, page};
+use gotthard::metrics::{Format, Meters, Snapshot, page};
 use serde_json::Value;
 
 #[test]
 fn the_labels_are_connection_and_tunnel_cloud_and_currency_and_nothing_else() {
-    let page = full();
+    let page = full(Format::Open);
     let labels = page.lines().filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
     let names: BTreeSet<&str> =
         labels.flat_map(|labels| labels.split(',')).filter_map(|label| label.split('=').next()).collect();
@@ -26,12 +27,16 @@ fn the_labels_are_connection_and_tunnel_cloud_and_currency_and_nothing_else() {
 
 #[test]
 fn the_page_says_what_the_status_says() {
-    let page = full();
+    let page = full(Format::Open);
     for line in [
         "gotthard_tunnel_up{connection=\"aws-prod\",tunnel=\"1\"} 1",
         "gotthard_tunnel_round_trip_seconds{connection=\"aws-prod\",tunnel=\"1\"} 0.0081",
-        "gotthard_failover_gap_seconds_bucket{le=\"1.0\",connection=\"aws-prod\"} 1",
+        "gotthard_failover_gap_seconds_bucket{connection=\"aws-prod\",le=\"1.0\"} 1",
         "gotthard_failover_gap_seconds_sum{connection=\"aws-prod\"} 0.95",
+        "gotthard_tunnel_ike_rekey_seconds_bucket{connection=\"aws-prod\",tunnel=\"1\",le=\"0.25\"} 1",
+        "gotthard_tunnel_child_rekey_seconds_bucket{connection=\"aws-prod\",tunnel=\"1\",le=\"0.025\"} 1",
+        "gotthard_tunnel_child_rekey_seconds_bucket{connection=\"aws-prod\",tunnel=\"1\",le=\"2.5\"} 2",
+        "gotthard_tunnel_child_rekey_seconds_sum{connection=\"aws-prod\",tunnel=\"1\"} 1.25",
         "gotthard_month_received_bytes{cloud=\"aws\"} 1200000000000",
         "gotthard_month_cost{cloud=\"aws\",currency=\"USD\"} 122.18",
         "# EOF",
@@ -47,19 +52,25 @@ fn the_page_says_what_the_status_says() {
 }
 
 #[test]
-fn a_connection_that_is_gone_takes_its_durations_along() {
+fn a_connection_or_tunnel_that_is_gone_takes_its_durations_along() {
     let meters = meters();
-    meters.keep(|connection| connection != "aws-prod");
-    assert!(!page(Snapshot { status: status(), meters }).contains("gap_seconds_count"));
+    let left = |known: &[(&str, &str)]| {
+        meters.keep(&known.iter().copied().collect());
+        let page = page(&Snapshot { status: status(), meters: meters.clone() }, Format::Open);
+        [page.contains("gap_seconds_count"), page.contains("rekey_seconds_count")]
+    };
+    assert_eq!(left(&[("aws-prod", "1"), ("azure", "1")]), [true, true]);
+    assert_eq!(left(&[("aws-prod", "2"), ("azure", "1")]), [true, false]);
+    assert_eq!(left(&[("azure", "1")]), [false, false]);
 }
 
 #[test]
 fn the_older_format_has_the_same_samples() {
-    let page = full();
+    let page = full(Format::Open);
     let samples = |page: &str| -> Vec<String> {
         page.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     };
-    let older = classic(&page);
+    let older = full(Format::Classic);
     assert_eq!(samples(&page), samples(&older));
     assert!(older.contains("# TYPE gotthard_tunnel_sent_bytes_total counter\n"), "{older}");
 }
@@ -74,13 +85,16 @@ fn every_metric_is_described_and_what_is_described_is_a_metric() {
             (format!("gotthard_{}", cells.next().unwrap()), cells.next().unwrap().to_owned())
         })
         .collect();
-    assert_eq!(rows, families(&classic(&full())));
+    assert_eq!(rows, families(&full(Format::Classic)));
 }
 
 #[test]
 fn the_rules_and_the_dashboard_name_metrics_that_exist() {
-    let samples: BTreeSet<String> =
-        full().lines().filter(|line| !line.starts_with('#')).map(|line| words(line).remove(0)).collect();
+    let samples: BTreeSet<String> = full(Format::Open)
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| words(line).remove(0))
+        .collect();
     let rules = read("contrib/prometheus/gotthard.rules.yml");
     let recorded: Vec<&str> =
         rules.lines().filter_map(|line| line.trim().strip_prefix("- record: ")).collect();
@@ -106,12 +120,19 @@ fn a_page_of_a_thousand_tunnels_costs_less_than_a_hundredth_of_a_core() {
     status.connections =
         (0..500).map(|n| ConnectionStatus { name: format!("aws-{n}"), ..one.clone() }).collect();
     assert_eq!(status.connections.iter().map(|connection| connection.tunnels.len()).sum::<usize>(), 1000);
-    let snapshot = Snapshot { status, meters: meters() };
+    let meters = Meters::default();
+    for connection in &status.connections {
+        for tunnel in &connection.tunnels {
+            meters.rekeyed(&connection.name, &tunnel.name, Sa::Ike, Duration::from_millis(120));
+            meters.rekeyed(&connection.name, &tunnel.name, Sa::Child, Duration::from_millis(11));
+        }
+    }
+    let snapshot = Snapshot { status, meters };
     let cost = (0..5).map(|_| {
         let before = cpu_time();
-        let page = page(snapshot.clone());
+        let page = page(&snapshot, Format::Open);
         let cost = cpu_time().saturating_sub(before);
-        assert!(page.lines().count() > 20_000, "{}", page.lines().count());
+        assert!(page.lines().count() > 40_000, "{}", page.lines().count());
         cost
     });
     let cost = cost.min().unwrap();
@@ -126,13 +147,16 @@ fn cpu_time() -> Duration {
 }
 
 /// The page of the status that the documents show, with every metric.
-fn full() -> String {
-    page(Snapshot { status: status(), meters: meters() })
+fn full(format: Format) -> String {
+    page(&Snapshot { status: status(), meters: meters() }, format)
 }
 
 fn meters() -> Meters {
     let meters = Meters::default();
     meters.failed_over("aws-prod", Duration::from_millis(950));
+    meters.rekeyed("aws-prod", "1", Sa::Ike, Duration::from_millis(120));
+    meters.rekeyed("aws-prod", "1", Sa::Child, Duration::from_micros(15_625));
+    meters.rekeyed("aws-prod", "1", Sa::Child, Duration::from_micros(1_234_375));
     meters
 }
 

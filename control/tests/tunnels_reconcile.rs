@@ -100,6 +100,7 @@ fn rekeys_count_over_reconnects_and_change_nothing_else() {
     up(&mut tunnel, at(8));
     tunnel.on_event(at(9), &child_up(true));
     assert_eq!(tunnel.child_rekeys(), 4);
+    assert_eq!(tunnel.child_rekey_took(), Duration::from_millis(12), "the last one");
     assert_eq!((tunnel.phase(), tunnel.since()), (Phase::Up, at(8)));
 }
 
@@ -260,7 +261,7 @@ fn child_up(rekey: bool) -> Event {
         spi_out: 2,
         esn: true,
         encapsulation: Encapsulation::Udp,
-        rekey,
+        rekey: rekey.then_some(Duration::from_millis(12)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an endpoint hands back: datagrams to send, changes of the SAs in the data plane, events for the operator.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 
 use crate::Time;
@@ -154,6 +155,8 @@ pub enum Event {
         spi_i: u64,
         /// Responder's SPI.
         spi_r: u64,
+        /// From our first request, or from when the peer's came, to the new SA.
+        took: Duration,
     },
     /// A rekey of ours failed, and the SA lives on: it is tried again, and another IKE SA is made before the end.
     RekeyFailed {
@@ -185,8 +188,9 @@ pub enum Event {
         esn: bool,
         /// In UDP or as IP protocol 50; never `Auto`.
         encapsulation: Encapsulation,
-        /// True if it replaces a child SA (rekey).
-        rekey: bool,
+        /// Where it replaces a child SA (rekey): how long that took, from our first request, or from when the peer's came,
+        /// until we send with the new one.
+        rekey: Option<Duration>,
     },
     /// The last child SA of the peer is gone; the IKE SA may live on.
     ChildDown {

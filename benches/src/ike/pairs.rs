@@ -196,7 +196,7 @@ impl End {
 
     fn note(&mut self, event: &Event) {
         match event {
-            Event::ChildUp { rekey: true, .. } => self.tally.child_rekeys += 1,
+            Event::ChildUp { rekey: Some(_), .. } => self.tally.child_rekeys += 1,
             Event::IkeRekeyed { .. } => self.tally.ike_rekeys += 1,
             Event::IkeUp { .. } => self.up += 1,
             Event::IkeDown { .. } => self.up -= 1,

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use super::messages::{Request, Response};
 use super::server::{Call, answer, reply};
 use super::tcp::{self, Limits};
-use crate::metrics::{Meters, Snapshot, classic, page};
+use crate::metrics::{Format, Meters, Snapshot, page};
 
 /// Serves the page on TCP, and nothing else, until it is dropped.
 pub async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>, meters: Meters) {
@@ -36,10 +36,8 @@ pub(super) async fn metrics(
     let Response::Status(status) = answered else { return reply(answered) };
     let status = *status;
     // Beside the daemon's loop: a page of thousands of tunnels is megabytes.
-    let made = spawn_blocking(move || {
-        let page = page(Snapshot { status, meters });
-        if open { page } else { classic(&page) }
-    });
+    let format = if open { Format::Open } else { Format::Classic };
+    let made = spawn_blocking(move || page(&Snapshot { status, meters }, format));
     match made.await {
         Ok(page) => ([(CONTENT_TYPE, if open { OPEN } else { CLASSIC })], page).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -164,8 +164,7 @@ impl Gateway {
         }
         self.config = config;
         self.books.look(&self.config);
-        let names: HashSet<&str> = self.config.connections.iter().map(|c| c.name.as_str()).collect();
-        self.meters.keep(|connection| names.contains(connection));
+        self.meters.keep(&self.config.tunnels().map(|(c, t)| names(c, t)).collect());
         self.configure_bgp();
         self.unsettled = true;
         self.provide(driver).await;

@@ -9,8 +9,10 @@ use gotthard_ike::event::Nat;
 use tracing::{info, warn};
 
 use super::Daemon;
+use super::drill::millis;
 use super::gateway::Gateway;
 use super::record::{Record, escaped};
+use crate::api::messages::Sa;
 use crate::bgp::speaker::Notice;
 use crate::config::Config;
 use crate::events::kind;
@@ -40,13 +42,18 @@ impl Gateway {
     pub(super) fn tell_changes(&self, id: PeerId, before: Seen) {
         let Some(record) = self.records.get(&id) else { return };
         let after = Seen::of(&record.state);
+        let (ike, child) = (record.state.ike_rekey_took(), record.state.child_rekey_took());
         let changes = [
-            (after.ike_rekeys > before.ike_rekeys, What::Rekey("ike")),
-            (after.child_rekeys > before.child_rekeys, What::Rekey("child")),
+            (after.ike_rekeys > before.ike_rekeys, What::Rekey { sa: IKE, took: ike }),
+            (after.child_rekeys > before.child_rekeys, What::Rekey { sa: CHILD, took: child }),
             (after.up && !before.up, What::TunnelUp),
             (before.up && !after.up, What::TunnelDown(reason(record))),
         ];
         for (_, what) in changes.into_iter().filter(|(happened, _)| *happened) {
+            if let What::Rekey { sa, took } = what {
+                let (connection, tunnel) = record.names();
+                self.meters.rekeyed(connection, tunnel, if sa == IKE { Sa::Ike } else { Sa::Child }, took);
+            }
             self.tell(record, what);
         }
     }
@@ -91,12 +98,22 @@ fn log(record: &Record, what: &What) {
             let code = Some(*code).filter(|code| !code.is_empty());
             info!(code, reason = message, event = kind::TUNNEL_DOWN, "tunnel down");
         }
-        What::Rekey("ike") => info!(ike = record.ike_text(), event = kind::IKE_REKEYED, "IKE SA rekeyed"),
-        What::Rekey(_) => info!(esp = record.child_text(), event = kind::CHILD_REKEYED, "child SA rekeyed"),
+        What::Rekey { sa: IKE, took } => {
+            let (ike, took_ms) = (record.ike_text(), millis(*took));
+            info!(ike, took_ms, event = kind::IKE_REKEYED, "IKE SA rekeyed");
+        }
+        What::Rekey { took, .. } => {
+            let (esp, took_ms) = (record.child_text(), millis(*took));
+            info!(esp, took_ms, event = kind::CHILD_REKEYED, "child SA rekeyed");
+        }
         // Told where they happen.
         What::Failover { .. } | What::BgpUp | What::BgpDown(_) => {}
     }
 }
+
+/// As hooks are told of the SAs of a tunnel.
+const IKE: &str = "ike";
+const CHILD: &str = "child";
 
 /// Where a NAT was seen, as the status has it.
 pub(super) const fn nat_name(nat: Nat) -> &'static str {

@@ -66,13 +66,15 @@ impl Waiters {
     /// Answers those who wait for what has happened to this tunnel.
     pub(super) fn on_event(&mut self, record: &Record, event: &Event) {
         match event {
-            Event::ChildUp { rekey: true, .. } => {
+            Event::ChildUp { rekey: Some(took), .. } => {
                 let child = record.child_text().unwrap_or_default();
-                self.done(record.id, Sa::Child, &format!("{child}, rekeys {}", record.state.child_rekeys()));
+                let count = record.state.child_rekeys();
+                self.done(record.id, Sa::Child, *took, &format!("{child}, rekeys {count}"));
             }
-            Event::IkeRekeyed { .. } => {
+            Event::IkeRekeyed { took, .. } => {
                 let ike = record.ike_text().unwrap_or_default();
-                self.done(record.id, Sa::Ike, &format!("{ike}, rekeys {}", record.state.ike_rekeys()));
+                let count = record.state.ike_rekeys();
+                self.done(record.id, Sa::Ike, *took, &format!("{ike}, rekeys {count}"));
             }
             Event::RekeyFailed { what, reason, .. } => self.failed(record.id, &[of(*what)], reason),
             Event::IkeDown { reason, .. } | Event::ChildDown { reason, .. } => {
@@ -80,7 +82,7 @@ impl Waiters {
             }
             // Somebody else's attempt, or what a rekey gave way to.
             Event::IkeUp { .. }
-            | Event::ChildUp { rekey: false, .. }
+            | Event::ChildUp { rekey: None, .. }
             | Event::Alive { .. }
             | Event::Failed { .. } => {}
         }
@@ -99,9 +101,10 @@ impl Waiters {
         self.0.iter().map(|waiter| waiter.until).min()
     }
 
-    fn done(&mut self, peer: PeerId, sa: Sa, what: &str) {
+    fn done(&mut self, peer: PeerId, sa: Sa, took: Duration, what: &str) {
+        let took = took.as_millis();
         for Waiter { target, answer, .. } in self.0.extract_if(.., |w| w.peer == peer && w.sa == sa) {
-            drop(answer.send(done(&target, format_args!("{sa} rekeyed: {what}"))));
+            drop(answer.send(done(&target, format_args!("{sa} rekeyed in {took} ms: {what}"))));
         }
     }
 

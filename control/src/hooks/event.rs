@@ -40,8 +40,13 @@ pub enum What {
     BgpUp,
     /// A BGP session ended.
     BgpDown(Reason),
-    /// An SA was rekeyed: `ike` or `child`.
-    Rekey(&'static str),
+    /// An SA was rekeyed.
+    Rekey {
+        /// `ike` or `child`.
+        sa: &'static str,
+        /// From the request to the new SA in use.
+        took: Duration,
+    },
 }
 
 /// Why something ended.
@@ -102,7 +107,7 @@ impl Event {
             What::Failover { .. } => "failover",
             What::BgpUp => "bgp-up",
             What::BgpDown(_) => "bgp-down",
-            What::Rekey(_) => "rekey",
+            What::Rekey { .. } => "rekey",
         }
     }
 
@@ -112,7 +117,7 @@ impl Event {
             What::TunnelUp | What::TunnelDown(_) => Subject::Tunnel,
             What::BgpUp | What::BgpDown(_) => Subject::Bgp,
             What::Failover { .. } => Subject::Failover,
-            What::Rekey(_) => Subject::Rekey,
+            What::Rekey { .. } => Subject::Rekey,
         }
     }
 
@@ -127,14 +132,18 @@ impl Event {
         let of = |read: fn(&Tunnel) -> String| tunnel.map(read).unwrap_or_default();
         let reason = match &self.what {
             What::TunnelDown(reason) | What::BgpDown(reason) => reason.clone(),
-            What::TunnelUp | What::Failover { .. } | What::BgpUp | What::Rekey(_) => Reason::default(),
+            What::TunnelUp | What::Failover { .. } | What::BgpUp | What::Rekey { .. } => Reason::default(),
         };
         let (from, to, gap) = if let What::Failover { from, to, gap } = &self.what {
             (from.join(" "), to.join(" "), optional(gap.map(|gap| gap.as_millis())))
         } else {
             (String::new(), String::new(), String::new())
         };
-        let sa = if let What::Rekey(sa) = self.what { sa } else { "" };
+        let (sa, took) = if let What::Rekey { sa, took } = self.what {
+            (sa, took.as_millis().to_string())
+        } else {
+            ("", String::new())
+        };
         let mut variables = vec![
             ("GOTTHARD_EVENT", self.name().to_owned()),
             ("GOTTHARD_CONNECTION", value(&self.connection)),
@@ -152,13 +161,14 @@ impl Event {
             ("GOTTHARD_TO", value(to)),
             ("GOTTHARD_GAP_MS", gap),
             ("GOTTHARD_SA", sa.to_owned()),
+            ("GOTTHARD_TOOK_MS", took),
             ("GOTTHARD_MISSED", missed.to_string()),
         ];
         if let Some(tunnel) = tunnel {
             match self.what {
                 What::TunnelUp => variables.extend(self.pluto("up-client", tunnel)),
                 What::TunnelDown(_) => variables.extend(self.pluto("down-client", tunnel)),
-                What::Failover { .. } | What::BgpUp | What::BgpDown(_) | What::Rekey(_) => {}
+                What::Failover { .. } | What::BgpUp | What::BgpDown(_) | What::Rekey { .. } => {}
             }
         }
         variables
@@ -242,7 +252,7 @@ mod tests {
         let expected = "GOTTHARD_EVENT=tunnel-up GOTTHARD_CONNECTION=aws-prod GOTTHARD_TUNNEL=1 GOTTHARD_INTERFACE=gth0 \
              GOTTHARD_LOCAL=203.0.113.10 GOTTHARD_PEER=198.51.100.11 GOTTHARD_INSIDE=169.254.10.2/30 \
              GOTTHARD_PEER_INSIDE=169.254.10.1 GOTTHARD_PEER_ASN= GOTTHARD_MTU=1438 GOTTHARD_REASON= GOTTHARD_MESSAGE= \
-             GOTTHARD_FROM= GOTTHARD_TO= GOTTHARD_GAP_MS= GOTTHARD_SA= GOTTHARD_MISSED=2 PLUTO_VERSION=1.1 PLUTO_VERB=up-client \
+             GOTTHARD_FROM= GOTTHARD_TO= GOTTHARD_GAP_MS= GOTTHARD_SA= GOTTHARD_TOOK_MS= GOTTHARD_MISSED=2 PLUTO_VERSION=1.1 PLUTO_VERB=up-client \
              PLUTO_CONNECTION=aws-prod PLUTO_INTERFACE=gth0 PLUTO_PROTO=esp PLUTO_ME=203.0.113.10 \
              PLUTO_MY_ID=203.0.113.10 PLUTO_MY_CLIENT=0.0.0.0/0 PLUTO_MY_PORT=0 PLUTO_MY_PROTOCOL=0 \
              PLUTO_PEER=198.51.100.11 PLUTO_PEER_ID=C=CH,|CN=a?b PLUTO_PEER_CLIENT=0.0.0.0/0 PLUTO_PEER_PORT=0 \

@@ -42,6 +42,8 @@ pub const MAX_WAITING: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::super::event::{Reason, What};
     use super::*;
 
@@ -57,7 +59,7 @@ mod tests {
     fn events_come_out_as_they_went_in() {
         let mut queue = Queue::default();
         queue.push(event(What::TunnelUp));
-        queue.push(event(What::Rekey("ike")));
+        queue.push(event(What::Rekey { sa: "ike", took: Duration::ZERO }));
         assert_eq!(queue.pop().map(|(_, dropped)| dropped), Some(0));
         assert_eq!(rest(&mut queue), ["rekey"]);
     }

@@ -1,7 +1,6 @@
 //! What there is to read: a row a metric. Names are never given another meaning.
 
-use prometheus_client::registry::Unit;
-
+use crate::api::messages::Sa;
 use crate::api::status::{
     CloudTraffic, ConnectionState, ConnectionStatus, IkeState, LinkState, ProbeState, Status, TunnelState,
     TunnelStatus,
@@ -17,6 +16,15 @@ pub struct Family<T> {
     pub unit: Option<Unit>,
     /// The value of one of them; `None`: it has none at the moment.
     pub read: fn(&T) -> Option<Value>,
+}
+
+/// What a value is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Of time.
+    Seconds,
+    /// Of data.
+    Bytes,
 }
 
 /// A value.
@@ -37,6 +45,29 @@ pub enum Kind {
     Counter,
     /// Of the others.
     Gauge,
+    /// Durations in buckets.
+    Histogram,
+}
+
+impl Unit {
+    /// As names end with it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+impl Kind {
+    /// As a page declares it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
 }
 
 /// A row of one of the tables below; a thing has a value, or may have one.
@@ -178,6 +209,18 @@ pub const MONTH_COST: &[(Kind, Family<CloudTraffic>)] = &[family!(
 /// How long the traffic of a connection had no tunnel, each time that one was lost.
 pub const FAILOVER_GAP: (&str, &str) =
     ("failover_gap", "How long the traffic of a connection had no tunnel, where one was lost.");
+
+/// How long rekeys took, from the request to the new SA in use.
+pub const REKEYS: [(Sa, (&str, &str)); 2] = [
+    (Sa::Ike, ("tunnel_ike_rekey", "How long rekeys of the IKE SA took, from the request to the new SA.")),
+    (
+        Sa::Child,
+        (
+            "tunnel_child_rekey",
+            "How long rekeys of the child SA took, from the request to the new SA in use.",
+        ),
+    ),
+];
 
 const fn counter(value: u64) -> Value {
     Value::Counter(value)

@@ -1,19 +1,10 @@
-//! The gateway at one moment, handed to the encoder family by family.
+//! The gateway at one moment, written family by family.
 
-use core::fmt::Error;
-
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, NoLabelSet,
-};
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::{MetricType, TypedMetric as _};
-use prometheus_client::registry::Unit;
-
-use super::Meters;
 use super::families::{
-    FAILOVER_GAP, Family, Kind, MONTH_COST, OF_CLOUD, OF_CONNECTION, OF_GATEWAY, OF_TUNNEL, Value,
+    FAILOVER_GAP, Family, Kind, MONTH_COST, OF_CLOUD, OF_CONNECTION, OF_GATEWAY, OF_TUNNEL, REKEYS, Unit,
 };
+use super::text::{Format, Labels, Text};
+use super::{Meters, meters};
 use crate::api::status::Status;
 
 /// What a page is made of.
@@ -25,73 +16,67 @@ pub struct Snapshot {
     pub meters: Meters,
 }
 
-impl Collector for Snapshot {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let Self { status, meters } = self;
-        for (kind, family) in OF_GATEWAY {
-            if let Some(value) = (family.read)(status) {
-                put(describe(&mut encoder, *kind, family)?, value)?;
-            }
+impl Snapshot {
+    pub(super) fn write(&self, format: Format) -> String {
+        let Self { status, meters: durations } = self;
+        let connections: Vec<_> =
+            status.connections.iter().map(|c| (Labels::of(&[("connection", &c.name)]), c)).collect();
+        let of_connections = || status.connections.iter().flat_map(|c| c.tunnels.iter().map(move |t| (c, t)));
+        let tunnels: Vec<_> = of_connections()
+            .map(|(c, t)| (Labels::of(&[("connection", &c.name), ("tunnel", &t.name)]), t))
+            .collect();
+
+        let mut text = Text::new(format, FAMILIES + ONE_TUNNEL * tunnels.len());
+        for row in OF_GATEWAY {
+            write(&mut text, row, &[(Labels::of(&[]), status)]);
         }
         for row in OF_CONNECTION {
-            let all = status.connections.iter().map(|c| ([("connection", c.name.as_str())], c));
-            write(&mut encoder, row, all)?;
+            write(&mut text, row, &connections);
         }
         for row in OF_TUNNEL {
-            let all = status.connections.iter().flat_map(|c| {
-                c.tunnels.iter().map(|t| ([("connection", c.name.as_str()), ("tunnel", t.name.as_str())], t))
-            });
-            write(&mut encoder, row, all)?;
+            write(&mut text, row, &tunnels);
         }
         let clouds = &status.traffic.this_month.clouds;
+        let of_clouds: Vec<_> = clouds.iter().map(|c| (Labels::of(&[("cloud", &c.cloud)]), c)).collect();
         for row in OF_CLOUD {
-            write(&mut encoder, row, clouds.iter().map(|c| ([("cloud", c.cloud.as_str())], c)))?;
+            write(&mut text, row, &of_clouds);
         }
+        let costs = clouds.iter().map(|c| (Labels::of(&[("cloud", &c.cloud), ("currency", &c.currency)]), c));
+        let costs: Vec<_> = costs.collect();
         for row in MONTH_COST {
-            let all =
-                clouds.iter().map(|c| ([("cloud", c.cloud.as_str()), ("currency", c.currency.as_str())], c));
-            write(&mut encoder, row, all)?;
+            write(&mut text, row, &costs);
         }
         let (name, help) = FAILOVER_GAP;
-        let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), Histogram::TYPE)?;
-        for (connection, histogram) in meters.failovers() {
-            histogram.encode(family.encode_family(&[("connection", connection.as_str())])?)?;
+        let name = text.histograms(name, Some(Unit::Seconds), help, &meters::GAPS);
+        let gaps = durations.gaps(status.connections.iter().map(|connection| connection.name.as_str()));
+        for ((labels, _), gaps) in connections.iter().zip(&gaps) {
+            if let Some(gaps) = gaps {
+                text.histogram(&name, labels, gaps);
+            }
         }
-        Ok(())
+        let rekeys = durations.rekeys(of_connections().map(|(c, t)| (c.name.as_str(), t.name.as_str())));
+        for (sa, (name, help)) in REKEYS {
+            let name = text.histograms(name, Some(Unit::Seconds), help, &meters::REKEYS);
+            for ((labels, _), rekeys) in tunnels.iter().zip(&rekeys) {
+                if let Some(rekeys) = rekeys {
+                    text.histogram(&name, labels, rekeys.of(sa));
+                }
+            }
+        }
+        text.end()
     }
 }
 
 /// Writes a family with the value of each thing that has one.
-fn write<'a, T: 'a, L: EncodeLabelSet>(
-    encoder: &mut DescriptorEncoder<'_>,
-    (kind, family): &(Kind, Family<T>),
-    all: impl Iterator<Item = (L, &'a T)>,
-) -> Result<(), Error> {
-    let mut metric = describe(encoder, *kind, family)?;
+fn write<T>(text: &mut Text, (kind, family): &(Kind, Family<T>), all: &[(Labels, &T)]) {
+    let name = text.family(family.name, family.unit, *kind, family.help);
     for (labels, thing) in all {
         if let Some(value) = (family.read)(thing) {
-            put(metric.encode_family(&labels)?, value)?;
+            text.sample(&name, labels, value);
         }
     }
-    Ok(())
 }
 
-fn describe<'s, T>(
-    encoder: &'s mut DescriptorEncoder<'_>,
-    kind: Kind,
-    family: &'s Family<T>,
-) -> Result<MetricEncoder<'s>, Error> {
-    let kind = match kind {
-        Kind::Counter => MetricType::Counter,
-        Kind::Gauge => MetricType::Gauge,
-    };
-    encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), kind)
-}
-
-fn put(mut metric: MetricEncoder<'_>, value: Value) -> Result<(), Error> {
-    match value {
-        Value::Counter(value) => metric.encode_counter::<NoLabelSet, _, u64>(&value, None),
-        Value::Whole(value) => metric.encode_gauge(&value),
-        Value::Real(value) => metric.encode_gauge(&value),
-    }
-}
+/// Octets of a page for what there is once, and for a tunnel with all that it may have: room that is taken at once.
+const FAMILIES: usize = 8 << 10;
+const ONE_TUNNEL: usize = 5 << 10;

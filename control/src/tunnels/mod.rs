@@ -46,6 +46,22 @@ enum Doubt {
     Answered(Time),
 }
 
+/// Rekeys of an SA, over all that took each other's place.
+#[derive(Clone, Copy, Debug)]
+struct Rekeys {
+    count: u64,
+    /// How long the last one took.
+    took: Duration,
+}
+
+impl Rekeys {
+    const NONE: Self = Self { count: 0, took: Duration::ZERO };
+
+    const fn add(&mut self, took: Duration) {
+        *self = Self { count: self.count.saturating_add(1), took };
+    }
+}
+
 /// One tunnel.
 #[derive(Clone, Debug)]
 pub struct Tunnel {
@@ -61,8 +77,8 @@ pub struct Tunnel {
     backoff: Backoff,
     ike: Option<IkeSa>,
     child: Option<ChildSa>,
-    ike_rekeys: u64,
-    child_rekeys: u64,
+    ike_rekeys: Rekeys,
+    child_rekeys: Rekeys,
     failure: Option<Failure>,
     /// Why the child SA cannot be rekeyed, as the two ends are configured; until it is.
     rekey_refused: Option<Failure>,
@@ -84,8 +100,8 @@ impl Tunnel {
             backoff: Backoff::new(SHORTEST_WAIT, LONGEST_WAIT, seed),
             ike: None,
             child: None,
-            ike_rekeys: 0,
-            child_rekeys: 0,
+            ike_rekeys: Rekeys::NONE,
+            child_rekeys: Rekeys::NONE,
             failure: None,
             rekey_refused: None,
         }
@@ -119,10 +135,10 @@ impl Tunnel {
                 self.answered(now);
                 (self.phase == Phase::Up).then_some(Change::Replaced)
             }
-            Event::IkeRekeyed { suite, spi_i, spi_r, .. } => {
+            Event::IkeRekeyed { suite, spi_i, spi_r, took, .. } => {
                 let nat = self.ike.map(|sa| sa.nat).unwrap_or_default();
                 self.ike = Some(IkeSa { suite: *suite, spi_i: *spi_i, spi_r: *spi_r, nat });
-                self.ike_rekeys = self.ike_rekeys.saturating_add(1);
+                self.ike_rekeys.add(*took);
                 Some(Change::IkeRekeyed)
             }
             Event::ChildUp { suite, spi_in, spi_out, esn, encapsulation, rekey, .. } => {
@@ -267,12 +283,22 @@ impl Tunnel {
 
     /// Rekeys of the IKE SA, over all of them.
     pub const fn ike_rekeys(&self) -> u64 {
-        self.ike_rekeys
+        self.ike_rekeys.count
+    }
+
+    /// How long the last of them took.
+    pub const fn ike_rekey_took(&self) -> Duration {
+        self.ike_rekeys.took
     }
 
     /// Rekeys of the child SA, over all of them.
     pub const fn child_rekeys(&self) -> u64 {
-        self.child_rekeys
+        self.child_rekeys.count
+    }
+
+    /// How long the last of them took.
+    pub const fn child_rekey_took(&self) -> Duration {
+        self.child_rekeys.took
     }
 
     /// Why it is not up; `None` while it is, or before the first attempt has ended.
@@ -304,17 +330,17 @@ impl Tunnel {
         }
     }
 
-    fn on_child_up(&mut self, now: Time, child: ChildSa, rekey: bool) -> Option<Change> {
+    fn on_child_up(&mut self, now: Time, child: ChildSa, rekey: Option<Duration>) -> Option<Change> {
         self.child = Some(child);
         self.rekey = None;
-        if rekey {
+        if let Some(took) = rekey {
             self.rekey_refused = None;
-            self.child_rekeys = self.child_rekeys.saturating_add(1);
+            self.child_rekeys.add(took);
         }
         match self.phase {
             // A child that was under way when the operator said down; the Terminate is on its way to it.
             Phase::AdminDown => None,
-            Phase::Up => rekey.then_some(Change::ChildRekeyed),
+            Phase::Up => rekey.map(|_| Change::ChildRekeyed),
             Phase::Waiting | Phase::Connecting => {
                 self.enter(now, Phase::Up);
                 self.next = None;

@@ -16,8 +16,8 @@ use crate::error::Refusal;
 use crate::event::{Event, Output};
 use crate::exchange::established::{self, Outcome};
 use crate::exchange::init::InitSent;
-use crate::sa::Peer;
 use crate::sa::ike_sa::IkeSa;
+use crate::sa::{Cx, Peer};
 
 impl Endpoint {
     /// Whether key exchanges leave as [`Output::Compute`] instead of being computed at once, which is the default.
@@ -64,16 +64,16 @@ impl Endpoint {
         self.hand_out(Place { spi, wait }, known, work, item)
     }
 
-    /// As [`Self::follow`], for what came of a message.
+    /// As [`Self::follow`], for what came of a message, which came at `came`.
     pub(super) fn follow_message(
         &mut self,
-        now: Time,
+        (now, came): (Time, Time),
         spi: u64,
         header: &Header,
         outcome: Outcome,
     ) -> Result<(), Refusal> {
         if let Outcome::Pending(opened) = outcome {
-            return self.park(spi, Wait::of(header), Item::Protected { header: *header, opened });
+            return self.park(spi, Wait::of(header), Item::Protected { header: *header, opened, came });
         }
         self.follow(now, spi, outcome);
         Ok(())
@@ -108,9 +108,10 @@ impl Endpoint {
                 }
                 established::send_next(sa, &mut cx);
             }
-            (Some(Slot::Established(sa)), Item::Protected { header, opened }) => {
-                let outcome = established::resume(sa, &header, opened, &mut self.means.cx(now))?;
-                self.follow_message(now, spi, &header, outcome)?;
+            (Some(Slot::Established(sa)), Item::Protected { header, opened, came }) => {
+                let mut cx = Cx { came, ..self.means.cx(now) };
+                let outcome = established::resume(sa, &header, opened, &mut cx)?;
+                self.follow_message((now, came), spi, &header, outcome)?;
             }
             (Some(Slot::Answering(_)), Item::Clear { path, datagram }) => {
                 self.table.take(spi);

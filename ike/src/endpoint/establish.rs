@@ -57,7 +57,7 @@ impl Endpoint {
         let initiator = response.is_none();
         let mut cx = self.means.cx(now);
         let Child { terms, keys } = child;
-        sa.add_child(terms, keys, false, &mut cx);
+        sa.add_child(terms, keys, None, &mut cx);
         if let Some((id, response)) = response {
             sa.adopt_response(id, response, &mut cx);
         }

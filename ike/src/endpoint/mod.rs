@@ -61,7 +61,7 @@ struct Means {
 impl Means {
     fn cx(&mut self, now: Time) -> Cx<'_> {
         let Self { random, outputs, esp_spis, compute, reveals_keys, .. } = self;
-        Cx { now, random: &mut **random, outputs, esp_spis, compute, reveals_keys: *reveals_keys }
+        Cx { now, came: now, random: &mut **random, outputs, esp_spis, compute, reveals_keys: *reveals_keys }
     }
 
     /// The time since 1970.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::Time;
 use crate::codec::header::Header;
 use crate::crypto::job::{JobId, Value};
 use crate::limits;
@@ -46,8 +47,8 @@ pub(super) enum Item {
     Request,
     /// A message in the clear.
     Clear { path: Path, datagram: Vec<u8> },
-    /// What was inside a protected message.
-    Protected { header: Header, opened: Opened },
+    /// What was inside a protected message, and when it came.
+    Protected { header: Header, opened: Opened, came: Time },
 }
 
 impl Wait {

@@ -263,7 +263,7 @@ impl Endpoint {
         }
         let mut cx = self.means.cx(now);
         let outcome = established::handle(sa, message, datagram, path, &mut cx)?;
-        self.follow_message(now, spi, &message.header, outcome)
+        self.follow_message((now, now), spi, &message.header, outcome)
     }
 }
 

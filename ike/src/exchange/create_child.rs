@@ -120,7 +120,7 @@ pub(super) fn make(
     if let Some(old) = old.and_then(|old| sa.children.by_spi_in(old)) {
         old.rekeyed(cx.now);
     }
-    sa.add_child(choice.terms(spi_in), keys, old.is_some(), cx);
+    sa.add_child(choice.terms(spi_in), keys, old.map(|_| cx.came), cx);
     respond(sa, id, &choice, spi_in, &nonce_r, exchanged.as_ref().map(|exchanged| &*exchanged.secret), cx);
     Ok(Ok(Rival { spi: spi_in, lowest_nonce: nonce_r.min(nonce.0.to_vec()) }))
 }

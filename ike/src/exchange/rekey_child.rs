@@ -14,6 +14,7 @@ use super::child::{self, Policy, Request};
 use super::create_child::{self, Refused};
 use super::refusal::Refusal;
 use super::{Stop, ends_sa, invalid};
+use crate::Time;
 use crate::codec::iana::{ExchangeType, NotifyType, ProtocolId};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -43,17 +44,18 @@ pub(super) fn start(sa: &mut IkeSa, id: u32, old: Option<u32>, cx: &mut Cx<'_>) 
     if wanted {
         let group = preferred(sa).first().and_then(|suite| suite.group);
         let dh = group.map_or(Ok(None), |group| sa.take_secret(group, cx))?;
-        ask(sa, id, old, (dh, 0), cx);
+        ask(sa, id, old, (dh, 0, cx.now), cx);
     }
     Ok(())
 }
 
-/// Sends HDR, SK {[N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr}, after as many answers that wanted another group.
+/// Sends HDR, SK {[N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr}, after as many answers that wanted another group, the first of
+/// which was asked at `begun`.
 fn ask(
     sa: &mut IkeSa,
     id: u32,
     old: Option<u32>,
-    (dh, rounds): (Option<Arc<DhSecret>>, u32),
+    (dh, rounds, begun): (Option<Arc<DhSecret>>, u32, Time),
     cx: &mut Cx<'_>,
 ) {
     let child = old.and_then(|spi_in| sa.children.get(spi_in)).map(|child| &child.terms);
@@ -67,6 +69,7 @@ fn ask(
         offer: Offer::esp(&suites, spi_in, Pfs::Suites),
         nonce: cx.request_nonce(),
         dh,
+        begun,
         rounds,
         rival: None,
     };
@@ -192,9 +195,9 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result
 
 /// The new child is there: it takes the old one's place, or gives way to the peer's.
 fn conclude(sa: &mut IkeSa, request: ChildRequest, agreed: Agreed, cx: &mut Cx<'_>) {
-    let ChildRequest { old, spi_in, nonce, rival, .. } = request;
+    let ChildRequest { old, spi_in, nonce, begun, rival, .. } = request;
     let Agreed { terms, keys, nonce_r } = agreed;
-    sa.add_child(terms, keys, old.is_some(), cx);
+    sa.add_child(terms, keys, old.map(|_| begun), cx);
     let now = cx.now;
     let rival = rival.filter(|rival| sa.children.get(rival.spi).is_some_and(ChildSa::is_live));
     if rival.as_ref().is_some_and(|rival| rival.wins_against(&nonce, &nonce_r)) {
@@ -218,7 +221,7 @@ fn refused(
     (notify, secret): (&Notify<'_>, Option<Arc<DhSecret>>),
     cx: &mut Cx<'_>,
 ) {
-    let ChildRequest { old, spi_in, rounds, .. } = *request;
+    let ChildRequest { old, spi_in, begun, rounds, .. } = *request;
     if ends_sa(notify.kind) {
         cx.esp_spis.release(spi_in);
         sa.end(Failure::Refused { exchange: Stage::CreateChild, notify: notify.kind }, cx);
@@ -235,7 +238,7 @@ fn refused(
         (NotifyType::INVALID_KE_PAYLOAD, Some(secret)) => {
             cx.esp_spis.release(spi_in);
             if let Some(id) = sa.requests.free() {
-                ask(sa, id, old, (Some(secret), rounds.saturating_add(1)), cx);
+                ask(sa, id, old, (Some(secret), rounds.saturating_add(1), begun), cx);
             }
         }
         (NotifyType::TEMPORARY_FAILURE, _) => {

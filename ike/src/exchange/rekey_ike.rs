@@ -10,6 +10,7 @@ use super::create_child::{Refused, exchange_keys};
 use super::established::Outcome;
 use super::refusal::Refusal;
 use super::{Stop, ends_sa, invalid};
+use crate::Time;
 use crate::codec::iana::{ExchangeType, NotifyType};
 use crate::codec::payload::Payload;
 use crate::codec::payload::ke::KeyExchange;
@@ -36,17 +37,17 @@ use crate::suite::IkeSuite;
 pub(super) fn start(sa: &mut IkeSa, id: u32, cx: &mut Cx<'_>) -> Result<(), Pending> {
     let group = sa.peer.config.ike_suites.first().map(|suite| suite.group);
     if let Some(dh) = group.map_or(Ok(None), |group| sa.take_secret(group, cx))? {
-        ask(sa, id, (dh, 0), cx);
+        ask(sa, id, (dh, 0, cx.now), cx);
     }
     Ok(())
 }
 
-/// Sends HDR, SK {SA, Ni, KEi}, after as many answers that wanted another group.
-fn ask(sa: &mut IkeSa, id: u32, (dh, rounds): (Arc<DhSecret>, u32), cx: &mut Cx<'_>) {
+/// Sends HDR, SK {SA, Ni, KEi}, after as many answers that wanted another group, the first of which was asked at `begun`.
+fn ask(sa: &mut IkeSa, id: u32, (dh, rounds, begun): (Arc<DhSecret>, u32, Time), cx: &mut Cx<'_>) {
     let suites = &sa.peer.config.ike_suites;
     let spi_i = cx.ike_spi();
     let offer = Offer::ike(suites, &spi_i.to_be_bytes());
-    let request = IkeRequest { spi_i, offer, nonce: cx.request_nonce(), dh, rounds, rival: None };
+    let request = IkeRequest { spi_i, offer, nonce: cx.request_nonce(), dh, begun, rounds, rival: None };
     let payloads = [
         Payload::Sa(request.offer.security_association()),
         Payload::Nonce(Nonce(&request.nonce)),
@@ -103,7 +104,7 @@ pub(super) fn answer(
     let spis = (u64::from_be_bytes(*spi_i), cx.ike_spi());
     let nonce_r = cx.nonce(nonce.0.len(), new_prf);
     let made = Made { suite: chosen.suite, spis, nonces: (nonce.0.to_vec(), nonce_r.clone()), exchanged };
-    let Some(mut successor) = made.into_sa(sa, false, cx) else { return Ok(Err(refused())) };
+    let Some(mut successor) = made.into_sa(sa, false, cx.came, cx) else { return Ok(Err(refused())) };
     let payloads = [
         Payload::Sa(chosen.reply(&spis.1.to_be_bytes())),
         Payload::Nonce(Nonce(&nonce_r)),
@@ -134,7 +135,13 @@ struct Made {
 
 impl Made {
     /// The IKE SA, without children.
-    fn into_sa(self, old: &IkeSa, original_initiator: bool, cx: &mut Cx<'_>) -> Option<Box<IkeSa>> {
+    fn into_sa(
+        self,
+        old: &IkeSa,
+        original_initiator: bool,
+        begun: Time,
+        cx: &mut Cx<'_>,
+    ) -> Option<Box<IkeSa>> {
         let Self { suite, spis, nonces, exchanged } = self;
         let (prf, shared) = (Prf::new(old.suite.prf)?, exchanged.shared.as_ref().ok()?);
         let skeyseed = SkeySeed::rekey(prf, &old.sk_d, &nonces.0, &nonces.1, shared);
@@ -150,6 +157,7 @@ impl Made {
             nat: old.nat,
             next_ids: (0, 0),
             handshake: old.handshake.clone(),
+            begun,
         };
         Some(Box::new(IkeSa::new(seed, cx)))
     }
@@ -184,7 +192,7 @@ fn agree(sa: &IkeSa, payloads: Select<'_, '_>, cx: &mut Cx<'_>) -> Result<Result
 /// The new IKE SA is there: it takes the old one's place, or gives way to the peer's.
 fn conclude(sa: &mut IkeSa, request: IkeRequest, made: Made, cx: &mut Cx<'_>) -> Outcome {
     let loses = request.rival.as_ref().is_some_and(|r| r.wins_against(&made.nonces.0, &made.nonces.1));
-    let Some(mut successor) = made.into_sa(sa, true, cx) else {
+    let Some(mut successor) = made.into_sa(sa, true, request.begun, cx) else {
         return fail(sa, request.rival, Failure::NoSuite { what: Sa::Ike }, cx);
     };
     if !sa.is_up() || loses {
@@ -211,7 +219,7 @@ fn refused(
     match (notify.kind, secret) {
         (NotifyType::INVALID_KE_PAYLOAD, Some(secret)) if request.rival.is_none() && sa.is_up() => {
             if let Some(id) = sa.requests.free() {
-                ask(sa, id, (secret, request.rounds.saturating_add(1)), cx);
+                ask(sa, id, (secret, request.rounds.saturating_add(1), request.begun), cx);
             }
             Outcome::Done
         }

@@ -36,7 +36,8 @@ pub(crate) struct ChildSa {
     /// The outbound half until it is handed over.
     outbound: Option<event::ChildSa>,
     switch_at: Option<Time>,
-    replaces_another: bool,
+    /// When the rekey began that makes it; `None` where it replaces no other.
+    rekey_begun: Option<Time>,
     lifetime: Lifetime,
     stage: Stage,
 }
@@ -59,7 +60,7 @@ impl ChildSa {
         terms: Terms,
         (inbound, outbound): (EspKeys, EspKeys),
         (path, encapsulation): (Path, Encapsulation),
-        replaces_another: bool,
+        rekey_begun: Option<Time>,
         peer: &Peer,
         cx: &mut Cx<'_>,
     ) -> Self {
@@ -81,7 +82,7 @@ impl ChildSa {
         let length = peer.config.child_lifetime;
         let lifetime = Lifetime::start(length, Margin::of(&peer.config), cx.now, cx.random);
         let stage = Stage::Live;
-        Self { terms, encapsulation, outbound, switch_at: None, replaces_another, lifetime, stage }
+        Self { terms, encapsulation, outbound, switch_at: None, rekey_begun, lifetime, stage }
     }
 
     /// Hands the outbound half over, if that has not happened yet: the peer is ready to receive.
@@ -97,7 +98,7 @@ impl ChildSa {
             spi_out: self.terms.spi_out,
             esn: self.terms.esn,
             encapsulation: self.encapsulation,
-            rekey: self.replaces_another,
+            rekey: self.rekey_begun.map(|begun| cx.now - begun),
         });
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct IkeSa {
     pub(crate) handshake: Handshake,
     /// When it was made.
     born: Time,
+    /// When the exchange began that made it.
+    begun: Time,
     /// Last authentic sign of life.
     pub(super) heard: Time,
     /// When something other than an IKE message last left for the peer: a packet of ours, or a NAT keepalive.
@@ -93,11 +95,13 @@ pub(crate) struct Seed {
     /// Message ids of our next request and of the peer's.
     pub(crate) next_ids: (u32, u32),
     pub(crate) handshake: Handshake,
+    /// When the exchange began that makes it.
+    pub(crate) begun: Time,
 }
 
 impl IkeSa {
     pub(crate) fn new(seed: Seed, cx: &mut Cx<'_>) -> Self {
-        let Seed { peer, suite, sk_d, channel, path, nat, next_ids: (ours, theirs), handshake } = seed;
+        let Seed { peer, suite, sk_d, channel, path, nat, next_ids: (ours, theirs), handshake, begun } = seed;
         let margin = Margin::of(&peer.config);
         let lifetime = Lifetime::start(peer.config.ike_lifetime, margin, cx.now, cx.random);
         Self {
@@ -117,6 +121,7 @@ impl IkeSa {
             unproven: false,
             handshake,
             born: cx.now,
+            begun,
             heard: cx.now,
             packet_sent: cx.now,
             lifetime,
@@ -127,16 +132,17 @@ impl IkeSa {
         }
     }
 
-    /// Adds a child: its inbound is installed, its outbound follows when the peer is ready for it.
+    /// Adds a child: its inbound is installed, its outbound follows when the peer is ready for it. `rekey_begun` is when
+    /// the rekey began, where it takes another's place.
     pub(crate) fn add_child(
         &mut self,
         terms: Terms,
         keys: (EspKeys, EspKeys),
-        replaces_another: bool,
+        rekey_begun: Option<Time>,
         cx: &mut Cx<'_>,
     ) {
         let outer = (self.path, self.encapsulation());
-        let child = ChildSa::install(terms, keys, outer, replaces_another, &self.peer, cx);
+        let child = ChildSa::install(terms, keys, outer, rekey_begun, &self.peer, cx);
         self.children.add(child, &self.peer, cx);
         self.childless_since = None;
     }
@@ -427,6 +433,7 @@ impl IkeSa {
             suite: successor.suite,
             spi_i: successor.channel.spi_i(),
             spi_r: successor.channel.spi_r(),
+            took: cx.now - successor.begun,
         });
     }
 

@@ -38,6 +38,8 @@ use crate::suite::IkeSuite;
 /// What a step of the protocol may use: the time, randomness, and the queue of what is to be done.
 pub(crate) struct Cx<'a> {
     pub(crate) now: Time,
+    /// When the message came that the step is for: it may have waited for what was computed.
+    pub(crate) came: Time,
     pub(crate) random: &'a mut dyn Random,
     pub(crate) outputs: &'a mut VecDeque<Output>,
     pub(crate) esp_spis: &'a mut EspSpis,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Time;
 use crate::codec::iana::{ExchangeType, Group, NotifyType};
 use crate::crypto::dh::DhSecret;
 use crate::error::Stage;
@@ -49,6 +50,8 @@ pub(crate) struct ChildRequest {
     pub(crate) offer: Offer<EspSuite>,
     pub(crate) nonce: Vec<u8>,
     pub(crate) dh: Option<Arc<DhSecret>>,
+    /// When the first of the rounds was asked.
+    pub(crate) begun: Time,
     /// INVALID_KE_PAYLOAD answers that were followed.
     pub(crate) rounds: u32,
     /// The child that the peer made meanwhile for the same purpose.
@@ -62,6 +65,8 @@ pub(crate) struct IkeRequest {
     pub(crate) offer: Offer<IkeSuite>,
     pub(crate) nonce: Vec<u8>,
     pub(crate) dh: Arc<DhSecret>,
+    /// When the first of the rounds was asked.
+    pub(crate) begun: Time,
     /// INVALID_KE_PAYLOAD answers that were followed.
     pub(crate) rounds: u32,
     /// The IKE SA that the peer made meanwhile for the same purpose.

@@ -17,6 +17,7 @@ mod support;
 mod child_collisions;
 mod child_rekey;
 mod crossed;
+mod durations;
 mod erring_peer;
 mod ike_collisions;
 mod ike_rekey;

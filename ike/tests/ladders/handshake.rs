@@ -27,7 +27,7 @@ fn four_messages_bring_a_tunnel_up() {
         assert!(matches!(side.events[0], Event::IkeUp { nat: Nat { local: false, remote: false }, .. }));
         assert!(matches!(
             side.events[1],
-            Event::ChildUp { esn: true, encapsulation: Encapsulation::Esp, rekey: false, .. }
+            Event::ChildUp { esn: true, encapsulation: Encapsulation::Esp, rekey: None, .. }
         ));
     }
 }

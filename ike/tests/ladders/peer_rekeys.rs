@@ -42,7 +42,7 @@ fn a_child_is_rekeyed_without_a_packet_lost() {
     assert!(!script.b.inbound.contains_key(&old_in));
     assert!(matches!(
         script.b.events.iter().rfind(|e| matches!(e, Event::ChildUp { .. })),
-        Some(Event::ChildUp { rekey: true, .. })
+        Some(Event::ChildUp { rekey: Some(_), .. })
     ));
     assert!(!script.b.events.iter().any(|event| matches!(event, Event::ChildDown { .. })));
 }

@@ -167,7 +167,7 @@ impl Run {
             match event {
                 Event::IkeUp { .. } => self.tally.handshakes += 1,
                 Event::IkeRekeyed { .. } => self.tally.ike_rekeys += 1,
-                Event::ChildUp { rekey, .. } => self.tally.child_rekeys += usize::from(*rekey),
+                Event::ChildUp { rekey, .. } => self.tally.child_rekeys += usize::from(rekey.is_some()),
                 Event::IkeDown { .. } => {
                     self.tally.downs += 1;
                     down = true;

@@ -213,7 +213,20 @@ impl Side {
 
     /// How often its child was rekeyed.
     pub(crate) fn child_rekeys(&self) -> usize {
-        self.events.iter().filter(|event| matches!(event, Event::ChildUp { rekey: true, .. })).count()
+        self.events.iter().filter(|event| matches!(event, Event::ChildUp { rekey: Some(_), .. })).count()
+    }
+
+    /// How long the rekeys of its child took.
+    pub(crate) fn child_rekeys_took(&self) -> Vec<Duration> {
+        let took = |event: &Event| if let Event::ChildUp { rekey, .. } = event { *rekey } else { None };
+        self.events.iter().filter_map(took).collect()
+    }
+
+    /// How long the rekeys of its IKE SA took.
+    pub(crate) fn ike_rekeys_took(&self) -> Vec<Duration> {
+        let took =
+            |event: &Event| if let Event::IkeRekeyed { took, .. } = event { Some(*took) } else { None };
+        self.events.iter().filter_map(took).collect()
     }
 
     /// How often its IKE SA was rekeyed.

@@ -132,7 +132,8 @@ impl AuthSent {
         let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
         let next_ids = (MESSAGE_ID + 1, 0);
         let handshake = Handshake::new(born, cx.now, true, (nonce_i, nonce_r));
-        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, handshake };
+        let seed =
+            Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, handshake, begun: cx.came };
         IkeSa::new(seed, cx)
     }
 

@@ -97,7 +97,8 @@ impl HalfOpen {
         let Agreed { suite, nonce_i, nonce_r, keys, nat, .. } = agreed;
         let next_ids = (0, id);
         let handshake = Handshake::new(born, cx.now, false, (nonce_i, nonce_r));
-        let seed = Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, handshake };
+        let seed =
+            Seed { peer, suite, sk_d: keys.d, channel, path, nat, next_ids, handshake, begun: cx.came };
         let sa = Box::new(IkeSa::new(seed, cx));
         (Authenticated { sa, child, initial_contact }, response)
     }
