@@ -62,6 +62,11 @@ impl Gotthard {
         Ok(Self { process, host: host.name().to_owned(), dir, socket })
     }
 
+    /// Its control socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Has it take another configuration.
     pub fn reload(&self, config: &Config) -> Result<()> {
         write_secret(&self.dir.join(FILE), &config.render()?)?;

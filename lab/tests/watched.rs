@@ -1,11 +1,10 @@
 //! What is told of two tunnels that carry, rekey and fail over: the metrics as Prometheus reads them, and the events.
 
 use core::time::Duration;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
+use gotthard_lab::exposition::{self, Wants, sample};
 use gotthard_lab::gotthard::{CONNECTION, Config};
 use gotthard_lab::netns::Netns;
 use gotthard_lab::site::{CLOUD_HOST, Site};
@@ -25,16 +24,17 @@ fn metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap(run: &Run) 
     let active = gateway.await_up(SOON)?.active()?;
     expect_ping(&site.lan, CLOUD_HOST)?;
 
-    let before = scrape(&site.gateway)?;
-    promtool(&before)?;
+    let before = scrape(&gateway, &site.gateway)?;
     let name = |tunnel: usize| format!("{{connection=\"{CONNECTION}\",tunnel=\"{}\"}}", tunnel + 1);
     let sent = format!("gotthard_tunnel_sent_bytes_total{}", name(active));
     ensure!(sample(&before, &sent)? > 0.0, "{before}");
     gateway.rekey(active + 1, &[])?;
-    let after = scrape(&site.gateway)?;
+    let after = scrape(&gateway, &site.gateway)?;
     ensure!(sample(&after, &sent)? >= sample(&before, &sent)?, "a rekey has lost what was counted");
     let rekeys = format!("gotthard_tunnel_child_rekeys_total{}", name(active));
     ensure!((sample(&after, &rekeys)? - 1.0).abs() < f64::EPSILON, "{after}");
+    gateway.rekey(active + 1, &["--ike"])?;
+    rekeys_are_timed(&gateway, &scrape(&gateway, &site.gateway)?, &name(active))?;
 
     aws[active].kill()?;
     let moved =
@@ -44,8 +44,7 @@ fn metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap(run: &Run) 
     })?;
     let gap = moved()?.context("a failover")?["fields"]["gap_ms"].as_f64().context("a gap")?;
     ensure!((1.0..60_000.0).contains(&gap), "{gap} ms");
-    let page = scrape(&site.gateway)?;
-    promtool(&page)?;
+    let page = scrape(&gateway, &site.gateway)?;
     let gaps = format!("gotthard_failover_gap_seconds_count{{connection=\"{CONNECTION}\"}}");
     ensure!((sample(&page, &gaps)? - 1.0).abs() < f64::EPSILON, "{page}");
     let told: Vec<Value> = events(&gateway)?.into_iter().map(|event| event["name"].clone()).collect();
@@ -91,44 +90,35 @@ fn status(gateway: &Gotthard) -> Result<Value> {
     Ok(serde_json::from_str(&gateway.ask(&["status", "--output", "json"])?)?)
 }
 
+/// Each took more than nothing, and no longer than the command that waited for it; the histograms have what the events tell.
+fn rekeys_are_timed(gateway: &Gotthard, page: &str, labels: &str) -> Result<()> {
+    for (sa, event) in [("child", "child-rekeyed"), ("ike", "ike-rekeyed")] {
+        let of = |sample: &str| format!("gotthard_tunnel_{sa}_rekey_seconds_{sample}{labels}");
+        ensure!((sample(page, &of("count"))? - 1.0).abs() < f64::EPSILON, "{page}");
+        let seconds = sample(page, &of("sum"))?;
+        ensure!(seconds > 0.0 && seconds < SOON.as_secs_f64(), "{sa}: {seconds} s");
+        let told = events(gateway)?.into_iter().find(|told| told["name"] == event).context(event)?;
+        let millis = told["fields"]["took_ms"].as_f64().with_context(|| told.to_string())?;
+        ensure!((millis - seconds * 1e3).abs() < 1.0, "{sa}: {millis} ms and {seconds} s");
+    }
+    Ok(())
+}
+
 fn events(gateway: &Gotthard) -> Result<Vec<Value>> {
     let page: Value = serde_json::from_str(&gateway.ask(&["events", "--output", "json"])?)?;
     page["events"].as_array().cloned().context("events")
 }
 
-/// The page, as a scraper that knows no OpenMetrics gets it.
-fn scrape(host: &Netns) -> Result<String> {
-    host.enter(|| {
-        let mut stream = TcpStream::connect(PAGE.parse::<SocketAddr>()?)?;
-        stream.set_read_timeout(Some(SOON))?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {PAGE}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, page) = answer.split_once("\r\n\r\n").context("a head")?;
-        ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
-        Ok(page.to_owned())
-    })
-}
-
-/// What Prometheus' own checker says of a page.
-fn promtool(page: &str) -> Result<()> {
-    let mut command = Command::new("promtool");
-    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("promtool")?;
-    child.stdin.take().context("its input")?.write_all(page.as_bytes())?;
-    let done = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
-    ensure!(done.status.success() && said.is_empty(), "{said}\n{page}");
-    Ok(())
-}
-
-fn sample(page: &str, series: &str) -> Result<f64> {
-    let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    Ok(value.with_context(|| format!("no {series}:\n{page}"))?.parse()?)
+/// The page, as a scraper gets it that knows no OpenMetrics; both formats are what Prometheus' own parsers take.
+fn scrape(gateway: &Gotthard, host: &Netns) -> Result<String> {
+    exposition::open_metrics(&exposition::on_socket(gateway.socket(), Wants::Open)?)?;
+    let page = exposition::on_tcp(host, PAGE, Wants::Anything)?;
+    exposition::promtool(&page)?;
+    Ok(page)
 }
 
 /// Octets that AES-GCM in UDP over IPv4 adds to a packet: the outer IP and UDP headers, SPI and sequence number, IV, ICV,
 /// padding and trailer.
 const ESP_OVERHEAD: [u64; 2] = [60, 66];
-const PAGE: &str = "127.0.0.1:9477";
+const PAGE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 const SOON: Duration = Duration::from_secs(30);
