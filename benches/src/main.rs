@@ -17,6 +17,7 @@ mod machine;
 mod peers;
 mod report;
 mod scaling;
+mod scrape;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
     Pairs(ike::pairs::Arguments),
     /// Measures how long traffic stands still when a tunnel ends, ours beside strongSwan and BIRD.
     Failover(failover::Arguments),
+    /// Measures what scraping the metrics of a thousand tunnels costs the daemon.
+    Scrape(scrape::Arguments),
     /// Draws the pictures of an earlier run again, from its JSON.
     Plot(report::PlotArguments),
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Storm(arguments) => ike::storm::run(&arguments),
         Command::Pairs(arguments) => ike::pairs::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
+        Command::Scrape(arguments) => scrape::run(&arguments),
         Command::Plot(arguments) => report::plot_again(&arguments),
     };
     match done {

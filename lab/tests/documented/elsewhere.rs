@@ -63,6 +63,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("GOTTHARD_REKEYS_WEATHER=1000 cargo test --release -p gotthard-lab --test rekey_weather", MEASURES),
     ("cargo run --release -p gotthard-benches -- scaling", MEASURES),
+    ("sudo GOTTHARD_BIN=target/release/gotthard cargo run --release -p gotthard-benches -- scrape", MEASURES),
     ("cargo run --release -p gotthard-benches -- peers", MEASURES),
     (
         "terraform output -raw customer_gateway_configuration | gotthard import aws - --advertise 10.10.0.0/16 --apply",
