@@ -26,10 +26,19 @@ pub(crate) fn build(profile: &str) -> Result<PathBuf> {
     cargo(&["run", "--package", "gotthard", "--example", "package_files", "--", &folder_text])?;
     let package = ["--package", "gotthard", "--profile", profile];
     cargo(&[&["deb", "--no-build"][..], &package, &["--output", &format!("{folder_text}/")]].concat())?;
+    // cargo-deb does so itself.
+    strip(&target.join(profile).join("gotthard"), &folder.join("gotthard"))?;
     let target = target.to_string_lossy();
     let of_rpm = ["--profile", profile, "--target-dir", &target, "--output", &format!("{folder_text}/")];
     cargo(&[&["generate-rpm", "--package", "control"][..], &of_rpm].concat())?;
     Ok(folder)
+}
+
+/// Writes the binary without what only a debugger reads.
+fn strip(binary: &Path, stripped: &Path) -> Result<()> {
+    let mut command = Command::new("strip");
+    command.arg("-o").arg(stripped).arg(binary);
+    run(command)
 }
 
 /// The package of a kind in the folder: `deb` or `rpm`.
@@ -54,6 +63,10 @@ fn install(tool: &str, version: &str) -> Result<()> {
 fn cargo(args: &[&str]) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(args);
+    run(command)
+}
+
+fn run(mut command: Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{command:?}"))?;
     if !status.success() {
         bail!("{command:?}: {status}");
