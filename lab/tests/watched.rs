@@ -80,7 +80,7 @@ fn booked(gateway: &Gotthard) -> Result<[u64; 2]> {
     {
         let (booked, octets, packets) = (cloud[booked].as_u64(), sum(octets), sum(packets));
         let [least, most] = ESP_OVERHEAD.map(|overhead| Some(octets + packets * overhead));
-        ensure!(packets > 10 && least <= booked && booked <= most, "{octets} in {packets} packets: {month}");
+        ensure!(packets > 0 && least <= booked && booked <= most, "{octets} in {packets} packets: {month}");
     }
     let [received, sent] = ["in_bytes", "out_bytes"].map(|key| cloud[key].as_u64().context(key));
     Ok([received?, sent?])
