@@ -93,8 +93,8 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 const AWS_CLI: &str = "asks AWS; words and options are those of aws-cli 1.45 (--generate-cli-skeleton)";
-const AZURE_CLI: &str = "asks Azure; words and options are those of az's published reference";
-const GOOGLE_CLI: &str = "asks Google; words and options are those of gcloud 528 (its own help)";
+const AZURE_CLI: &str = "asks Azure; az itself is not here to be asked for its options";
+const GOOGLE_CLI: &str = "asks Google; gcloud 528 has help for these three commands";
 const EXTERNAL: &str = "lab/tests/external.rs has a running BIRD and FRR take what is exported";
 const STEP: &str = "a step of `cargo xtask test` itself, or what is in one (xtask/src/steps.rs)";
 const MEASURES: &str = "measures for minutes to hours on a quiet machine; the page has what it gave";
