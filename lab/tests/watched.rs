@@ -34,7 +34,7 @@ fn metrics_and_events_tell_of_a_rekey_and_of_a_failover_with_its_gap(run: &Run) 
     let rekeys = format!("gotthard_tunnel_child_rekeys_total{}", name(active));
     ensure!((sample(&after, &rekeys)? - 1.0).abs() < f64::EPSILON, "{after}");
     gateway.rekey(active + 1, &["--ike"])?;
-    rekeys_are_timed(&gateway, &scrape(&gateway, &site.gateway)?, &name(active))?;
+    rekeys_are_timed(&gateway, &scrape(&gateway, &site.gateway)?)?;
 
     aws[active].kill()?;
     let moved =
@@ -91,9 +91,10 @@ fn status(gateway: &Gotthard) -> Result<Value> {
 }
 
 /// Each took more than nothing, and no longer than the command that waited for it; the histograms have what the events tell.
-fn rekeys_are_timed(gateway: &Gotthard, page: &str, labels: &str) -> Result<()> {
+fn rekeys_are_timed(gateway: &Gotthard, page: &str) -> Result<()> {
+    let labels = format!("{{connection=\"{CONNECTION}\"}}");
     for (sa, event) in [("child", "child-rekeyed"), ("ike", "ike-rekeyed")] {
-        let of = |sample: &str| format!("gotthard_tunnel_{sa}_rekey_seconds_{sample}{labels}");
+        let of = |sample: &str| format!("gotthard_connection_{sa}_rekey_seconds_{sample}{labels}");
         ensure!((sample(page, &of("count"))? - 1.0).abs() < f64::EPSILON, "{page}");
         let seconds = sample(page, &of("sum"))?;
         ensure!(seconds > 0.0 && seconds < SOON.as_secs_f64(), "{sa}: {seconds} s");

@@ -164,7 +164,8 @@ impl Gateway {
         }
         self.config = config;
         self.books.look(&self.config);
-        self.meters.keep(&self.config.tunnels().map(|(c, t)| names(c, t)).collect());
+        self.meters
+            .keep(&self.config.connections.iter().map(|connection| connection.name.as_str()).collect());
         self.configure_bgp();
         self.unsettled = true;
         self.provide(driver).await;

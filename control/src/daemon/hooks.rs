@@ -51,8 +51,8 @@ impl Gateway {
         ];
         for (_, what) in changes.into_iter().filter(|(happened, _)| *happened) {
             if let What::Rekey { sa, took } = what {
-                let (connection, tunnel) = record.names();
-                self.meters.rekeyed(connection, tunnel, if sa == IKE { Sa::Ike } else { Sa::Child }, took);
+                let (connection, _) = record.names();
+                self.meters.rekeyed(connection, if sa == IKE { Sa::Ike } else { Sa::Child }, took);
             }
             self.tell(record, what);
         }

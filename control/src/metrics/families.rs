@@ -212,12 +212,12 @@ pub const FAILOVER_GAP: (&str, &str) =
 
 /// How long rekeys took, from the request to the new SA in use.
 pub const REKEYS: [(Sa, (&str, &str)); 2] = [
-    (Sa::Ike, ("tunnel_ike_rekey", "How long rekeys of the IKE SA took, from the request to the new SA.")),
+    (Sa::Ike, ("connection_ike_rekey", "How long rekeys of IKE SAs took, from the request to the new SA.")),
     (
         Sa::Child,
         (
-            "tunnel_child_rekey",
-            "How long rekeys of the child SA took, from the request to the new SA in use.",
+            "connection_child_rekey",
+            "How long rekeys of child SAs took, from the request to the new SA in use.",
         ),
     ),
 ];

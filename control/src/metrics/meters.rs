@@ -11,22 +11,13 @@ use crate::api::messages::Sa;
 #[derive(Clone, Debug, Default)]
 pub struct Meters(Arc<Mutex<BTreeMap<String, Durations>>>);
 
-/// Those of a connection.
-#[derive(Debug)]
-struct Durations {
-    gaps: Option<Gaps>,
-    /// By the tunnel's name.
-    rekeys: BTreeMap<String, Rekeys>,
-}
-
-/// How long traffic had no tunnel.
-pub(super) type Gaps = Histogram<{ GAPS.len() }>;
-
-/// How long the rekeys of a tunnel took.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rekeys {
-    ike: Took,
-    child: Took,
+/// Those of a connection; `None`: nothing of the kind has happened.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Durations {
+    /// How long its traffic had no tunnel.
+    pub(super) gaps: Option<Histogram<{ GAPS.len() }>>,
+    ike_rekeys: Option<Took>,
+    child_rekeys: Option<Took>,
 }
 
 /// How long rekeys of an SA took.
@@ -36,45 +27,30 @@ impl Meters {
     /// The traffic of a connection had no tunnel for so long.
     pub fn failed_over(&self, connection: &str, gap: Duration) {
         let mut all = self.lock();
-        let durations = all.entry(connection.to_owned()).or_insert(Durations::NONE);
+        let durations = all.entry(connection.to_owned()).or_default();
         durations.gaps.get_or_insert(Histogram::new(&GAPS)).observe(gap);
     }
 
-    /// An SA of a tunnel was rekeyed within so long.
-    pub fn rekeyed(&self, connection: &str, tunnel: &str, sa: Sa, took: Duration) {
+    /// An SA of one of a connection's tunnels was rekeyed within so long.
+    pub fn rekeyed(&self, connection: &str, sa: Sa, took: Duration) {
         let mut all = self.lock();
-        let durations = all.entry(connection.to_owned()).or_insert(Durations::NONE);
-        let rekeys = durations.rekeys.entry(tunnel.to_owned()).or_insert(Rekeys::NONE);
-        match sa {
-            Sa::Ike => rekeys.ike.observe(took),
-            Sa::Child => rekeys.child.observe(took),
-        }
+        let durations = all.entry(connection.to_owned()).or_default();
+        let rekeys = match sa {
+            Sa::Ike => &mut durations.ike_rekeys,
+            Sa::Child => &mut durations.child_rekeys,
+        };
+        rekeys.get_or_insert(Histogram::new(&REKEYS)).observe(took);
     }
 
-    /// Forgets tunnels that are configured no longer, of which these names of connections and their own are left.
-    pub fn keep(&self, known: &HashSet<(&str, &str)>) {
-        let connections: HashSet<&str> = known.iter().map(|(connection, _)| *connection).collect();
-        let mut all = self.lock();
-        all.retain(|connection, _| connections.contains(connection.as_str()));
-        for (connection, durations) in all.iter_mut() {
-            durations.rekeys.retain(|tunnel, _| known.contains(&(connection.as_str(), tunnel.as_str())));
-        }
+    /// Forgets all connections but these.
+    pub fn keep(&self, known: &HashSet<&str>) {
+        self.lock().retain(|connection, _| known.contains(connection.as_str()));
     }
 
-    /// How often the traffic of these connections had no tunnel, and for how long; `None`: it never had none.
-    pub(super) fn gaps<'n>(&self, connections: impl Iterator<Item = &'n str>) -> Vec<Option<Gaps>> {
+    /// What these connections have.
+    pub(super) fn of<'n>(&self, connections: impl Iterator<Item = &'n str>) -> Vec<Durations> {
         let all = self.lock();
-        connections.map(|connection| all.get(connection)?.gaps).collect()
-    }
-
-    /// How often the SAs of these tunnels, by the names of their connections and their own, were rekeyed, and how long that
-    /// took; `None`: they were not.
-    pub(super) fn rekeys<'n>(
-        &self,
-        tunnels: impl Iterator<Item = (&'n str, &'n str)>,
-    ) -> Vec<Option<Rekeys>> {
-        let all = self.lock();
-        tunnels.map(|(connection, tunnel)| all.get(connection)?.rekeys.get(tunnel).copied()).collect()
+        connections.map(|connection| all.get(connection).cloned().unwrap_or_default()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Durations>> {
@@ -83,24 +59,18 @@ impl Meters {
 }
 
 impl Durations {
-    const NONE: Self = Self { gaps: None, rekeys: BTreeMap::new() };
-}
-
-impl Rekeys {
-    const NONE: Self = Self { ike: Histogram::new(&REKEYS), child: Histogram::new(&REKEYS) };
-
-    /// Those of one of the SAs.
-    pub(super) const fn of(&self, sa: Sa) -> &Took {
+    /// How long the rekeys of one of the SAs took.
+    pub(super) const fn rekeys(&self, sa: Sa) -> Option<&Took> {
         match sa {
-            Sa::Ike => &self.ike,
-            Sa::Child => &self.child,
+            Sa::Ike => self.ike_rekeys.as_ref(),
+            Sa::Child => self.child_rekeys.as_ref(),
         }
     }
 }
 
 /// Upper bounds in seconds. A probe of 300 ms gives a tunnel up within 0.9 s; a BGP session alone, within its hold time.
 pub(super) static GAPS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 90.0, 180.0];
-/// Upper bounds in seconds, few of them since there are two sets for each tunnel: a round trip and a key exchange take up to a
+/// Upper bounds in seconds, few of them since there are two sets for each connection: a round trip and a key exchange take up to a
 /// quarter of a second, and who answers sends with the new child when the peer has shown that it has it; beyond that
 /// something was lost and sent again.
 pub(super) static REKEYS: [f64; 7] = [0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];

@@ -21,10 +21,9 @@ impl Snapshot {
         let Self { status, meters: durations } = self;
         let connections: Vec<_> =
             status.connections.iter().map(|c| (Labels::of(&[("connection", &c.name)]), c)).collect();
-        let of_connections = || status.connections.iter().flat_map(|c| c.tunnels.iter().map(move |t| (c, t)));
-        let tunnels: Vec<_> = of_connections()
-            .map(|(c, t)| (Labels::of(&[("connection", &c.name), ("tunnel", &t.name)]), t))
-            .collect();
+        let tunnels = status.connections.iter().flat_map(|c| c.tunnels.iter().map(move |t| (c, t)));
+        let tunnels: Vec<_> =
+            tunnels.map(|(c, t)| (Labels::of(&[("connection", &c.name), ("tunnel", &t.name)]), t)).collect();
 
         let mut text = Text::new(format, FAMILIES + ONE_TUNNEL * tunnels.len());
         for row in OF_GATEWAY {
@@ -46,21 +45,17 @@ impl Snapshot {
         for row in MONTH_COST {
             write(&mut text, row, &costs);
         }
+        let durations = durations.of(status.connections.iter().map(|connection| connection.name.as_str()));
+        let durations: Vec<_> = connections.iter().map(|(labels, _)| labels).zip(&durations).collect();
         let (name, help) = FAILOVER_GAP;
         let name = text.histograms(name, Some(Unit::Seconds), help, &meters::GAPS);
-        let gaps = durations.gaps(status.connections.iter().map(|connection| connection.name.as_str()));
-        for ((labels, _), gaps) in connections.iter().zip(&gaps) {
-            if let Some(gaps) = gaps {
-                text.histogram(&name, labels, gaps);
-            }
+        for (labels, durations) in &durations {
+            durations.gaps.iter().for_each(|gaps| text.histogram(&name, labels, gaps));
         }
-        let rekeys = durations.rekeys(of_connections().map(|(c, t)| (c.name.as_str(), t.name.as_str())));
         for (sa, (name, help)) in REKEYS {
             let name = text.histograms(name, Some(Unit::Seconds), help, &meters::REKEYS);
-            for ((labels, _), rekeys) in tunnels.iter().zip(&rekeys) {
-                if let Some(rekeys) = rekeys {
-                    text.histogram(&name, labels, rekeys.of(sa));
-                }
+            for (labels, durations) in &durations {
+                durations.rekeys(sa).into_iter().for_each(|took| text.histogram(&name, labels, took));
             }
         }
         text.end()

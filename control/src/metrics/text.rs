@@ -2,8 +2,7 @@
 //! neither units nor an end mark, and where the name of a counter's family ends as its samples do.
 //!
 //! Written here and not by a crate: a scrape of a thousand tunnels is tens of thousands of lines, and an encoder that puts every
-//! label of each together anew took 160 ns a line (`gotthard-benches scrape`), more than all the rest of it. Names and labels
-//! are strings that are made once.
+//! label of each together anew took longer than all the rest of it. Names and labels are strings that are made once.
 
 use core::fmt::Write as _;
 
