@@ -115,7 +115,8 @@ mod tests {
         assert_eq!(at(first).await, Some(Content::Web));
         pages.serve(&wanted(Some(second), Some(first))).await;
         assert_eq!((at(first).await, at(second).await), (Some(Content::Web), Some(Content::Metrics)));
-        assert!(answered(&mut reader).await.starts_with("HTTP/1.1 200"), "a reader outlives a reload");
+        let answer = answered(&mut reader).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "a reader outlives a reload: {answer:?}");
 
         pages.serve(&wanted(None, Some(second))).await;
         assert_eq!((at(first).await, at(second).await), (None, Some(Content::Web)));

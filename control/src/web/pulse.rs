@@ -71,8 +71,10 @@ impl Pulse {
             let due = self.history().is_due(begin.elapsed());
             let watched = self.reports.receiver_count() > 0;
             if due || watched {
-                let Some(status) = ask(&calls).await else { return };
-                self.take(begin.elapsed(), &status, due);
+                let Some(response) = ask(&calls).await else { return };
+                if let Response::Status(status) = response {
+                    self.take(begin.elapsed(), &status, due);
+                }
             }
         }
     }
@@ -127,12 +129,11 @@ async fn next((mut reports, place): Watcher) -> Option<(Arc<str>, Watcher)> {
     Some((report, (reports, place)))
 }
 
-/// The daemon's status; `None`: it ends.
-async fn ask(calls: &mpsc::Sender<Call>) -> Option<Status> {
+/// What the daemon answers to the question for its status; `None`: it ends.
+async fn ask(calls: &mpsc::Sender<Call>) -> Option<Response> {
     let (answer, answered) = oneshot::channel();
     calls.send(Call { request: Request::Status { connection: None }, answer }).await.ok()?;
-    let Response::Status(status) = answered.await.ok()? else { return None };
-    Some(*status)
+    answered.await.ok()
 }
 
 /// Between two reports.
