@@ -70,7 +70,8 @@ fn ten_thousand_prefixes_with_the_longest_attributes_each_of_its_own_take_bounde
 #[test]
 fn alternating_announcements_leave_nothing_behind() {
     let mut scene = Scene::established(&settings());
-    let through = |_| Some(Through { connection: 0, spread: Spread::All, standing: Standing::Ready });
+    let through =
+        |_| Some(Through { connection: 0, spread: Spread::All, standing: Standing::Ready, carries: true });
     let all = prefixes(0..1000);
     let [forth, back] = [
         announce::announce(&path(64512), &all, SESSION).unwrap().concat(),

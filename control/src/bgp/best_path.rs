@@ -32,6 +32,8 @@ pub struct Through {
     pub spread: Spread,
     /// How far it may be used.
     pub standing: Standing,
+    /// It carries what can go through any tunnel of the connection.
+    pub carries: bool,
 }
 
 /// The tunnels to use, and why not the others.
@@ -62,7 +64,8 @@ pub enum Step {
     Spread,
 }
 
-/// Chooses among the paths to one prefix. `before`: the tunnels in use; among equals they stay where one is to carry.
+/// Chooses among the paths to one prefix. `before`: the tunnels in use. Where one is to carry, it is of equals the one that
+/// carries for the connection, or else the one in use.
 pub fn choose<K: Copy + PartialEq>(candidates: &[Candidate<'_, K>], before: &[K]) -> Choice<K> {
     let mut lost = Vec::new();
     let (mut left, dead): (Vec<_>, Vec<_>) =
@@ -76,7 +79,9 @@ pub fn choose<K: Copy + PartialEq>(candidates: &[Candidate<'_, K>], before: &[K]
     }
     let mut used: Vec<K> = left.iter().map(|candidate| candidate.tunnel).collect();
     if left.first().is_some_and(|candidate| candidate.through.spread == Spread::One) {
-        let stays = used.iter().find(|tunnel| before.contains(tunnel)).or(used.first()).copied();
+        let carries = left.iter().find(|candidate| candidate.through.carries);
+        let in_use = || left.iter().find(|candidate| before.contains(&candidate.tunnel));
+        let stays = carries.or_else(in_use).or(left.first()).map(|candidate| candidate.tunnel);
         let others = used.iter().filter(|tunnel| Some(**tunnel) != stays);
         lost.extend(others.map(|tunnel| (*tunnel, Step::Spread)));
         used = stays.into_iter().collect();
@@ -146,7 +151,12 @@ mod tests {
         let paths: Vec<Path> = rows.iter().map(|row| path(row.3, row.4)).collect();
         let candidate = |(tunnel, (row, path)): (usize, (&Row, _))| {
             let &(connection, standing, local_pref, ..) = row;
-            Candidate { tunnel, through: Through { connection, spread, standing }, local_pref, path }
+            Candidate {
+                tunnel,
+                through: Through { connection, spread, standing, carries: false },
+                local_pref,
+                path,
+            }
         };
         let candidates: Vec<_> = rows.iter().zip(&paths).enumerate().map(candidate).collect();
         choose(&candidates, before)
@@ -194,7 +204,7 @@ mod tests {
     #[test]
     fn the_lower_origin_wins() {
         let (igp, incomplete) = (path(AWS, Some(9)), Path { origin: Origin::Incomplete, ..path(AWS, None) });
-        let through = Through { connection: 0, spread: Spread::All, standing: READY };
+        let through = Through { connection: 0, spread: Spread::All, standing: READY, carries: false };
         let candidate = |tunnel, path| Candidate { tunnel, through, local_pref: 100, path };
         let choice = choose(&[candidate(0, &incomplete), candidate(1, &igp)], &[]);
         assert_eq!((choice.used, choice.lost), (vec![1], vec![(0, Step::Origin)]));
@@ -206,6 +216,22 @@ mod tests {
         assert_eq!(chosen(&equal, Spread::One, &[]).used, [0]);
         let choice = chosen(&equal, Spread::One, &[2]);
         assert_eq!((choice.used, choice.lost), (vec![2], vec![(0, Step::Spread), (1, Step::Spread)]));
+    }
+
+    #[test]
+    fn where_one_is_to_carry_equal_paths_follow_the_tunnel_that_carries_for_the_connection() {
+        let route = path(AWS, None);
+        let through = |carries| Through { connection: 0, spread: Spread::One, standing: READY, carries };
+        let candidate =
+            |tunnel, path| Candidate { tunnel, through: through(tunnel == 1), local_pref: 100, path };
+        assert_eq!(choose(&[candidate(0, &route), candidate(1, &route)], &[0]).used, [1]);
+        let nearer = path(AWS, Some(0));
+        let farther = path(AWS, Some(100));
+        assert_eq!(
+            choose(&[candidate(0, &nearer), candidate(1, &farther)], &[]).used,
+            [0],
+            "MED comes first"
+        );
     }
 
     proptest! {

@@ -213,7 +213,7 @@ mod tests {
     fn standings(first: Standing, second: Standing) -> impl Fn(usize) -> Option<Through> {
         move |tunnel| {
             let standing = *[first, second].get(tunnel)?;
-            Some(Through { connection: 0, spread: Spread::All, standing })
+            Some(Through { connection: 0, spread: Spread::All, standing, carries: true })
         }
     }
 

@@ -86,7 +86,9 @@ fn tunnel_status(gateway: &Gateway, connection: &Connection, record: &Record, no
     } else {
         RouteStatus::ours(gateway.installed.get(&record.tunnel.interface).copied().unwrap_or(0))
     };
-    let carries = external || gateway.switch.carriers(&connection.name).contains(&record.id);
+    // What a peer announces may be on one tunnel alone, or better there: then the routes say who is used.
+    let by_routes = connection.routing != Routing::Static;
+    let carries = by_routes || gateway.switch.carriers(&connection.name).contains(&record.id);
     let Verdict { broken, notes, one_way } = chain::judge(gateway, connection, record, now);
     let state = match record.state.phase() {
         Phase::AdminDown => TunnelState::AdminDown,

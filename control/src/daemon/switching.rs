@@ -110,7 +110,8 @@ impl Gateway {
                 switch.moves.push(Move { connection, from, to: carriers, broken });
             }
             switch.verdicts.extend(tunnels.iter().map(|verdict| {
-                let through = Through { connection: place, spread, standing: verdict.standing };
+                let carries = crossing.carriers.contains(&verdict.tunnel);
+                let through = Through { connection: place, spread, standing: verdict.standing, carries };
                 (verdict.tunnel, Verdict { state: verdict.state, through })
             }));
         }

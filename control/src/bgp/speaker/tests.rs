@@ -178,7 +178,9 @@ impl Wire {
     }
 
     fn settle(&mut self) -> Vec<Change<u8>> {
-        self.ours.settle(|_| Some(Through { connection: 0, spread: Spread::All, standing: Standing::Ready }))
+        self.ours.settle(|_| {
+            Some(Through { connection: 0, spread: Spread::All, standing: Standing::Ready, carries: true })
+        })
     }
 }
 
