@@ -59,7 +59,9 @@ fn build() -> Result<Vec<Program>> {
     }
     let lines = output.stdout.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
     let messages = lines.map(serde_json::from_slice::<Value>).collect::<Result<Vec<_>, _>>()?;
-    let programs: Vec<_> = messages.iter().filter_map(program).collect();
+    let mut programs: Vec<_> = messages.iter().filter_map(program).collect();
+    // In the order of their names, whichever cargo had first.
+    programs.sort_by(|one, other| one.name.cmp(&other.name));
     if let Some(name) = ALONE.iter().find(|name| programs.iter().all(|program| program.name != **name)) {
         bail!("{name} is to run alone, and there is no such program");
     }
