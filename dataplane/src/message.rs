@@ -1,6 +1,7 @@
 //! The messages between control plane and data plane: plain and owned, so that they can cross to another process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::drop_reason::DropReason;
 use crate::sa::spec::{InboundSpec, OutboundSpec, OuterPath, TunnelId, TunnelSpec};
@@ -63,6 +64,8 @@ pub enum Command {
     },
     /// Read the counters of every tunnel.
     Stats,
+    /// Read the counters of these; one that there is not is left out.
+    StatsOf(Arc<[TunnelId]>),
     /// Read what was counted for no tunnel.
     GatewayStats,
 }
@@ -72,7 +75,7 @@ pub enum Command {
 pub enum Reply {
     /// Done: every worker sees it at its next batch.
     Done,
-    /// Counters of every tunnel; they only ever grow while a tunnel exists.
+    /// Counters of the tunnels that were asked for, in the order of their ids; they only ever grow while a tunnel exists.
     Stats(Vec<(TunnelId, TunnelStats)>),
     /// What was counted for no tunnel.
     GatewayStats(Box<GatewayStats>),

@@ -132,6 +132,10 @@ impl Registry {
                 self.post_all(&receipt, || Order::Stats);
                 Ok(())
             }
+            Command::StatsOf(tunnels) => {
+                self.post_all(&receipt, || Order::StatsOf(Arc::clone(&tunnels)));
+                Ok(())
+            }
             Command::GatewayStats => {
                 self.post_all(&receipt, || Order::GatewayStats);
                 Ok(())

@@ -5,7 +5,7 @@ mod worker_support;
 use gotthard_dataplane::esp::transform::{Hmac, Transform};
 use gotthard_dataplane::handle::Reply;
 use gotthard_dataplane::natt;
-use gotthard_dataplane::sa::spec::{Encapsulation, OuterPath};
+use gotthard_dataplane::sa::spec::{Encapsulation, OuterPath, TunnelId};
 use gotthard_dataplane::worker::mailbox::Order;
 use worker_support::{RIGHT, TUNNEL, pair, udp};
 
@@ -119,6 +119,13 @@ fn counters_grow_over_sas_and_end_with_the_tunnel() {
     assert_eq!(format!("{:?}", received.drops), r#"{"replay": 1}"#);
     assert!(received.last_rx_age.is_some() && sent.last_rx_age.is_none());
 
+    let asked = [TunnelId(TUNNEL.0 + 1), TUNNEL];
+    assert!(
+        matches!(left.tell(Order::StatsOf(asked.into())), Reply::Stats(stats) if stats == [(TUNNEL, sent)])
+    );
+
     left.tell(Order::RemoveTunnel(TUNNEL));
-    assert!(matches!(left.tell(Order::Stats), Reply::Stats(stats) if stats.is_empty()));
+    for order in [Order::Stats, Order::StatsOf(asked.into())] {
+        assert!(matches!(left.tell(order), Reply::Stats(stats) if stats.is_empty()));
+    }
 }

@@ -34,6 +34,8 @@ pub enum Order<T> {
     Capture(TunnelId, Option<Layer>),
     /// Report the counters of every tunnel.
     Stats,
+    /// Report those of these.
+    StatsOf(Arc<[TunnelId]>),
     /// Report what belongs to no tunnel.
     GatewayStats,
     /// End.

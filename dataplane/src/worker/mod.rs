@@ -211,6 +211,12 @@ impl<B: Backend> Worker<B> {
                 let counters = self.tunnels.iter().flatten().map(|t| (t.id(), &t.counters));
                 receipt.tunnel_stats(self.now, counters);
             }
+            Order::StatsOf(tunnels) => {
+                self.settle();
+                let place = |id: &TunnelId| self.tunnels.get(self.queues.get(id)?.0)?.as_ref();
+                let counters = tunnels.iter().filter_map(place).map(|t| (t.id(), &t.counters));
+                receipt.tunnel_stats(self.now, counters);
+            }
             Order::GatewayStats => receipt.gateway_stats(&self.stats),
             Order::Stop => {}
         }
