@@ -216,17 +216,19 @@ impl DataPlane {
 
     /// What every tunnel carried.
     pub async fn traffic(&self) -> Vec<(PeerId, Traffic)> {
-        self.stats().await.into_iter().map(|(id, stats)| (PeerId(id.0), traffic(&stats))).collect()
+        let all = self.stats(Command::Stats).await;
+        all.into_iter().map(|(id, stats)| (PeerId(id.0), traffic(&stats))).collect()
     }
 
-    /// What has arrived through every tunnel: of [`Self::traffic`] what is asked for often.
-    pub async fn arrivals(&self) -> Vec<(PeerId, Arrivals)> {
+    /// What has arrived through these tunnels: of [`Self::traffic`] what is asked for often.
+    pub async fn arrivals(&self, of: Vec<PeerId>) -> Vec<(PeerId, Arrivals)> {
         let arrivals = |stats: TunnelStats| Arrivals { packets: stats.rx_packets, age: stats.last_rx_age };
-        self.stats().await.into_iter().map(|(id, stats)| (PeerId(id.0), arrivals(stats))).collect()
+        let asked = self.stats(Command::StatsOf(of.into_iter().map(|id| TunnelId(id.0)).collect())).await;
+        asked.into_iter().map(|(id, stats)| (PeerId(id.0), arrivals(stats))).collect()
     }
 
-    async fn stats(&self) -> Vec<(TunnelId, TunnelStats)> {
-        match self.ask(Command::Stats).await {
+    async fn stats(&self, command: Command) -> Vec<(TunnelId, TunnelStats)> {
+        match self.ask(command).await {
             Reply::Stats(all) => all,
             Reply::Done | Reply::GatewayStats(_) | Reply::Refused(_) => Vec::new(),
         }

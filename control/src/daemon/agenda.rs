@@ -69,6 +69,7 @@ impl Gateway {
         let record = self.records.remove(&id)?;
         self.tell_end(&record);
         self.agenda.set(id, None);
+        self.probes.forget(id);
         if let Err(error) = self.data.remove_tunnel(id).await
             && record.device == Device::Ready
         {

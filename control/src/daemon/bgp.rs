@@ -169,8 +169,9 @@ impl Gateway {
         }
         self.bgp.speaker.poll(now);
         self.carry_out_bgp();
-        for record in self.records.values_mut() {
-            let Some(session) = self.bgp.speaker.session(record.id) else { continue };
+        for id in self.bgp.speaker.take_turned() {
+            let Some(record) = self.records.get_mut(&id) else { continue };
+            let Some(session) = self.bgp.speaker.session(id) else { continue };
             let state = if session.carries() { Session::Up } else { Session::Down };
             self.unsettled |= core::mem::replace(&mut record.bgp, state) != state;
         }

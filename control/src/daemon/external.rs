@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
 use tracing::{info, warn};
 
@@ -33,10 +32,6 @@ impl Shown {
     pub(super) const fn forget(&mut self) {
         self.told = None;
     }
-
-    pub(super) const fn next(&self) -> Option<Time> {
-        self.carrier.next()
-    }
 }
 
 impl Gateway {
@@ -44,10 +39,12 @@ impl Gateway {
     pub(super) async fn show_carriers(&mut self) {
         let now = self.clock.now();
         let mut changed: Vec<(PeerId, String, bool)> = Vec::new();
+        self.carriers_due = None;
         for record in self.records.values_mut() {
             let life = life(record);
             let Some(shown) = &mut record.shown else { continue };
             let on = shown.carrier.decide(now, life);
+            self.carriers_due = self.carriers_due.into_iter().chain(shown.carrier.next()).min();
             if shown.told != Some(on) && record.device == Device::Ready {
                 changed.push((record.id, record.tunnel.interface.clone(), on));
             }
@@ -66,11 +63,6 @@ impl Gateway {
                 shown.told = Some(on);
             }
         }
-    }
-
-    /// When a carrier changes by the passing of time alone.
-    pub(super) fn carriers_due(&self) -> Option<Time> {
-        self.records.values().filter_map(|record| record.shown.as_ref()?.next()).min()
     }
 
     /// How many routes of whom lead into a device: of all but the kernel itself and us.

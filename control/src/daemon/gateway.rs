@@ -41,6 +41,8 @@ pub(super) struct Gateway {
     pub(super) agenda: Timers<PeerId>,
     /// Who carries the traffic.
     pub(super) switch: Switch,
+    /// When the carrier of a device changes by the passing of time alone.
+    pub(super) carriers_due: Option<Time>,
     pub(super) probes: Probes,
     /// Prefixes that may not be routed, and why.
     pub(super) refused: Vec<Refused>,
@@ -94,6 +96,7 @@ impl Gateway {
             records: BTreeMap::new(),
             agenda: Timers::new(),
             switch: Switch::default(),
+            carriers_due: None,
             probes,
             refused: Vec::new(),
             installed: BTreeMap::new(),
@@ -176,7 +179,7 @@ impl Gateway {
     pub(super) async fn settle(&mut self, driver: &mut IkeDriver) {
         loop {
             self.carry_out_all(driver).await;
-            let due = [self.switch.next(), self.carriers_due()].into_iter().flatten().min();
+            let due = [self.switch.next(), self.carriers_due].into_iter().flatten().min();
             self.unsettled |= due.is_some_and(|at| at <= driver.now());
             self.settle_bgp(self.unsettled);
             let decided = self.route().await;
@@ -300,7 +303,7 @@ impl Gateway {
     /// When something is due beside the endpoint's own timers.
     pub(super) fn next(&self) -> Option<Time> {
         let (bgp, drill) = (self.bgp.next(), self.drill_due());
-        let decisions = [self.switch.next(), self.carriers_due(), self.probes_due(), bgp, drill];
+        let decisions = [self.switch.next(), self.carriers_due, self.probes.next(), bgp, drill];
         let own = [self.agenda.next(), self.waiters.next()].into_iter().chain(decisions);
         own.flatten().min()
     }

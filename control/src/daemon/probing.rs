@@ -1,12 +1,14 @@
 //! The probe of each tunnel at work: echoes out, replies, counters and lost uplinks in, and what follows.
 //!
-//! All tunnels are polled together, with one reading of the packet path's counters: the cost does not grow with the square
-//! of their number.
+//! Those that are due are polled together, with one reading of their counters in the packet path: the cost does not grow with
+//! the square of their number.
 
+use core::time::Duration;
 use std::net::IpAddr;
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
+use gotthard_ike::timer::Timers;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -37,15 +39,36 @@ pub(super) struct EchoReply {
     at: Time,
 }
 
-/// When all probes are polled, and where their sockets put the replies.
+/// When each probe is polled, and where their sockets put the replies.
 pub(super) struct Probes {
     replies: mpsc::Sender<EchoReply>,
+    due: Timers<PeerId>,
     polled: Time,
 }
 
 impl Probes {
     pub(super) const fn new(replies: mpsc::Sender<EchoReply>) -> Self {
-        Self { replies, polled: Time::ZERO }
+        Self { replies, due: Timers::new(), polled: Time::ZERO }
+    }
+
+    /// When [`Gateway::poll_probes`] is due.
+    pub(super) fn next(&self) -> Option<Time> {
+        Some(self.due.next()?.max(self.polled + REST))
+    }
+
+    /// The tunnel is gone.
+    pub(super) fn forget(&mut self, id: PeerId) {
+        self.due.set(id, None);
+    }
+
+    /// Those that are due. One of which nothing is heard then, since the packet path lost its device, is due again soon.
+    fn take_due(&mut self, now: Time) -> Vec<PeerId> {
+        let due: Vec<PeerId> = core::iter::from_fn(|| self.due.take_due(now)).collect();
+        for id in &due {
+            self.due.set(*id, Some(now + AGAIN));
+        }
+        self.polled = now;
+        due
     }
 }
 
@@ -58,31 +81,28 @@ impl Gateway {
                 (true, None) => {
                     let received = record.received();
                     let probe = Probe::new(now, record.connection.probe_interval, received);
+                    self.probes.due.set(record.id, Some(probe.next()));
                     record.prober = Some(Prober { probe, socket: None, refused: None });
                 }
-                (false, Some(_)) => record.prober = None,
+                (false, Some(_)) => {
+                    self.probes.forget(record.id);
+                    record.prober = None;
+                }
                 (true, Some(_)) | (false, None) => {}
             }
         }
     }
 
-    /// When [`Self::poll_probes`] is due.
-    pub(super) fn probes_due(&self) -> Option<Time> {
-        let probers = self.records.values().filter_map(|record| record.prober.as_ref());
-        let first = probers.map(|prober| prober.probe.next()).min()?;
-        Some(first.max(self.probes.polled + REST))
-    }
-
-    /// Polls every probe, if one of them is due.
+    /// Polls the probes that are due.
     pub(super) async fn poll_probes(&mut self) {
         // Before the counters are read: what arrived meanwhile is then taken for a little older than it is, never for
         // something that arrived after its reply was heard.
         let now = self.clock.now();
-        if self.probes_due().is_none_or(|due| due > now) {
+        if self.probes.next().is_none_or(|due| due > now) {
             return;
         }
-        self.probes.polled = now;
-        for (id, arrivals) in self.data.arrivals().await {
+        let due = self.probes.take_due(now);
+        for (id, arrivals) in self.data.arrivals(due).await {
             let latest = arrivals.age.map(|age| Time::from_epoch(now.since_epoch().saturating_sub(age)));
             let inbound = Inbound { packets: arrivals.packets, latest };
             let ask = self.with_probe(id, |probe| probe.poll(now, inbound)).unwrap_or_default();
@@ -132,6 +152,7 @@ impl Gateway {
         let before = probe.liveness();
         let result = change(probe);
         let after = probe.liveness();
+        self.probes.due.set(id, Some(probe.next()));
         if before != after {
             self.probe_says(id, after);
         }
@@ -226,4 +247,6 @@ const NO_ECHOES: &str = "no echo can be sent: the IKE SA alone says whether the 
 pub(super) const REPLIES: usize = 1024;
 /// Shortest time between two readings of the counters, so that a hundred tunnels whose peers answer at a hundred moments
 /// cost no more than a few.
-const REST: core::time::Duration = core::time::Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(20);
+/// When a probe is polled again that could not be.
+const AGAIN: Duration = Duration::from_millis(300);

@@ -23,6 +23,8 @@ pub(super) struct Switch {
     /// By the connection's name.
     connections: BTreeMap<String, Crossing>,
     verdicts: BTreeMap<PeerId, Verdict>,
+    /// Those of which was decided that they are down by the operator's word.
+    left: Vec<PeerId>,
     /// When the passing of time alone may change a decision.
     next: Option<Time>,
     /// What the decisions have changed, to be told when the kernel has the routes.
@@ -115,6 +117,8 @@ impl Gateway {
                 (verdict.tunnel, Verdict { state: verdict.state, through })
             }));
         }
+        let left = switch.verdicts.iter().filter(|(_, verdict)| verdict.state == State::AdminDown);
+        switch.left = left.map(|(id, _)| *id).collect();
         let times = switch.connections.values().filter_map(|crossing| crossing.failover.next(now));
         switch.next = times.min();
         self.switch = switch;
@@ -133,8 +137,8 @@ impl Gateway {
 
     /// Tunnels that are to be down and carry nothing any more.
     pub(super) fn left(&self) -> Vec<PeerId> {
-        let up = self.records.values().filter(|record| record.state.phase() != Phase::AdminDown);
-        up.map(|record| record.id).filter(|id| self.switch.state(*id) == State::AdminDown).collect()
+        let left = self.switch.left.iter().filter_map(|id| self.records.get(id));
+        left.filter(|record| record.state.phase() != Phase::AdminDown).map(|record| record.id).collect()
     }
 
     /// A device that the kernel has told nothing of yet is as it was made: up.

@@ -11,9 +11,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use gotthard_ike::Time;
+use gotthard_ike::timer::Timers;
 use ipnet::IpNet;
 
 pub use self::output::{Notice, Output};
@@ -31,6 +32,10 @@ use super::route::Path;
 #[derive(Debug)]
 pub struct Speaker<K> {
     sessions: BTreeMap<K, Session>,
+    /// When each session wants to be polled.
+    timers: Timers<K>,
+    /// Sessions through which routes lead since they were last asked for, or no longer.
+    turned: BTreeSet<K>,
     rib: Rib<K>,
     site: Site,
     /// Prefixes that we offer where the policy of a session permits.
@@ -43,6 +48,8 @@ impl<K: Copy + Ord> Speaker<K> {
     pub fn new() -> Self {
         Self {
             sessions: BTreeMap::new(),
+            timers: Timers::new(),
+            turned: BTreeSet::new(),
             rib: Rib::new(),
             site: Site::default(),
             offer: Vec::new(),
@@ -89,6 +96,7 @@ impl<K: Copy + Ord> Speaker<K> {
     pub fn remove(&mut self, now: Time, tunnel: K) {
         self.stop(now, tunnel, &Stop::Deconfigured);
         self.sessions.remove(&tunnel);
+        self.timers.set(tunnel, None);
     }
 
     /// The tunnel is up: the session is wanted.
@@ -130,16 +138,20 @@ impl<K: Copy + Ord> Speaker<K> {
 
     /// Does what is due.
     pub fn poll(&mut self, now: Time) {
-        let due = |session: &Session| session.next().is_some_and(|at| at <= now);
-        let tunnels: Vec<K> = self.sessions.iter().filter(|(_, s)| due(s)).map(|(k, _)| *k).collect();
-        for tunnel in tunnels {
+        let due: Vec<K> = core::iter::from_fn(|| self.timers.take_due(now)).collect();
+        for tunnel in due {
             self.within(now, tunnel, |session, _| session.poll(now));
         }
     }
 
     /// When [`Self::poll`] is due.
     pub fn next(&self) -> Option<Time> {
-        self.sessions.values().filter_map(Session::next).min()
+        self.timers.next()
+    }
+
+    /// The tunnels whose [`View::carries`] has changed since this was last asked.
+    pub fn take_turned(&mut self) -> BTreeSet<K> {
+        core::mem::take(&mut self.turned)
     }
 
     /// What the driver is to do next, and for which tunnel.
@@ -188,11 +200,16 @@ impl<K: Copy + Ord> Speaker<K> {
 
     /// Changes a session, and takes what it tells.
     fn within(&mut self, now: Time, tunnel: K, change: impl FnOnce(&mut Session, &mut Desk<'_, K>)) {
-        let Self { sessions, rib, site, offer, outputs } = self;
+        let Self { sessions, timers, turned, rib, site, offer, outputs } = self;
         let Some(session) = sessions.get_mut(&tunnel) else { return };
+        let carried = session.view().carries();
         let mut desk = Desk { tunnel, rib, site, offer, outputs };
         change(session, &mut desk);
         session.drain(now, &mut desk);
+        timers.set(tunnel, session.next());
+        if session.view().carries() != carried {
+            turned.insert(tunnel);
+        }
     }
 }
 

@@ -238,6 +238,15 @@ fn a_reload_of_what_is_offered_tells_the_difference_alone() {
 }
 
 #[test]
+fn a_session_is_told_of_once_when_it_comes_up_and_once_when_it_ends() {
+    let mut wire = Wire::new(&[], &[]);
+    assert_eq!(wire.ours.take_turned(), [A, B].into());
+    assert_eq!(wire.ours.take_turned(), [].into());
+    wire.ours.remove(wire.now, A);
+    assert_eq!(wire.ours.take_turned(), [A].into());
+}
+
+#[test]
 fn a_tunnel_that_goes_down_takes_its_session_and_its_routes_at_once() {
     let mut wire = Wire::new(&[net("10.10.0.0/16")], &[net("10.200.0.0/16")]);
     wire.settle();
