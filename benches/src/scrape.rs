@@ -1,5 +1,5 @@
 //! What scraping the metrics once a second costs the daemon, with a thousand tunnels: its processor time with and without,
-//! in rounds that take turns.
+//! in rounds that take turns, of as many seconds as the probes need to come round.
 //!
 //! ```text
 //! gotthard run, which is scraped --- veth --- gotthard run, the peer of all its tunnels
@@ -25,19 +25,16 @@ pub(crate) struct Arguments {
     /// Connections of two tunnels each
     #[arg(long, default_value_t = 500)]
     connections: u32,
-    /// Rounds of each way to scrape, and of none
-    #[arg(long, default_value_t = 5)]
+    /// Rounds, of three times five seconds: without a scrape, by the control socket, by TCP
+    #[arg(long, default_value_t = 7)]
     rounds: u32,
-    /// How long a round lasts: so short that no idle thread of the daemon ends in it, and takes its time along
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=9))]
-    seconds: u32,
     /// Leaves the tunnels down: there is no peer
     #[arg(long)]
     down: bool,
 }
 
 /// A way to scrape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Way {
     Not,
     Socket,
@@ -71,27 +68,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     thread::sleep(SETTLED);
 
     let page = exposition::on_socket(gateway.socket(), Wants::Open)?;
-    let mut shares = [(Way::Not, Vec::new()), (Way::Socket, Vec::new()), (Way::Tcp, Vec::new())];
+    let mut rounds = Vec::new();
     for round in 0..arguments.rounds {
-        for (way, shares) in &mut shares {
+        let mut shares = [0.0; 3];
+        for (way, share) in WAYS.iter().zip(&mut shares) {
             interrupt::check()?;
-            let share = measure(&fleet, end, &gateway, *way, arguments.seconds)?;
-            eprintln!("{round}: {way}: {:.2} % of a core", share * 100.0);
-            shares.push(share);
+            *share = 100.0 * measure(&fleet, end, &gateway, *way)?;
         }
+        let [nothing, socket, tcp] = shares;
+        eprintln!("{round}: {nothing:.2} % of a core, {socket:.2} %, {tcp:.2} %");
+        rounds.push(shares);
     }
-    let [nothing, socket, tcp] = shares.map(|(_, shares)| median(shares));
+    let middle = |value: fn(&[f64; 3]) -> f64| median(rounds.iter().map(value).collect());
     let (tunnels, state) = (2 * arguments.connections, if arguments.down { "down" } else { "up" });
     println!(
         "{tunnels} tunnels, {state}; a page has {} lines, {} KiB",
         page.lines().count(),
         page.len() >> 10
     );
-    println!("| once a second | of a core | that scraping costs |\n|---|---|---|");
-    println!("| no scrape | {:.2} % | |", nothing * 100.0);
-    for (way, share) in [(Way::Socket, socket), (Way::Tcp, tcp)] {
-        println!("| {way} | {:.2} % | {:.2} % |", share * 100.0, (share - nothing) * 100.0);
-    }
+    println!("| once a second | of a core | more than without, within a round |\n|---|---|---|");
+    println!("| {} | {:.2} % | |", Way::Not, middle(|[nothing, ..]| *nothing));
+    println!("| {} | {:.2} % | {:.2} % |", Way::Socket, middle(|[_, s, _]| *s), middle(|[n, s, _]| s - n));
+    println!("| {} | {:.2} % | {:.2} % |", Way::Tcp, middle(|[.., t]| *t), middle(|[n, _, t]| t - n));
     Ok(())
 }
 
@@ -106,12 +104,12 @@ fn rekey_all(gateway: &Gotthard, connections: u32) -> Result<()> {
     Ok(())
 }
 
-/// The share of a core that the daemon takes meanwhile.
-fn measure(fleet: &Fleet, end: End, gateway: &Gotthard, way: Way, seconds: u32) -> Result<f64> {
+/// The share of a core that the daemon takes while each second begins with a scrape.
+fn measure(fleet: &Fleet, end: End, gateway: &Gotthard, way: Way) -> Result<f64> {
     let daemon = Watched::new(gateway.process.pid());
     let before = daemon.cpu()?;
     let start = Instant::now();
-    for second in 1..=seconds {
+    for second in 1..=SECONDS {
         match way {
             Way::Not => {}
             Way::Socket => drop(exposition::on_socket(gateway.socket(), Wants::Open)?),
@@ -138,6 +136,10 @@ impl fmt::Display for Way {
     }
 }
 
+/// In this order.
+const WAYS: [Way; 3] = [Way::Not, Way::Socket, Way::Tcp];
 const READY: Duration = Duration::from_mins(5);
 const SETTLED: Duration = Duration::from_secs(5);
 const SECOND: Duration = Duration::from_secs(1);
+/// Of one way: every probe is sent as often in all of them. No idle thread of the daemon ends so soon, and takes its time along.
+const SECONDS: u32 = gotthard_lab::fleet::PROBE_SECONDS;

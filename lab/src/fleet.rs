@@ -6,7 +6,6 @@
 //! A peer is known by its outer address: each tunnel has its own at both ends.
 
 use core::fmt::Write as _;
-use core::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
@@ -80,7 +79,7 @@ impl Fleet {
                  suites = [\"aes256gcm16-sha256-x25519\"]\nesp = [\"aes256gcm16\"]\n",
                 end.name(),
                 connection % 256,
-                PROBE_INTERVAL.as_secs(),
+                PROBE_SECONDS,
             )?;
             for tunnel in [2 * connection, 2 * connection + 1] {
                 let inside = Ipv4Addr::from_bits(INSIDE.to_bits() + tunnel * 4 + 1 + end.side());
@@ -140,5 +139,5 @@ impl End {
 pub const PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9477);
 /// The first of the subnets inside the tunnels.
 const INSIDE: Ipv4Addr = Ipv4Addr::new(169, 254, 32, 0);
-/// Seldom: what is measured of so many is not their probes.
-const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two probes of a tunnel. Seldom: what is measured of so many is not their probes.
+pub const PROBE_SECONDS: u32 = 5;
