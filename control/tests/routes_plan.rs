@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use gotthard::routes::mirror::Surroundings;
 use gotthard::routes::plan::{self, Plan, Remote, Wanted};
 use gotthard::routes::{
-    Edit, FALLBACK_METRIC, Failure, Hop, Kernel, KernelRoute, Link, MAIN_TABLE, METRIC, PROTOCOL, Route,
-    RouteError, Rule, Table, Target,
+    Edit, FALLBACK_METRIC, FALLBACK_METRIC_OF_LINKS_V6, Failure, Hop, Kernel, KernelRoute, Link, MAIN_TABLE,
+    METRIC, PROTOCOL, Route, RouteError, Rule, Table, Target,
 };
 use ipnet::IpNet;
 
@@ -48,7 +48,7 @@ fn tunnels_that_share_a_prefix_are_one_route_whatever_their_order() {
 #[test]
 fn what_is_inside_a_tunnel_is_unreachable_without_its_device() {
     let wanted = Wanted {
-        insides: vec![net("169.254.10.0/30")],
+        insides: vec![net("169.254.10.0/30"), net("fd00:10::/126")],
         neighbours: vec![(ip("10.1.1.1"), "gth0".into())],
         ..wanted(&[])
     };
@@ -56,7 +56,12 @@ fn what_is_inside_a_tunnel_is_unreachable_without_its_device() {
     let routes = plan_of(&wanted, &[default_route(), connected]).routes;
     assert_eq!(
         routes,
-        [unreachable("169.254.10.0/30"), unreachable("10.1.1.1/32"), into("10.1.1.1/32", GTH0)]
+        [
+            unreachable("169.254.10.0/30"),
+            Route { metric: FALLBACK_METRIC_OF_LINKS_V6, ..unreachable("fd00:10::/126") },
+            unreachable("10.1.1.1/32"),
+            into("10.1.1.1/32", GTH0)
+        ]
     );
 }
 

@@ -224,3 +224,6 @@ pub const METRIC: u32 = 71;
 /// Metric of the `unreachable` routes that keep inner packets in when no tunnel carries them: right behind the tunnels,
 /// so that no other route for the same prefix comes between.
 pub const FALLBACK_METRIC: u32 = 72;
+/// The same of an IPv6 network inside a tunnel: the kernel gives the route of an IPv6 address 256, and that one is to be used
+/// while the device is there.
+pub const FALLBACK_METRIC_OF_LINKS_V6: u32 = 257;

@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::mirror::Surroundings;
-use super::{FALLBACK_METRIC, Family, Hop, KernelRoute, Key, MAIN_TABLE, METRIC, Route, Rule, Target};
+use super::{
+    FALLBACK_METRIC, FALLBACK_METRIC_OF_LINKS_V6, Family, Hop, KernelRoute, Key, MAIN_TABLE, METRIC, Route,
+    Rule, Target,
+};
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,9 +163,14 @@ impl<'w> Planner<'w> {
 
     /// They are as the kernel's own routes to connected networks are: in the main table.
     fn take_insides(&mut self) {
-        let neighbours = self.wanted.neighbours.iter().map(|(address, _)| IpNet::from(*address));
-        for inside in self.wanted.insides.iter().copied().chain(neighbours) {
-            let fallback = Route { table: MAIN_TABLE, ..self.unreachable(inside) };
+        let links = self.wanted.insides.iter().map(|link| {
+            let v6 = link.addr().is_ipv6();
+            (*link, if v6 { FALLBACK_METRIC_OF_LINKS_V6 } else { FALLBACK_METRIC })
+        });
+        let neighbours =
+            self.wanted.neighbours.iter().map(|(address, _)| (IpNet::from(*address), FALLBACK_METRIC));
+        for (inside, metric) in links.chain(neighbours) {
+            let fallback = Route { table: MAIN_TABLE, metric, ..self.unreachable(inside) };
             let mut others = self.around.routes_to(fallback.table, inside);
             if !others.any(|other| other.route.metric == fallback.metric) {
                 self.fallbacks.push(fallback);
