@@ -244,8 +244,14 @@ impl Page {
             self.key("local_id", local.to_string());
         }
         if connection.certificates {
-            let what = "the subject of AWS's certificate, where that has not its address";
-            self.open("peer_id", "\"CN=vpn-0a1b2c3d4e5f60718.endpoint-0\"", what);
+            match &tunnel.peer_id {
+                Some(subject) => self.key("peer_id", subject.to_string()),
+                None => self.open(
+                    "peer_id",
+                    "\"C=US, ST=WA, L=Seattle, O=Amazon.com, OU=AWS, CN=vpn-0a1b2c3d4e5f60718.endpoint-0\"",
+                    "the subject of AWS's certificate, where that has not its address",
+                ),
+            }
             return;
         }
         match (&tunnel.psk, keys) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use gotthard_ike::codec::payload::id::Identity;
 use gotthard_ike::suite::{EspSuite, IkeSuite};
 use ipnet::{IpNet, Ipv6Net};
 
@@ -74,6 +75,8 @@ pub struct FoundTunnel {
     pub peer_asn: Option<u32>,
     /// The key; the file may leave it out.
     pub psk: Option<Psk>,
+    /// What the cloud's end shows itself as, where that is not its outer address.
+    pub peer_id: Option<Identity>,
 }
 
 impl FoundConnection {
@@ -111,7 +114,15 @@ impl FoundConnection {
 impl FoundTunnel {
     /// A tunnel of which nothing but its end is known.
     pub const fn to(peer: IpAddr) -> Self {
-        Self { peer, inside: None, inside6: None, peer_inside: None, peer_asn: None, psk: None }
+        Self {
+            peer,
+            inside: None,
+            inside6: None,
+            peer_inside: None,
+            peer_asn: None,
+            psk: None,
+            peer_id: None,
+        }
     }
 }
 

@@ -166,12 +166,19 @@ fn ends_with_certificates_ask_for_ours_and_the_authorities() {
     let found = without_keys(&[("VgwTelemetry", json!([{ "CertificateArn": arn }]))]);
     assert!(found.certificates);
     let text = emit(&Found { connections: vec![found], remarks: Vec::new() }, true, Keys::Files);
-    for line in
-        ["auth = \"cert\"", "cert = \"vpn-0a1b2c3d4e5f60718.pem\"", "ca = \"vpn-0a1b2c3d4e5f60718-ca.pem\""]
-    {
+    for line in [
+        "auth = \"cert\"",
+        "cert = \"vpn-0a1b2c3d4e5f60718.pem\"",
+        "ca = \"vpn-0a1b2c3d4e5f60718-ca.pem\"",
+        "peer_id = \"C=US, ST=WA, L=Seattle, O=Amazon.com, OU=AWS, CN=vpn-0a1b2c3d4e5f60718.endpoint-0\"",
+        "peer_id = \"C=US, ST=WA, L=Seattle, O=Amazon.com, OU=AWS, CN=vpn-0a1b2c3d4e5f60718.endpoint-1\"",
+    ] {
         assert!(text.lines().any(|one| one == line), "{line}: {text}");
     }
     assert!(!text.contains("psk_file"), "{text}");
+    let hostile =
+        [("VgwTelemetry", json!([{ "CertificateArn": arn }])), ("VpnConnectionId", json!("vpn-1, CN=other"))];
+    assert!(without_keys(&hostile).tunnels.iter().all(|tunnel| tunnel.peer_id.is_none()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `describe-vpn-connections`, and what Terraform keeps of `aws_vpn_connection`: the XML with what the tunnels are set to.
 
+use gotthard_ike::codec::payload::id::Identity;
 use serde_json::Value;
 
 use super::super::Refused;
@@ -87,6 +88,10 @@ fn authentication(object: Object<'_>, found: &mut FoundConnection) {
     found.certificates = ends.any(|end| end.text(&["CertificateArn", "certificate_arn"]).is_some());
     if found.certificates {
         found.remark(CERTIFICATES);
+        let id = object.text(&["VpnConnectionId", "id"]).unwrap_or_default();
+        for (number, tunnel) in found.tunnels.iter_mut().enumerate() {
+            tunnel.peer_id = subject(id, number);
+        }
         return;
     }
     let secret = object.text(&["PreSharedKeyArn", "pre_shared_key_arn", "preshared_key_arn"]);
@@ -96,6 +101,15 @@ fn authentication(object: Object<'_>, found: &mut FoundConnection) {
              --query SecretString --output text"
         ));
     }
+}
+
+/// The subject of the certificate that AWS gives a tunnel's end; tunnels count from 0.
+fn subject(connection: &str, tunnel: usize) -> Option<Identity> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !connection.starts_with("vpn-") || connection.len() > MAX_ID || !connection.chars().all(plain) {
+        return None;
+    }
+    format!("C=US, ST=WA, L=Seattle, O=Amazon.com, OU=AWS, CN={connection}.endpoint-{tunnel}").parse().ok()
 }
 
 /// Nothing that a shell would read in single quotes.
@@ -112,6 +126,10 @@ fn label(object: Object<'_>) -> Option<&str> {
 
 const ROUTES: &str = "remote is what the connection's static routes list; by AWS's word those are the prefixes behind the \
      customer gateway, and the VPC's own are in no file: compare, and give the VPC's with --remote";
-const CERTIFICATES: &str = "the tunnels' ends have certificates of AWS Private CA: aws acm export-certificate gives the one of the \
-     customer gateway with its key, aws acm-pca get-certificate-authority-certificate the authorities; write each to its file";
+const CERTIFICATES: &str = "the tunnels' ends have certificates of AWS Private CA, whose subject by AWS's habit is peer_id. aws acm \
+     export-certificate gives the one of the customer gateway and its chain, both for the file of cert, and its key for that of \
+     key, once openssl pkey -in OLD -out NEW has taken its passphrase off; aws acm-pca get-certificate-authority-certificate \
+     gives the authority for the file of ca";
 const KNOWN: &str = "write the output of `aws ec2 describe-vpn-connections` or `terraform show -json` to it";
+/// Characters of a connection's ID; AWS's have 21.
+const MAX_ID: usize = 64;
