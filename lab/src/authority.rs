@@ -4,9 +4,9 @@ use core::fmt;
 
 use anyhow::Result;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RevokedCertParams,
-    SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName,
+    DnType, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 
 use crate::netns;
@@ -93,7 +93,22 @@ impl Authority {
 
     /// A certificate for a name, of the issuing authority.
     pub fn issue(&self, name: &str, serial: u64, kind: Kind) -> Result<Issued> {
+        self.issue_below(&[], name, serial, kind)
+    }
+
+    /// The same for a subject that has more than the name, in this order before it.
+    pub fn issue_below(
+        &self,
+        subject: &[(DnType, &str)],
+        name: &str,
+        serial: u64,
+        kind: Kind,
+    ) -> Result<Issued> {
         let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = DistinguishedName::new();
+        for (part, value) in subject {
+            params.distinguished_name.push(part.clone(), *value);
+        }
         params.distinguished_name.push(DnType::CommonName, name);
         params.subject_alt_names = vec![SanType::DnsName(name.try_into()?)];
         params.serial_number = Some(SerialNumber::from(serial));

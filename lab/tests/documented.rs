@@ -367,6 +367,8 @@ const AWS: Described = Described {
     asns: Some((64512, 65010)),
     policy: None,
     host: ("10.200.0.1", "10.200.0.0/16"),
+    inside6: None,
+    selected: None,
 };
 const AZURE: Described = Described {
     ends: &[

@@ -3,29 +3,18 @@
 //!
 //! Files are ours (of the import's own tests) and, where the folder is there, those that users have published.
 
-use core::time::Duration;
-use std::path::{Path, PathBuf};
+mod handed;
 
-use anyhow::{Context, Result, ensure};
+use gotthard_lab::authority::{Authority, Kind};
 use gotthard_lab::cloud::Described;
-use gotthard_lab::cloud::described::End;
-use gotthard_lab::gotthard::{FILE, binary, write_secret};
-use gotthard_lab::site::{OUTSIDE, Site};
+use gotthard_lab::cloud::described::{End, Inside6};
+use gotthard_lab::gotthard::write_secret;
+use gotthard_lab::site::Site;
 use gotthard_lab::strongswan::posture;
-use gotthard_lab::traffic::{await_ping, expect_ping};
-use gotthard_lab::{Gotthard, Run, Suite, run};
+use gotthard_lab::{Run, run};
+use rcgen::DnType;
 
-/// A file of a cloud, and how it is imported.
-struct Handed {
-    /// Its cloud, and the files in their order.
-    cloud: &'static str,
-    files: &'static [&'static str],
-    /// What is answered beside it.
-    answers: &'static [&'static str],
-    /// What stands before a key in the first file, and behind it.
-    key: (&'static str, char),
-    says: Described,
-}
+use crate::handed::{Handed, end, named};
 
 #[test]
 fn of_aws_as_it_is_described_by_bgp() -> run::Outcome {
@@ -188,109 +177,94 @@ fn of_google_with_a_key_that_is_put_beside_it() -> run::Outcome {
         ..PUBLISHED_BGP
     };
     let key = ("\"sharedSecret\": \"", '"');
-    let handed = Handed { cloud: "gcp", files: &["gcp.json"], key, answers: LAN, says };
-    handed.comes_up("written", |handed, run, site, folder| {
+    Handed { cloud: "gcp", files: &["gcp.json"], key, answers: LAN, says }.written_beside_its_keys()
+}
+
+/// The session stays on the IPv4 addresses, as AWS keeps them beside those of IPv6.
+#[test]
+fn of_aws_with_ipv6_inside() -> run::Outcome {
+    let says = Described {
+        inside6: Some(Inside6 {
+            host: ("2001:db8:200::1", "2001:db8:200::/48"),
+            links: &["fd00:10::1/126", "fd00:11::1/126"],
+        }),
+        ..AWS
+    };
+    let answers = &["--advertise", "10.10.0.0/16", "--advertise", "2001:db8:10::/48"];
+    Handed { files: &["aws-ipv6.json"], answers, says, ..PUBLISHED }.printed_and_written()
+}
+
+#[test]
+fn of_aws_with_ipv6_outside() -> run::Outcome {
+    let says = Described {
+        ours: "2001:db8:113::10",
+        ends: const {
+            &[
+                end("2001:db8:51::11", "169.254.10.1", "169.254.10.2/30"),
+                end("2001:db8:51::12", "169.254.11.1", "169.254.11.2/30"),
+            ]
+        },
+        ..AWS
+    };
+    Handed { files: &["aws-ipv6-outside.xml"], answers: LAN, says, ..PUBLISHED }.printed_and_written()
+}
+
+/// The keys go to the files that the printed connection names, from where its remark says that they are.
+#[test]
+fn of_aws_with_keys_in_secrets_manager() -> run::Outcome {
+    Handed { files: &["aws-secrets.json"], answers: LAN, says: AWS, ..PUBLISHED }.written_beside_its_keys()
+}
+
+/// The certificates go to the files that the printed connection names; their subjects are those that AWS gives.
+#[test]
+fn of_aws_with_certificates() -> run::Outcome {
+    let says = Described { asns: None, ..AWS };
+    let handed = Handed { files: &["aws-certificates.json"], answers: VPC, says, ..PUBLISHED };
+    let of_amazon = [
+        (DnType::CountryName, "US"),
+        (DnType::StateOrProvinceName, "WA"),
+        (DnType::LocalityName, "Seattle"),
+        (DnType::OrganizationName, "Amazon.com"),
+        (DnType::OrganizationalUnitName, "AWS"),
+    ];
+    let authority = Authority::new()?;
+    let cloud = |run: &Run, site: &Site| {
+        let issue = |end: u64| {
+            let name = format!("vpn-0a1b2c3d4e5f60718.endpoint-{end}");
+            authority.issue_below(&of_amazon, &name, end + 1, Kind::RsaPkcs1)
+        };
+        says.start_certified(run, site, &authority, &[issue(0)?, issue(1)?])
+    };
+    handed.comes_up_with("certified", cloud, |handed, run, site, folder| {
+        let ours = authority.issue("gw.example.org", 9, Kind::RsaPkcs1)?;
+        let printed = handed.import(site, &[])?;
         std::fs::create_dir(folder.join("conf.d"))?;
-        write_secret(&folder.join("conf.d/ha-vpn-2.psk"), &handed.keys()?[1])?;
+        for (key, text) in [
+            ("cert", [ours.certificate, authority.issuing(), authority.root()].concat()),
+            ("key", ours.key),
+            ("ca", [authority.issuing(), authority.root()].concat()),
+        ] {
+            for file in named(&printed, key) {
+                write_secret(&folder.join("conf.d").join(file), &text)?;
+            }
+        }
         handed.write(run, site, folder)
     })
 }
 
-impl Handed {
-    fn printed_and_written(&self) -> run::Outcome {
-        self.printed()?;
-        self.written()
-    }
-
-    fn printed(&self) -> run::Outcome {
-        self.comes_up("printed", |handed, run, site, folder| {
-            let text = handed.import(site, &[])?;
-            write_secret(&folder.join(FILE), &text)?;
-            Gotthard::start_there(run, &site.gateway, GATEWAY, "info")
-        })
-    }
-
-    /// Into a folder that has nothing.
-    fn written(&self) -> run::Outcome {
-        self.comes_up("written", Self::write)
-    }
-
-    fn write(&self, run: &Run, site: &Site, folder: &Path) -> Result<Gotthard> {
-        let file = folder.join(FILE);
-        self.import(site, &["--apply", "--config", &file.to_string_lossy()])?;
-        Gotthard::start_there(run, &site.gateway, GATEWAY, "info")
-    }
-
-    fn comes_up(
-        &self,
-        how: &str,
-        start: impl FnOnce(&Self, &Run, &Site, &Path) -> Result<Gotthard>,
-    ) -> run::Outcome {
-        let name = format!("import_{how}");
-        let missing = self.paths().into_iter().find(|path| !path.exists());
-        // A folder that is named has them.
-        if let Some(missing) = missing.filter(|_| std::env::var_os("GOTTHARD_SHARED").is_none()) {
-            return run::skip(&format!("{name}: there is no {}", missing.display()));
-        }
-        run::scenario(&name, Suite::Gcm, |run| {
-            let site = Site::new()?;
-            let cloud = self.says.start(run, &site, &self.keys()?)?;
-            let folder = run.dir().join(GATEWAY);
-            std::fs::create_dir(&folder)?;
-            let gateway = start(self, run, &site, &folder)?;
-            self.carries_traffic(&site, &gateway)
-                .with_context(|| gateway.ask(&["status"]).unwrap_or_default())?;
-            cloud.charons.iter().try_for_each(|charon| charon.await_established(SOON).map(drop))
-        })
-    }
-
-    /// Every tunnel of the file is up, and so is its session; each of them carries, and so does the connection.
-    fn carries_traffic(&self, site: &Site, gateway: &Gotthard) -> Result<()> {
-        let status = gateway.await_up(SOON)?;
-        let (count, wanted) = (status.tunnels().count(), self.says.ends.len());
-        ensure!(count == wanted, "{count} tunnels, and the file has {wanted}");
-        if self.says.asns.is_some() {
-            gateway.await_status(SOON, "all sessions to bring prefixes", |status| {
-                status
-                    .tunnels()
-                    .all(|one| one.is_established() && one.bgp.as_ref().is_some_and(|bgp| bgp.received > 0))
-            })?;
-        }
-        for end in self.says.ends.iter().filter(|end| !end.inside.is_empty()) {
-            expect_ping(&site.gateway, end.inside.parse()?)?;
-        }
-        await_ping(&site.lan, self.says.host.0.parse()?, SOON)?;
-        let outside = site.gateway.ip_output(&format!("addr show dev {OUTSIDE}"))?;
-        ensure!(outside.contains(self.says.ours), "the gateway has lost its address: {outside}");
-        Ok(())
-    }
-
-    fn import(&self, site: &Site, options: &[&str]) -> Result<String> {
-        let files: Vec<String> = self.paths().iter().map(|path| path.display().to_string()).collect();
-        let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        let words = [&["import", self.cloud], files.as_slice(), self.answers, options].concat();
-        site.gateway.output(&binary()?.to_string_lossy(), &words)
-    }
-
-    fn paths(&self) -> Vec<PathBuf> {
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../control/tests/import/files");
-        let folder = |file: &str| if file.contains('/') { posture::shared() } else { ours.clone() };
-        self.files.iter().map(|file| folder(file).join(file)).collect()
-    }
-
-    /// A key for each endpoint: as many as the file shows, and the last for the rest.
-    fn keys(&self) -> Result<Vec<String>> {
-        let text = std::fs::read_to_string(self.paths().first().context("a file")?)?;
-        let parts = text.split(self.key.0).skip(1).filter_map(|part| part.split(self.key.1).next());
-        let shown = parts.map(str::trim).filter(|key| !key.starts_with('*'));
-        let keys: Vec<String> = shown.map(str::to_owned).collect();
-        let last = keys.last().context("a key in the file")?;
-        Ok((0..self.says.ends.len()).map(|index| keys.get(index).unwrap_or(last).clone()).collect())
-    }
-}
-
-const fn end(outer: &'static str, inside: &'static str, ours_inside: &'static str) -> End {
-    End { outer, inside, ours_inside }
+/// A custom policy, and selectors of the prefixes of both sides, which ours are narrowed to.
+#[test]
+fn of_a_policy_based_azure_connection() -> run::Outcome {
+    let says = Described {
+        ours: posture::CUSTOMER_GATEWAY,
+        ends: const { &[end("198.51.100.21", "", ""), end("198.51.100.22", "", "")] },
+        policy: Some(("aes256gcm16-prfsha384-ecp384", "aes256-sha256-ecp384")),
+        selected: Some("10.10.0.0/16"),
+        ..AZURE
+    };
+    let files = &["azure-policy-based.json", "azure-gateway.json", "azure-local.json"];
+    Handed { cloud: "azure", files, key: ("\"sharedKey\": \"", '"'), answers: VPC, says }
+        .printed_and_written()
 }
 
 /// What a user of AWS has published, and which others differ from in parts.
@@ -312,6 +286,8 @@ const PUBLISHED_BGP: Described = Described {
     asns: Some((65401, 65301)),
     policy: None,
     host: ("10.200.0.1", "10.200.0.0/16"),
+    inside6: None,
+    selected: None,
 };
 /// A gateway of Azure's that its user has given the policy which the import asks for; without BGP.
 const AZURE: Described = Described {
@@ -324,10 +300,10 @@ const OURS: [End; 2] = [
     end("198.51.100.11", "169.254.10.1", "169.254.10.2/30"),
     end("198.51.100.12", "169.254.11.1", "169.254.11.2/30"),
 ];
+const AWS: Described =
+    Described { ours: posture::CUSTOMER_GATEWAY, ends: &OURS, asns: Some((64512, 65010)), ..PUBLISHED_BGP };
 const PUBLISHED_XML_KEY: (&str, char) = ("<pre_shared_key>", '<');
 const GENERIC_KEY: (&str, char) = ("- Pre-Shared Key           :", '\n');
 /// What no file of a cloud's says: the network behind us, and the one behind the cloud.
 const LAN: &[&str] = &["--advertise", "10.10.0.0/16"];
 const VPC: &[&str] = &["--remote", "10.200.0.0/16"];
-const GATEWAY: &str = "gotthard";
-const SOON: Duration = Duration::from_mins(1);

@@ -59,6 +59,8 @@ const AWS: Described = Described {
     asns: Some((64512, 65010)),
     policy: None,
     host: ("10.200.0.1", "10.200.0.0/16"),
+    inside6: None,
+    selected: None,
 };
 /// How long anything here may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
