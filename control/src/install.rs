@@ -82,6 +82,8 @@ pub struct Traffic {
     pub tx_openings: u64,
     /// TCP segments sent with data, or that end a connection: the other end must acknowledge each (RFC 9293 §3.4).
     pub tx_segments: u64,
+    /// TCP segments received that acknowledge and do nothing else, or that answer one that opens a connection.
+    pub rx_answers: u64,
     /// Packets dropped as seen before or too old.
     pub replay: u64,
     /// Packets dropped for a wrong ICV.
@@ -108,6 +110,7 @@ impl Traffic {
             tx_bytes: self.tx_bytes.wrapping_add(later.tx_bytes),
             tx_openings: self.tx_openings.wrapping_add(later.tx_openings),
             tx_segments: self.tx_segments.wrapping_add(later.tx_segments),
+            rx_answers: self.rx_answers.wrapping_add(later.rx_answers),
             replay: self.replay.wrapping_add(later.replay),
             icv: self.icv.wrapping_add(later.icv),
             drops,
@@ -397,6 +400,7 @@ fn traffic(stats: &TunnelStats) -> Traffic {
         tx_bytes: stats.tx_bytes,
         tx_openings: stats.demands.openings,
         tx_segments: stats.demands.segments,
+        rx_answers: stats.answers,
         replay: stats.drops.of(DropReason::Replay),
         icv: stats.drops.of(DropReason::Icv),
         drops: other.map(|(reason, n)| (reason.name(), n)).collect(),

@@ -1,5 +1,6 @@
 //! What a packet of the host's demands of the other end: TCP acknowledges whatever takes up sequence numbers (RFC 9293 §3.4),
-//! so that silence after it says something of the path. A datagram of UDP, and an acknowledgement alone, demand nothing.
+//! so that silence after it says something of the path. A datagram of UDP, and an acknowledgement alone, demand nothing. And what
+//! of the other end is nothing but such an answer.
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -35,6 +36,21 @@ impl Demands {
     }
 }
 
+/// Whether a packet of the other end's is an answer and nothing else: an acknowledgement alone, or the reply to a SYN. Data
+/// acknowledge too, but come again and again where what the host answers is lost on its way.
+#[inline]
+#[must_use]
+pub fn acknowledges(packet: &[u8]) -> bool {
+    if packet.len() > LONGEST_HEADERS {
+        return false;
+    }
+    let flags = |packet| {
+        let (flags, data) = segment(packet, &IpHeader::parse(packet)?)?;
+        Some((flags & (SYN | ACK | RST | FIN), data))
+    };
+    matches!(flags(packet), Some((ACK, 0) | (ANSWER, _)))
+}
+
 /// What one packet demands.
 enum Demand {
     Opening,
@@ -44,13 +60,7 @@ enum Demand {
 impl Demand {
     /// `None`: nothing, or it is no whole TCP segment.
     fn of(packet: &[u8], ip: &IpHeader) -> Option<Self> {
-        let upper = UpperLayer::find(packet, ip)?;
-        if upper.protocol != TCP || upper.fragment {
-            return None;
-        }
-        let segment = packet.get(upper.offset..)?;
-        let [_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, ..] = *segment.first_chunk::<20>()?;
-        let data = segment.len().checked_sub(usize::from(offset >> 4).checked_mul(4)?)?;
+        let (flags, data) = segment(packet, ip)?;
         match flags & (SYN | ACK | RST) {
             SYN => Some(Self::Opening),
             ACK if data > 0 || flags & FIN != 0 => Some(Self::Segment),
@@ -59,10 +69,24 @@ impl Demand {
     }
 }
 
+/// The flags and the octets of data of a whole TCP segment.
+fn segment(packet: &[u8], ip: &IpHeader) -> Option<(u8, usize)> {
+    let upper = UpperLayer::find(packet, ip)?;
+    if upper.protocol != TCP || upper.fragment {
+        return None;
+    }
+    let segment = packet.get(upper.offset..)?;
+    let [_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, ..] = *segment.first_chunk::<20>()?;
+    Some((flags, segment.len().checked_sub(usize::from(offset >> 4).checked_mul(4)?)?))
+}
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
+const ANSWER: u8 = SYN | ACK;
+/// Octets of the longest headers of IPv4 and TCP, and of most of IPv6: no more than this is looked at of the packets that come.
+const LONGEST_HEADERS: usize = 120;
 
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
@@ -102,6 +126,27 @@ mod tests {
         for packet in [fragment, header_beyond_the_end, v4(TCP, &data[..19]), v4(17, &data), v4(1, &data)] {
             assert_eq!(counted(&packet), (0, 0), "{packet:02x?}");
         }
+    }
+
+    #[test]
+    fn an_acknowledgement_alone_and_the_reply_to_a_syn_are_answers() {
+        for (flags, payload, expected) in [
+            (ACK, 0, true),
+            (SYN | ACK, 0, true),
+            (SYN | ACK, 10, true),
+            (ACK, 1, false),
+            (ACK | PSH, 1400, false),
+            (ACK | FIN, 0, false),
+            (SYN, 0, false),
+            (RST | ACK, 0, false),
+            (0, 0, false),
+        ] {
+            for packet in [v4(TCP, &tcp(flags, payload)), v6(&tcp(flags, payload))] {
+                assert_eq!(acknowledges(&packet), expected, "flags {flags:02x}, {payload} octets");
+            }
+        }
+        let ack = tcp(ACK, 0);
+        assert!(!acknowledges(&v4(17, &ack)) && !acknowledges(&v4(TCP, &ack[..19])) && !acknowledges(&[]));
     }
 
     fn counted(packet: &[u8]) -> (u64, u64) {

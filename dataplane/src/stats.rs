@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::demand::Demands;
+use crate::demand::{Demands, acknowledges};
 use crate::drop_reason::DropReason;
 use crate::io::Sent;
 
@@ -19,6 +19,8 @@ pub struct Counters {
     pub tx_bytes: u64,
     /// Those that must be answered.
     pub demands: Demands,
+    /// Of the received ones those that answer and do nothing else ([`crate::demand::acknowledges`]).
+    pub answers: u64,
     /// When the last packet with a good ICV arrived; the worker reads the clock once a batch.
     pub last_rx: Option<Instant>,
     /// Dropped packets by reason.
@@ -26,10 +28,12 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts an inner packet of `bytes` octets as received.
-    pub fn received(&mut self, bytes: usize) {
+    /// Counts an inner packet as received.
+    #[inline]
+    pub fn received(&mut self, packet: &[u8]) {
         self.rx_packets = self.rx_packets.wrapping_add(1);
-        self.rx_bytes = self.rx_bytes.wrapping_add(bytes as u64);
+        self.rx_bytes = self.rx_bytes.wrapping_add(packet.len() as u64);
+        self.answers = self.answers.wrapping_add(u64::from(acknowledges(packet)));
     }
 
     /// Counts what became of a batch.
@@ -106,6 +110,8 @@ pub struct TunnelStats {
     pub tx_bytes: u64,
     /// Those that must be answered.
     pub demands: Demands,
+    /// Of the received ones those that answer and do nothing else.
+    pub answers: u64,
     /// Dropped packets by reason.
     pub drops: Drops,
     /// How long ago the last packet with a good ICV arrived; `None`: never.
@@ -120,6 +126,7 @@ impl TunnelStats {
         self.tx_packets = self.tx_packets.wrapping_add(counters.tx_packets);
         self.tx_bytes = self.tx_bytes.wrapping_add(counters.tx_bytes);
         self.demands = self.demands.plus(counters.demands);
+        self.answers = self.answers.wrapping_add(counters.answers);
         self.drops.merge(&counters.drops);
         let age = counters.last_rx.map(|at| now.saturating_duration_since(at));
         self.last_rx_age = match (self.last_rx_age, age) {
@@ -137,7 +144,7 @@ mod tests {
     fn stats_sum_workers_and_take_the_latest_arrival() {
         let now = Instant::now();
         let mut one = Counters { last_rx: Some(now), ..Counters::default() };
-        one.received(100);
+        one.received(&[0; 100]);
         one.dropped(DropReason::Replay);
         let mut two = Counters::default();
         two.sent(&Sent { packets: 1, octets: 40, ..Sent::default() });

@@ -75,6 +75,20 @@ fn a_lone_packet_has_its_checksum_completed_on_the_way_out_and_an_empty_header_o
 }
 
 #[test]
+fn of_what_arrives_acknowledgements_alone_are_counted_as_answers() {
+    let (mut left, mut right) = offloaded(Transform::Aes256Gcm16);
+    for (octets, answers) in [(60, 0), (0, 1), (9_500, 1), (0, 2)] {
+        left.far.host_sends(TUN, &tcp_frame(octets));
+        left.drive();
+        let wire = left.far.net_received();
+        right.arrive_coalesced(&left, &wire);
+        right.drive();
+        assert_eq!(right.stats().answers, answers, "{octets} octets of data");
+    }
+    assert_eq!(left.stats().demands.segments, 2);
+}
+
+#[test]
 fn a_super_packet_whose_segments_do_not_fit_is_answered_once_and_not_sent() {
     let (mut left, _) = offloaded(Transform::Aes256Gcm16);
     let mut frame = tcp_frame(9_000);

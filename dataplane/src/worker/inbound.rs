@@ -210,7 +210,7 @@ impl<B: Backend> Worker<B> {
                 let packet = &mut opening.packet;
                 match opening.result {
                     Ok(inner) => {
-                        tunnel.counters.received(packet.len());
+                        tunnel.counters.received(packet.as_slice());
                         tunnel.counters.last_rx = Some(self.now);
                         let v6 = inner.version == IpVersion::V6;
                         mss::clamp(packet.as_mut_slice(), mtu::mss(tunnel.mtu(), v6));
