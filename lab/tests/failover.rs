@@ -16,12 +16,13 @@ use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site, inside_of};
 use gotthard_lab::status::Status;
 use gotthard_lab::strongswan::posture;
 use gotthard_lab::traffic::{Direction, await_ping};
-use gotthard_lab::{Gotthard, Run, outage, scenarios};
+use gotthard_lab::{Gotthard, Process, Run, outage, scenarios};
 
 scenarios!(
     gcm:
     a_silent_black_hole_moves_the_traffic_within_a_second,
     tcp_without_answers_leaves_an_endpoint_that_answers_ike_and_no_echo,
+    esp_that_is_lost_on_its_way_out_alone_moves_the_traffic_until_it_arrives_again,
     a_delete_of_the_peer_moves_the_traffic_at_once,
     a_device_that_is_set_down_moves_the_traffic_at_once,
     what_the_operator_takes_down_loses_nothing,
@@ -73,6 +74,40 @@ fn tcp_without_answers_leaves_an_endpoint_that_answers_ike_and_no_echo(run: &Run
     let left = status.tunnel(active)?;
     ensure!(left.ike.state == "established" && left.state == "down", "{left:?}");
     ensure!(left.broken.as_ref().is_some_and(|broken| broken.code == "GTH-ESP-03"), "{:?}", left.broken);
+    await_ping(&site.lan, CLOUD_HOST, RECOVERY)
+}
+
+/// What comes keeps the probe content: echoes and TCP in vain show that ours is lost.
+fn esp_that_is_lost_on_its_way_out_alone_moves_the_traffic_until_it_arrives_again(run: &Run) -> Result<()> {
+    let site = Site::new()?;
+    let _aws = site.aws(run)?;
+    let gateway = Gotthard::start(run, &site.gateway, "gotthard", &Config::aws(run.suite))?;
+    let active = gateway.await_up(RECOVERY)?.active()?;
+    let mut ping = site.endpoints[active].command("ping");
+    ping.args(["-n", "-i", "0.1", "-I", &CLOUD_HOST.to_string(), &LAN_HOST.to_string()]);
+    let _ping = Process::spawn(&mut ping, "ping-from-the-cloud", run.dir())?;
+    let received = |status: &Status| status.tunnels().nth(active).map_or(0, |tunnel| tunnel.esp.rx_packets);
+    let _flow = site.lan_stream(active, Direction::Up).start(run)?;
+    gateway.await_status(RECOVERY, "TCP to flow", |status| received(status) > SOME)?;
+    let cut = Instant::now();
+    outage::block(&site.wan, posture::ENDPOINTS[active], Vanishes::Sent, Kind::Esp)?;
+    let status = await_move(&gateway, active)?;
+    say(&format!("lab: ESP lost on its way out: the traffic has moved after {:.1?}", cut.elapsed()));
+    ensure!(cut.elapsed() >= EVIDENCE, "moved without evidence, {:.1?} after the cut", cut.elapsed());
+    let left = status.tunnel(active)?;
+    ensure!(left.ike.state == "established" && left.state == "down", "{left:?}");
+    ensure!(left.broken.as_ref().is_some_and(|broken| broken.code == "GTH-ESP-04"), "{:?}", left.broken);
+    await_ping(&site.lan, CLOUD_HOST, RECOVERY)?;
+    let later = gateway.status()?;
+    ensure!(received(&later) > received(&status), "the peer's packets arrive no more");
+    outage::mend(&site.wan)?;
+    let mended = Instant::now();
+    gateway.await_status(RECOVERY, "both tunnels to be whole", |status| {
+        status.tunnels().all(|tunnel| tunnel.is_up() && tunnel.broken.is_none())
+    })?;
+    say(&format!("lab: ESP arrives again: the tunnel is up after {:.1?}", mended.elapsed()));
+    gateway.ask(&["down", &format!("{CONNECTION}/{}", 2 - active)])?;
+    await_move(&gateway, 1 - active)?;
     await_ping(&site.lan, CLOUD_HOST, RECOVERY)
 }
 

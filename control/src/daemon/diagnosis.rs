@@ -1,5 +1,7 @@
 //! The diagnosis of each tunnel at work: fed with counters, echoes of chosen sizes sent for it, and its findings read.
 
+use std::collections::HashMap;
+
 use gotthard_ike::Time;
 use gotthard_ike::config::{Encapsulation, PeerId};
 use tracing::{debug, info, warn};
@@ -10,6 +12,7 @@ use crate::bgp::refusal::Refusal;
 use crate::bgp::speaker::{Refused, Speaker};
 use crate::diagnose::routes::{self, Session};
 use crate::diagnose::silence::{Echoes, Wire};
+use crate::diagnose::unheard::Spoken;
 use crate::diagnose::window::Sample;
 use crate::diagnose::{Finding, path};
 use crate::events::kind;
@@ -21,6 +24,20 @@ impl Gateway {
         let now = self.clock.now();
         for record in self.records.values_mut() {
             record.measure_path(now);
+        }
+    }
+
+    /// Takes the counters of all tunnels as they were just read: a decision is due where they change what the ESP of one is
+    /// worth.
+    pub(super) fn diagnose(&mut self, now: Time) {
+        let mut spoken: HashMap<String, Spoken> = HashMap::new();
+        for record in self.records.values() {
+            let whole = spoken.entry(record.connection.name.clone()).or_default();
+            *whole = whole.plus(record.spoken());
+        }
+        for record in self.records.values_mut() {
+            let whole = spoken.get(&record.connection.name).copied().unwrap_or_default();
+            self.unsettled |= record.diagnose(now, whole);
         }
     }
 
@@ -43,24 +60,21 @@ impl Gateway {
 
 impl Record {
     /// Takes its counters as they were just read; true if they change what its ESP is worth.
-    pub(super) fn diagnose(&mut self, now: Time) -> bool {
+    fn diagnose(&mut self, now: Time, whole: Spoken) -> bool {
         let before = self.lost_since();
         match self.mtu.filter(|_| self.state.child().is_some()) {
             Some(mtu) => {
                 let sample = sample(&self.traffic());
-                let echoes = self.answers_echoes();
-                self.diagnosis.take(now, &sample, mtu, echoes);
+                let echoes = self.echoes();
+                self.diagnosis.take(now, &sample, mtu, echoes, whole);
             }
             None => self.diagnosis.rest(),
         }
         let after = self.lost_since();
         match (before, after) {
             (None, Some(_)) => self.span().in_scope(|| {
-                warn!(
-                    code = "GTH-ESP-03",
-                    event = kind::PEER_SILENT,
-                    "IKE is answered and TCP in the tunnel is not"
-                );
+                let (code, why) = if self.diagnosis.is_unheard() { UNHEARD } else { UNACKNOWLEDGED };
+                warn!(code, event = kind::PEER_SILENT, "{why}");
             }),
             (Some(_), None) if self.state.child().is_some() => self.span().in_scope(|| {
                 info!(event = kind::PEER_HEARD, "the tunnel may carry again");
@@ -70,7 +84,7 @@ impl Record {
         before.is_some() != after.is_some()
     }
 
-    /// Since when its ESP is taken for lost while IKE is answered.
+    /// Since when its ESP is taken for lost, ours at least.
     pub(super) fn lost_since(&self) -> Option<Time> {
         self.diagnosis.lost_since()
     }
@@ -99,14 +113,17 @@ impl Record {
             Encapsulation::Esp => Wire::Esp,
             Encapsulation::Udp | Encapsulation::Auto => Wire::Udp,
         };
+        self.diagnosis.findings(now, self.echoes(), wire).into_iter().chain(refused).collect()
+    }
+
+    fn echoes(&self) -> Echoes {
         let probe = self.prober.as_ref().map(|prober| &prober.probe);
-        let echoes = probe.map_or_else(Echoes::default, |probe| Echoes {
+        probe.map_or_else(Echoes::default, |probe| Echoes {
             sent: u64::from(probe.sent()),
             unanswered: u64::from(probe.unanswered()),
             in_vain_since: probe.in_vain_since(),
             answered: probe.has_answered(),
-        });
-        self.diagnosis.findings(now, echoes, wire).into_iter().chain(refused).collect()
+        })
     }
 }
 
@@ -134,7 +151,12 @@ fn sample(traffic: &Traffic) -> Sample {
         tx_bytes: traffic.tx_bytes,
         tx_openings: traffic.tx_openings,
         tx_segments: traffic.tx_segments,
+        rx_answers: traffic.rx_answers,
         replayed: traffic.replay.saturating_add(late),
         damaged: traffic.icv,
     }
 }
+
+/// What is told when traffic may move for it.
+const UNHEARD: (&str, &str) = ("GTH-ESP-04", "the peer's ESP arrives and ours does not");
+const UNACKNOWLEDGED: (&str, &str) = ("GTH-ESP-03", "IKE is answered and TCP in the tunnel is not");

@@ -256,11 +256,11 @@ impl Gateway {
                 }
                 carried.push((id, moved, age));
             }
-            self.unsettled |= record.diagnose(now);
             if record.inbound_nears_end() {
                 self.ask(id, |state| state.rekey_child(now));
             }
         }
+        self.diagnose(now);
         for (connection, id) in heard {
             let others = self.records.values_mut().filter(|r| r.id != id && r.connection.name == connection);
             others.for_each(|record| record.diagnosis.on_other(now));

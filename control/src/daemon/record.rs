@@ -16,6 +16,7 @@ use crate::api::messages::Target;
 use crate::config::lifetimes::Lifetimes;
 use crate::config::model::{Connection, Routing, Tunnel as TunnelConfig, TunnelAuth};
 use crate::diagnose::Diagnosis;
+use crate::diagnose::unheard::Spoken;
 use crate::events::kind;
 use crate::failover::facts::{Facts, Session, Wish};
 use crate::ike_driver::IkeDriver;
@@ -237,6 +238,15 @@ impl Record {
     /// What the tunnel carried since it was configured.
     pub(super) fn traffic(&self) -> Traffic {
         self.before.plus(&self.present)
+    }
+
+    /// What TCP said in it since it was configured.
+    pub(super) fn spoken(&self) -> Spoken {
+        let of = |traffic: &Traffic| Spoken {
+            asked: traffic.tx_openings.wrapping_add(traffic.tx_segments),
+            answered: traffic.rx_answers,
+        };
+        of(&self.before).plus(of(&self.present))
     }
 
     /// Packets that the present device has received, as far as it was asked.

@@ -10,6 +10,7 @@ pub mod rates;
 pub mod routes;
 pub mod silence;
 pub mod unacknowledged;
+pub mod unheard;
 pub mod window;
 
 use gotthard_ike::Time;
@@ -18,6 +19,7 @@ pub use self::finding::{Finding, Link};
 use self::path::PathProbe;
 use self::silence::{Echoes, Silence, Wire};
 use self::unacknowledged::Unacknowledged;
+use self::unheard::{Spoken, Unheard};
 use self::window::{Sample, Window};
 use crate::config::presets::Cloud;
 
@@ -28,6 +30,7 @@ pub struct Diagnosis {
     window: Window,
     silence: Silence,
     unacknowledged: Unacknowledged,
+    unheard: Unheard,
     /// How large packets may be that pass.
     pub path: PathProbe,
 }
@@ -40,15 +43,17 @@ impl Diagnosis {
             window: Window::default(),
             silence: Silence::default(),
             unacknowledged: Unacknowledged::default(),
+            unheard: Unheard::default(),
             path: PathProbe::default(),
         }
     }
 
-    /// Takes the counters of a tunnel that has its SAs, about once a second; `mtu` is the tunnel's. `echoes`: its peer
-    /// answers them.
-    pub fn take(&mut self, now: Time, sample: &Sample, mtu: u16, echoes: bool) {
+    /// Takes the counters of a tunnel that has its SAs, about once a second; `mtu` is the tunnel's, `whole` the TCP of all the
+    /// tunnels of its connection.
+    pub fn take(&mut self, now: Time, sample: &Sample, mtu: u16, echoes: Echoes, whole: Spoken) {
         self.silence.take(now, sample.rx_packets, sample.tx_packets);
-        self.unacknowledged.take(now, sample, echoes);
+        self.unacknowledged.take(now, sample, echoes.answered);
+        self.unheard.take(now, sample, echoes, whole);
         if self.window.take(now, sample)
             && let Some(change) = self.window.over(path::LOOK)
             && change.stalls(mtu)
@@ -61,6 +66,7 @@ impl Diagnosis {
     pub fn rest(&mut self) {
         self.silence = Silence::default();
         self.unacknowledged = Unacknowledged::default();
+        self.unheard = Unheard::default();
         self.path = PathProbe::default();
     }
 
@@ -75,15 +81,21 @@ impl Diagnosis {
         self.unacknowledged.on_other(now);
     }
 
-    /// ESP is lost while IKE is answered, by evidence that traffic may be moved for: since when.
+    /// ESP is lost, ours at least, by evidence that traffic may be moved for: since when.
     pub fn lost_since(&self) -> Option<Time> {
-        self.unacknowledged.lost_since()
+        self.unacknowledged.lost_since().or_else(|| self.unheard.lost_since())
+    }
+
+    /// It is, and the peer's arrives.
+    pub fn is_unheard(&self) -> bool {
+        self.unheard.lost_since().is_some()
     }
 
     /// What is found, the most harmful first.
     pub fn findings(&self, now: Time, echoes: Echoes, wire: Wire) -> Vec<Finding> {
         let silent = self.silence.finding(now, echoes, wire, self.unacknowledged.is_lost());
         let narrow = self.path.finding();
+        let silent = silent.or_else(|| self.unheard.finding(wire));
         silent.into_iter().chain(narrow).chain(rates::findings(self.cloud, &self.window)).collect()
     }
 }

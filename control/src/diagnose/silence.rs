@@ -1,7 +1,7 @@
 //! A tunnel that carries one way, or none, though IKE is answered: the commonest fault of a firewall on the way.
 //!
-//! Nothing tells from one end in which direction the packets are lost when none comes back; where some come and no echo is
-//! answered any more, it is ours that are lost.
+//! Nothing tells from one end in which direction the packets are lost when none comes back; where some come it is
+//! [`super::unheard`].
 
 use core::time::Duration;
 
@@ -16,8 +16,8 @@ pub struct Silence {
     now: Option<Counts>,
     /// As they were when something had last come out of the tunnel, or when it came up.
     heard: Counts,
-    /// The last that has come since it came up came after this moment; `None`: nothing has.
-    came: Option<Time>,
+    /// Something has come since it came up.
+    came: bool,
     /// When the peer last answered under its IKE SA.
     answered: Option<Time>,
 }
@@ -57,7 +57,7 @@ impl Silence {
         let counts = Counts { at: now, rx, tx };
         match self.now {
             Some(before) if rx == before.rx => {}
-            Some(before) => (self.heard, self.came) = (counts, Some(before.at)),
+            Some(_) => (self.heard, self.came) = (counts, true),
             None => self.heard = counts,
         }
         self.now = Some(counts);
@@ -73,10 +73,7 @@ impl Silence {
         let counts = self.now?;
         let quiet = now.saturating_since(self.heard.at);
         if quiet < PATIENCE {
-            // What was under way when a path broke both ways arrives after the first echo that is lost.
-            let since = echoes.in_vain_since.filter(|_| echoes.unanswered >= ECHOES_LOST && echoes.answered);
-            let lost = since.zip(self.came).is_some_and(|(since, came)| came >= since + UNDER_WAY);
-            return lost.then_some(Finding::Unheard { echoes: echoes.unanswered, wire });
+            return None;
         }
         let after_silence = |at: Time| at > self.heard.at && now.saturating_since(at) <= RECENT;
         if !self.answered.is_some_and(after_silence) {
@@ -86,8 +83,8 @@ impl Silence {
         // Not every cloud answers echoes: of a peer that has not, they prove nothing, and nor does a pause.
         let asked = match (echoes.answered, self.came) {
             (true, _) => sent,
-            (false, None) => sent.saturating_sub(echoes.sent),
-            (false, Some(_)) => 0,
+            (false, false) => sent.saturating_sub(echoes.sent),
+            (false, true) => 0,
         };
         (lost || asked >= ENOUGH).then_some(Finding::OneWay { packets: sent, seconds: quiet.as_secs(), wire })
     }
@@ -99,7 +96,3 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RECENT: Duration = Duration::from_secs(20);
 /// Packets without an answer that are no accident.
 const ENOUGH: u64 = 10;
-/// Packets and replies are under way no longer than this.
-const UNDER_WAY: Duration = Duration::from_secs(1);
-/// Echoes in vain while other packets arrive: beside traffic one is sent every ten probe intervals.
-const ECHOES_LOST: u64 = 4;

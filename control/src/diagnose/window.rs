@@ -20,6 +20,8 @@ pub struct Sample {
     pub tx_openings: u64,
     /// TCP segments sent that the other end must acknowledge, those apart.
     pub tx_segments: u64,
+    /// TCP segments received that acknowledge and do nothing else, or that answer one that opens a connection.
+    pub rx_answers: u64,
     /// Packets dropped as seen before, or as older than the replay window.
     pub replayed: u64,
     /// Packets dropped for a wrong ICV.
@@ -67,6 +69,7 @@ impl Window {
             tx_bytes: since(|sample| sample.tx_bytes),
             tx_openings: since(|sample| sample.tx_openings),
             tx_segments: since(|sample| sample.tx_segments),
+            rx_answers: since(|sample| sample.rx_answers),
             replayed: since(|sample| sample.replayed),
             damaged: since(|sample| sample.damaged),
         };

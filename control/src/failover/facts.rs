@@ -9,8 +9,8 @@ pub struct Facts {
     pub ike: bool,
     /// It has a child SA in both directions, and the device and the packet path have taken it.
     pub esp: bool,
-    /// Something was heard of the peer in time ([`crate::probe`]), and nothing shows that its ESP is lost
-    /// ([`crate::diagnose::unacknowledged`]).
+    /// Something was heard of the peer in time ([`crate::probe`]), and nothing shows that ESP is lost
+    /// ([`crate::diagnose::unacknowledged`], [`crate::diagnose::unheard`]).
     pub probe: bool,
     /// Its BGP session.
     pub bgp: Session,

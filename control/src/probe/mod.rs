@@ -6,6 +6,9 @@
 //! 3. The peer has never answered an echo (Azure's gateways do not): the liveness of its IKE SA stands for it (RFC 7296
 //!    §2.4), which tells nothing of ESP and is slower to answer, so it is asked four times more seldom.
 //!
+//! Beside traffic an echo goes every ten intervals, and every one as soon as one is in vain: whether what we send is lost while
+//! packets come is told by [`crate::diagnose::unheard`].
+//!
 //! Pure: counters, replies and time come in, [`Ask`]s go out. A driver that slept counts no miss that it did not ask for:
 //! after a suspend every peer is asked three times before it is down. One sign of life brings a tunnel up again; that its
 //! traffic does not come and go with each is the work of [`crate::failover::damping`].
@@ -195,11 +198,11 @@ impl Echoes {
         self.sequence
     }
 
-    /// When the next is to be sent though the peer lives: soon while it is not known whether it answers any, and later
-    /// because its round trip time grows old.
+    /// When the next is to be sent though the peer lives: soon while it is not known whether it answers any or when one that did
+    /// has left one out, and later because its round trip time grows old.
     fn due(&self, interval: Duration) -> Time {
         let Some(last) = self.last else { return Time::ZERO };
-        let tries = !self.answered && self.tries < TRIES;
+        let tries = if self.answered { self.unanswered > 1 } else { self.tries < TRIES };
         last + interval * if tries { 1 } else { REFRESH }
     }
 

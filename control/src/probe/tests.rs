@@ -21,6 +21,23 @@ fn a_peer_that_sends_is_asked_for_its_round_trip_time_alone() {
 }
 
 #[test]
+fn a_peer_that_sends_and_does_not_answer_any_more_is_asked_every_interval() {
+    let mut bench = Bench::new(Peer { esp: Some(1), echo: Some(8), ..Peer::DEAD });
+    bench.run_to(30_000);
+    bench.peer.echo = None;
+    let before = bench.echoes;
+    bench.run_to(60_000);
+    assert!((85..=101).contains(&(bench.echoes - before)), "{} echoes", bench.echoes - before);
+    assert_eq!(bench.probe.liveness(), Liveness::Up, "it is heard");
+    bench.peer.echo = Some(8);
+    bench.run_to(60_400);
+    assert_eq!(bench.probe.unanswered(), 0);
+    let before = bench.echoes;
+    bench.run_to(90_400);
+    assert!((9..=11).contains(&(bench.echoes - before)), "{} echoes", bench.echoes - before);
+}
+
+#[test]
 fn an_idle_peer_is_asked_every_interval() {
     let mut bench = Bench::new(Peer { echo: Some(8), ..Peer::DEAD });
     bench.run_to(30_000);
