@@ -2,7 +2,7 @@
 //! files. What is installed or written in it is gone with it.
 
 use core::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -49,6 +49,8 @@ impl Machine {
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.nsenter();
         command.args(["--root", "--wd", program]).env("DEBIAN_FRONTEND", "noninteractive");
+        // A folder of the host's, which the machine does not have.
+        command.env_remove("TMPDIR");
         command
     }
 
@@ -69,6 +71,25 @@ impl Machine {
         let mut find = self.nsenter();
         find.args(["find".as_ref(), changes.as_os_str()]).args(["-name", &format!("*{word}*")]);
         Ok(netns::output(&mut find)?.lines().map(str::to_owned).collect())
+    }
+
+    /// Files that the machine has beside those of the host, on disk or in memory, which hold a text; in the order of their
+    /// names. The run's folder is not among them.
+    pub fn files_with(&self, text: &str) -> Result<Vec<String>> {
+        let root = self.folder.join("root");
+        let folders = [self.folder.join("changes"), root.join("run"), root.join("tmp"), root.join("dev/shm")];
+        let mut grep = self.nsenter();
+        // 1: nothing was found, 2: a file could not be read, such as one that ended meanwhile.
+        let found = grep.args(["grep", "-rlsF", "-e", text]).args(&folders).output()?;
+        let names = String::from_utf8_lossy(&found.stdout).into_owned();
+        let inside = |name: &str| {
+            let path = Path::new(name);
+            let inside = path.strip_prefix(&folders[0]).or_else(|_| path.strip_prefix(&root));
+            inside.map(|path| format!("/{}", path.display()))
+        };
+        let mut files = names.lines().map(inside).collect::<Result<Vec<_>, _>>()?;
+        files.sort_unstable();
+        Ok(files)
     }
 
     fn nsenter(&self) -> Command {
