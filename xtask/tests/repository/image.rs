@@ -55,6 +55,9 @@ fn a_container_gets_the_capabilities_and_folders_of_the_unit() {
     ] {
         assert!(readme.contains(&option), "{option}");
     }
+    for key in ["StartLimitIntervalSec=", "Restart=", "RestartSec=", "RestartPreventExitStatus="] {
+        assert_eq!(values(&readme, key), values(&unit, key), "{key}");
+    }
     let device = values(&unit, "DeviceAllow=").concat();
     let device = first_word(&device);
     assert!(readme.contains(&format!("--device {device} ")), "{device}");
