@@ -163,6 +163,7 @@ fn a_page_whose_port_is_taken_stops_nothing_and_a_reload_moves_and_ends_pages() 
     let daemon = world.start("gateway", &with("metrics = \"127.0.0.1:9477\"\nweb = \"127.0.0.1:9477\""));
     wait_until("one of two pages", || world.listeners("gateway") == ["127.0.0.1:9477"]);
     wait_until("the other is told", || world.log("gateway").contains("a page is not served yet"));
+    assert!(daemon.command(&["events"]).contains("GTH-EVT-48"), "{}", daemon.command(&["events"]));
 
     daemon.rewrite(&with("metrics = \"127.0.0.1:9478\"\nweb = \"127.0.0.1:9477\""));
     assert!(daemon.command(&["reload"]).contains("2 tunnel(s) untouched"));

@@ -12,7 +12,7 @@ use tracing::{error, info};
 use crate::api::server::Call;
 use crate::api::{metrics, tcp};
 use crate::config::model::Gateway;
-use crate::events::Events;
+use crate::events::{Events, kind};
 use crate::metrics::Meters;
 use crate::web;
 
@@ -85,6 +85,7 @@ impl Place {
             Err(error) if !core::mem::replace(&mut self.told, true) => {
                 let page = self.key;
                 error!(
+                    event = kind::PAGE_FAILED,
                     page,
                     %address,
                     %error,

@@ -55,6 +55,7 @@ kinds! {
     DRILLED = "GTH-EVT-45" "drilled" "a drill ended";
     HOOK_FAILED = "GTH-EVT-46" "hook-failed" "a hook failed or is not run";
     CLIENT_REFUSED = "GTH-EVT-47" "client-refused" "somebody may not use the control socket";
+    PAGE_FAILED = "GTH-EVT-48" "page-failed" "a page on TCP cannot be served; it is tried again";
     DEVICE_FAILED = "GTH-EVT-50" "device-failed" "the device of a tunnel is not there, or failed";
     NO_PATH = "GTH-EVT-51" "no-path" "a peer cannot be asked: this host has no way to it";
     SA_REFUSED = "GTH-EVT-52" "sa-refused" "the packet path refuses an SA";
