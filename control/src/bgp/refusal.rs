@@ -111,6 +111,7 @@ impl fmt::Display for Refusal {
                 write!(f, "its AS path begins with no AS, not with the peer's AS {peer}")
             }
             Self::NextHop(address) => write!(f, "its next hop is our own address {address}"),
+            Self::TooMany(1) => f.write_str("there is 1 prefix already, as many as may be"),
             Self::TooMany(limit) => write!(f, "there are {limit} prefixes already, as many as may be"),
             Self::PathTooLong { asns, most } => {
                 write!(f, "its AS path names {asns} ASes, and no way leads through more than {most}")

@@ -46,7 +46,7 @@ pub(super) async fn capture(socket: &Path, wanted: CaptureArgs) -> Exit {
     let last = page(socket, Request::CaptureEnd).await;
     let added = last.map_or(Ok(()), |last| file.add(&last));
     let exit = added.and_then(|()| file.finish()).map_or_else(|error| failed(&error), |()| exit);
-    eprintln!("{} packets, {} lost", file.taken, file.lost);
+    eprintln!("{}, {} lost", text::counted(file.taken, "packet", "packets"), file.lost);
     exit
 }
 

@@ -19,9 +19,9 @@ pub(super) fn check(path: &Path) -> Exit {
     println!(
         "{}: valid: {}, {}, {}",
         text::line(&path.display().to_string()),
-        counted(loaded.config.connections.len(), "connection"),
-        counted(loaded.config.tunnels().count(), "tunnel"),
-        counted(warnings.len(), "warning"),
+        text::counted(loaded.config.connections.len() as u64, "connection", "connections"),
+        text::counted(loaded.config.tunnels().count() as u64, "tunnel", "tunnels"),
+        text::counted(warnings.len() as u64, "warning", "warnings"),
     );
     Exit::Ok
 }
@@ -34,8 +34,4 @@ pub(super) fn read(path: &Path) -> Result<Loaded, Exit> {
         }
         Exit::ConfigInvalid
     })
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -59,8 +59,8 @@ fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) 
         ConnectionState::Down => "DOWN",
     };
     let all = connection.tunnels.len();
-    let mut out =
-        format!("{}  {state}  {carrying} of {all} tunnels carry traffic\n", text::line(&connection.name));
+    let tunnels = text::counted(all as u64, "tunnel carries", "tunnels carry");
+    let mut out = format!("{}  {state}  {carrying} of {tunnels} traffic\n", text::line(&connection.name));
     let rows: Vec<Row> = connection.tunnels.iter().map(|tunnel| row(connection, tunnel, before)).collect();
     let widths: Row = core::array::from_fn(|column| {
         let cells = rows.iter().map(|row| &row[column]).map(String::as_str).chain([HEADER[column]]);

@@ -275,7 +275,8 @@ fn unix_now() -> Option<Duration> {
 
 fn ends(end: Duration, now: Duration) -> String {
     let days = end.abs_diff(now).as_secs() / SECONDS_OF_DAY;
-    if end < now { format!("expired {days} days ago") } else { format!("ends in {days} days") }
+    let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    if end < now { format!("expired {days} ago") } else { format!("ends in {days}") }
 }
 
 /// Pre-shared keys that AWS allows.

@@ -182,8 +182,9 @@ impl Gateway {
         }
         let lost: u64 = moves.iter().map(|step| step.lost).sum();
         let failed = drill.course.failed().map(str::to_owned);
+        let were = if lost == 1 { "echo was" } else { "echoes were" };
         let reason =
-            failed.or_else(|| (lost > 0).then(|| format!("{lost} echoes were lost while the traffic moved")));
+            failed.or_else(|| (lost > 0).then(|| format!("{lost} {were} lost while the traffic moved")));
         let count =
             |echoes: &[Echo], answered| echoes.iter().filter(|echo| echo.answered == answered).count() as u64;
         DrillReport {

@@ -104,7 +104,10 @@ async fn log_lines(mut pipe: impl AsyncRead + Unpin) {
         say(&mut line, &mut lines);
     }
     if lines > MAX_LINES {
-        info!("{} more lines are not logged", lines - MAX_LINES);
+        match lines - MAX_LINES {
+            1 => info!("1 more line is not logged"),
+            more => info!("{more} more lines are not logged"),
+        }
     }
 }
 

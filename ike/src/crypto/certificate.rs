@@ -357,6 +357,7 @@ fn between(from: UnixTime, to: UnixTime) -> String {
     let seconds = to.as_secs().saturating_sub(from.as_secs());
     match seconds / SECONDS_OF_DAY {
         0 => format!("{seconds} s"),
+        1 => "1 day".to_owned(),
         days => format!("{days} days"),
     }
 }

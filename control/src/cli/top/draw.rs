@@ -105,7 +105,8 @@ fn selected<'r>(row: &Row<'r>) -> Paragraph<'r> {
 
 fn session(bgp: &BgpStatus) -> String {
     let BgpStatus { state, peer_asn, received, sent, .. } = bgp;
-    format!("BGP {} with AS {peer_asn}  {received} prefixes received, {sent} sent", text::line(state))
+    let received = text::counted(*received, "prefix", "prefixes");
+    format!("BGP {} with AS {peer_asn}  {received} received, {sent} sent", text::line(state))
 }
 
 fn drops(tunnel: &TunnelStatus) -> String {

@@ -56,7 +56,8 @@ function fill(part, connection) {
   const carrying = connection.tunnels.filter(tunnel => tunnel.state === "up").length;
   text(part, "name", connection.name);
   state(field(part, "state"), { up: "good", degraded: "warn" }[connection.state] ?? "bad", connection.state.toUpperCase());
-  text(part, "sum", `${carrying} of ${connection.tunnels.length} tunnels carry traffic`);
+  const all = connection.tunnels.length;
+  text(part, "sum", `${carrying} of ${all} ${all === 1 ? "tunnel carries" : "tunnels carry"} traffic`);
   for (const tunnel of connection.tunnels) tunnelCard(cards.get(`${connection.name}/${tunnel.name}`).card, tunnel);
 }
 
