@@ -55,6 +55,7 @@ fn nothing_inner_leaves_in_clear_while_tunnels_are_not_yet_up_or_are_taken_down(
     gateway.ask(&["up", CONNECTION])?;
     gateway.await_up(SOON)?;
     expect_ping(&site.lan, CLOUD_HOST)?;
+    ensure!(!gateway.process.log().contains("GTH-EVT-11"), "a peer is silent whose tunnel was to be down");
     capture.expect_no_inner_packet()?;
     Ok(())
 }

@@ -165,7 +165,9 @@ fn what_the_operator_takes_down_loses_nothing(run: &Run) -> Result<()> {
         gateway.ask(&["up", &name])?;
         gateway.await_up(RECOVERY)?;
     }
-    flow.finish()?.expect_whole("a planned move there and back")
+    flow.finish()?.expect_whole("a planned move there and back")?;
+    ensure!(!gateway.process.log().contains("GTH-EVT-11"), "a peer is silent whose tunnel was to be down");
+    Ok(())
 }
 
 /// The endpoint is killed, and comes back without state while nothing tells us so.

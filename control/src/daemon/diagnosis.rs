@@ -72,13 +72,15 @@ impl Record {
         }
         let after = self.lost_since();
         match (before, after) {
-            (None, Some(_)) => self.span().in_scope(|| {
+            (None, Some(_)) if self.is_wanted() => self.span().in_scope(|| {
                 let (code, why) = if self.diagnosis.is_unheard() { UNHEARD } else { UNACKNOWLEDGED };
                 warn!(code, event = kind::PEER_SILENT, "{why}");
             }),
-            (Some(_), None) if self.state.child().is_some() => self.span().in_scope(|| {
-                info!(event = kind::PEER_HEARD, "the tunnel may carry again");
-            }),
+            (Some(_), None) if self.state.child().is_some() && self.is_wanted() => {
+                self.span().in_scope(|| {
+                    info!(event = kind::PEER_HEARD, "the tunnel may carry again");
+                });
+            }
             _ => {}
         }
         before.is_some() != after.is_some()

@@ -167,13 +167,22 @@ impl Gateway {
         match liveness {
             Liveness::Down => {
                 let (code, why, _) = record.why_silent();
-                record.span().in_scope(|| warn!(code, event = kind::PEER_SILENT, "{why}"));
+                record.span().in_scope(|| {
+                    if record.is_wanted() {
+                        warn!(code, event = kind::PEER_SILENT, "{why}");
+                    } else {
+                        debug!(code, "{why}");
+                    }
+                });
                 self.ask(id, |state| state.doubt(now));
             }
             Liveness::Up => {
-                let span = record.span();
-                span.in_scope(|| {
-                    info!(event = kind::PEER_HEARD, "the peer is heard again inside the tunnel");
+                record.span().in_scope(|| {
+                    if record.is_wanted() {
+                        info!(event = kind::PEER_HEARD, "the peer is heard again inside the tunnel");
+                    } else {
+                        debug!("the peer is heard again");
+                    }
                 });
                 self.change(id, crate::tunnels::Tunnel::trust);
             }

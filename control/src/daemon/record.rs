@@ -258,13 +258,18 @@ impl Record {
     pub(super) fn facts(&self) -> Facts {
         let device = self.device == Device::Ready && !self.set_down;
         Facts {
-            wish: if self.leaves { Wish::Down } else { self.wish },
+            wish: if self.is_wanted() { self.wish } else { Wish::Down },
             ike: self.state.ike().is_some(),
             esp: self.state.phase() == Phase::Up && device && self.no_sa.is_none(),
             probe: self.probe_hears() && self.lost_since().is_none(),
             bgp: self.bgp,
             preference: PREFERENCE,
         }
+    }
+
+    /// Operator and configuration want it. Of what is on its way out it is no news that nothing is heard.
+    pub(super) const fn is_wanted(&self) -> bool {
+        !self.leaves && !matches!(self.wish, Wish::Down)
     }
 
     /// What its probe alone says.
