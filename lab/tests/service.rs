@@ -30,8 +30,9 @@ fn the_service_keeps_its_keys_outlives_a_full_disk_and_comes_back() -> run::Outc
         machine.output("systemctl", &["start", "gotthard"]).with_context(|| journal(&machine))?;
         carries(&machine, &site)?;
         credentials_are_nobody_elses(&machine)?;
-        the_state_is_said_once(&machine)?;
+        the_state_is_told(&machine)?;
         leaves_nothing(&machine, &site.gateway, &before)?;
+        the_full_disk_was_told_once(&machine)?;
         hooks_were_told_to_the_end(&machine)?;
 
         machine.output("sh", &["-c", &format!("rm {STATE}/ballast && systemctl start gotthard")])?;
@@ -120,15 +121,24 @@ fn credentials_are_nobody_elses(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
-/// What is torn is set aside, and that nothing can be written is said once; neither keeps a tunnel from coming up.
-fn the_state_is_said_once(machine: &Machine) -> Result<()> {
-    let journal = journal(machine);
+/// What is torn is set aside, and what cannot be noted is not changed; neither keeps a tunnel from coming up.
+fn the_state_is_told(machine: &Machine) -> Result<()> {
+    let text = journal(machine);
     for (file, _) in TORN {
-        let told = journal.lines().filter(|line| line.contains(SET_ASIDE) && line.contains(file)).count();
-        ensure!(told == 1, "{file} is told of {told} times:\n{journal}");
+        let told = text.lines().filter(|line| line.contains(SET_ASIDE) && line.contains(file)).count();
+        ensure!(told == 1, "{file} is told of {told} times:\n{text}");
         machine.output("test", &["-e", &format!("{STATE}/{file}.damaged")])?;
     }
-    for file in TORN.map(|(file, _)| file) {
+    wait::until_true(SOON, "the kernel's hash to be told", || Ok(journal(machine).contains(NOT_NOTED)))?;
+    let policy = machine.output("cat", &["/proc/sys/net/ipv4/fib_multipath_hash_policy"])?;
+    ensure!(policy.trim() == "0", "what could not be noted was changed: {policy}");
+    Ok(())
+}
+
+/// Of each file that could not be written, up to the end.
+fn the_full_disk_was_told_once(machine: &Machine) -> Result<()> {
+    let journal = journal(machine);
+    for (file, _) in TORN {
         let full = |line: &&str| line.contains("No space left") && line.contains(file);
         let told = journal.lines().filter(full).count();
         ensure!(told == 1, "that {file} cannot be written is told {told} times:\n{journal}");
@@ -279,8 +289,10 @@ const PLACES: &str =
 /// In the folder that systemd makes for the service.
 const KEYS: &str = "/run/gotthard/keys";
 /// Files of the state folder as a crash may leave them.
-const TORN: [(&str, &[u8]); 1] = [("flow-hash", b"\xff\xfe\0\0binary")];
+const TORN: [(&str, &[u8]); 2] =
+    [("flow-hash", b"\xff\xfe\0\0binary"), ("traffic.json", b"{\"schema_version\":1,\"months\":[{")];
 const SET_ASIDE: &str = "is set aside";
+const NOT_NOTED: &str = "it cannot be noted that the kernel";
 /// On a full disk, on one that is not, after a hang and after a death.
 const STARTS: u64 = 4;
 const SOON: Duration = Duration::from_mins(1);

@@ -3,8 +3,8 @@
 //! `net.ipv4.fib_multipath_hash_policy` and its like of IPv6 are 0 on a fresh host: the two addresses alone say the way, and
 //! all that two hosts say to each other shares one tunnel. With 1 ports count too (ip-sysctl of the kernel's documentation).
 //! They are the whole network namespace's; so they are changed only where several tunnels carry at once, only where nobody
-//! else has chosen, and they are put back in the end. What was changed is noted in the state folder: a daemon that is killed
-//! leaves it to the next one to put back.
+//! else has chosen, and they are put back in the end. What is to be changed is noted in the state folder first: a daemon that
+//! is killed leaves it to the next one to put back. What cannot be noted is not changed.
 
 use std::fs;
 use std::io;
@@ -44,12 +44,19 @@ impl FlowHash {
         }
         let untouched = |family: &Family| self.policy(*family).is_some_and(|value| value == ADDRESSES);
         let fresh: Vec<Family> = Family::ALL.into_iter().filter(untouched).collect();
-        self.changed.retain(|family| !fresh.contains(family));
-        self.changed.extend_from_slice(&fresh);
-        if let Err(error) = self.write_note() {
+        let kept = self.changed.iter().copied().filter(|family| !fresh.contains(family));
+        let changed: Vec<Family> = kept.chain(fresh.iter().copied()).collect();
+        if let Err(error) = self.write_note(&changed) {
             let note = self.note.display();
-            warn!(%note, %error, "were we killed, nobody would know that the kernel is to spread packets as before");
+            warn!(
+                %note,
+                %error,
+                "it cannot be noted that the kernel is to spread packets as before when we are gone: all packets between two \
+                 hosts share one tunnel"
+            );
+            return;
         }
+        self.changed = changed;
         for family in fresh {
             let file = self.file(family);
             match fs::write(&file, PORTS) {
@@ -85,11 +92,11 @@ impl FlowHash {
         Self { sysctls, note, place, changed: changed.unwrap_or_default(), taken: false }
     }
 
-    fn write_note(&self) -> io::Result<()> {
-        if self.changed.is_empty() {
+    fn write_note(&self, changed: &[Family]) -> io::Result<()> {
+        if changed.is_empty() {
             return Ok(());
         }
-        let families = self.changed.iter().map(|family| family.folder());
+        let families = changed.iter().map(|family| family.folder());
         let lines = core::iter::once(self.place.as_str()).chain(families).chain([END]);
         let text: String = lines.flat_map(|line| [line, "\n"]).collect();
         whole_file::write(&self.note, text.as_bytes(), NOTE_MODE)
@@ -182,6 +189,19 @@ mod tests {
         hash.give_back();
         assert_eq!((value(&host, "ipv4").as_str(), value(&host, "ipv6").as_str()), ("0", "2"));
         assert!(!hash.note.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_noted_is_not_changed() {
+        let host = host("0\n", Some("0\n"));
+        // A state folder that no file can be written to: it is a file itself.
+        fs::write(host.path().join("state"), "").expect("a file");
+        let mut hash = daemon(&host, "here");
+        hash.take();
+        assert_eq!((value(&host, "ipv4").as_str(), value(&host, "ipv6").as_str()), ("0", "0"));
+        fs::write(host.path().join("ipv4").join(SYSCTL), "1").expect("a file");
+        hash.give_back();
+        assert_eq!(value(&host, "ipv4"), "1", "the operator has chosen it");
     }
 
     #[test]

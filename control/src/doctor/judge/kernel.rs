@@ -1,5 +1,6 @@
 //! The kernel's settings.
 
+use crate::api::status::{Duty, TunnelStatus};
 use crate::config::Config;
 use crate::config::model::Backend;
 use crate::doctor::Finding;
@@ -63,14 +64,21 @@ pub(super) fn flow_hash(config: &Config, facts: &Facts) -> Finding {
     if !spreads {
         return Finding::ok(CHECK, "one tunnel of each connection carries at a time");
     }
+    let shared = "several tunnels carry, and all packets between two hosts take the same one";
     match (policy, config.gateway.routes.hash_by_flow) {
+        // It sets it before they share a route, unless it cannot note in its state folder that it did.
+        (0, true) if several_carry(facts) => Finding::warning(CHECK, shared, "").set(FLOW_HASH, 1),
         (0, true) => Finding::ok(CHECK, "the daemon sets it while several tunnels carry"),
-        (0, false) => {
-            let message = "several tunnels carry, and all packets between two hosts take the same one";
-            Finding::warning(CHECK, message, "").set(FLOW_HASH, 1)
-        }
+        (0, false) => Finding::warning(CHECK, shared, "").set(FLOW_HASH, 1),
         _ => Finding::ok(CHECK, "flows are told apart by their ports"),
     }
+}
+
+/// Several tunnels of one connection carry at this moment.
+fn several_carry(facts: &Facts) -> bool {
+    let connections = facts.status.iter().flat_map(|status| &status.connections);
+    let carrying = |tunnels: &[TunnelStatus]| tunnels.iter().filter(|t| t.duty == Duty::Carrying).count();
+    connections.map(|connection| carrying(&connection.tunnels)).any(|carrying| carrying > 1)
 }
 
 /// io_uring moves more packets than plain system calls.
