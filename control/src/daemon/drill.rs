@@ -68,7 +68,7 @@ impl Gateway {
     pub(super) fn end_drill(&mut self) -> Response {
         let now = self.clock.now();
         let Some(drill) = &mut self.drill else { return failed("no drill is under way") };
-        let carriers = self.switch.carriers(&drill.order.connection).to_vec();
+        let carriers = self.switch.carrying(&drill.order.connection).to_vec();
         let wishes = drill.course.fail(now, &carriers, "it was interrupted");
         self.carry_out_wishes(wishes);
         self.ask_drill()
@@ -78,7 +78,7 @@ impl Gateway {
     pub(super) fn drill_turn(&mut self) -> bool {
         let now = self.clock.now();
         let Some(mut drill) = self.drill.take() else { return false };
-        let carriers = self.switch.carriers(&drill.order.connection).to_vec();
+        let carriers = self.switch.carrying(&drill.order.connection).to_vec();
         let wishes = drill.turn(now, &carriers);
         let settle = !wishes.is_empty();
         self.carry_out_wishes(wishes);
@@ -118,7 +118,7 @@ impl Gateway {
             )));
         }
         let now = self.clock.now();
-        let course = Course::new(now, self.switch.carriers(name));
+        let course = Course::new(now, self.switch.carrying(name));
         let course = course.ok_or_else(|| failed(format!("{name}: no tunnel carries its traffic")))?;
         self.relief(name, &course)?;
         let records: Vec<&Record> = self.records.values().filter(|r| r.connection.name == name).collect();

@@ -26,6 +26,7 @@ impl Gateway {
         match self.table.reconcile(&wanted).await {
             Ok(outcome) => {
                 self.take_outcome(outcome, wanted);
+                self.follow_routes();
                 self.tell_moves(true);
                 // What the kernel lost count of telling was read meanwhile.
                 self.look_at_uplinks();

@@ -1,20 +1,24 @@
-//! Who carries the traffic of each connection: [`crate::failover`] fed with what the daemon knows of its tunnels.
+//! Who carries the traffic of each connection: [`crate::failover`] fed with what the daemon knows of its tunnels, and what of it
+//! the operator is told. Over BGP a peer's MED, a local preference or an AS path has a say too, or a prefix is in one tunnel alone:
+//! there what is told are the tunnels that the routes lead through.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use gotthard_ike::Time;
 use gotthard_ike::config::PeerId;
+use ipnet::IpNet;
 use tracing::info;
 
 use super::drill::millis;
 use super::gateway::Gateway;
 use super::record::names;
 use crate::bgp::best_path::Through;
-use crate::config::model::{Connection, Tunnel};
+use crate::config::model::{Connection, Routing, Tunnel};
 use crate::events::kind;
 use crate::failover::decision::{Decision, Failover, Spread, State};
 use crate::failover::facts::{Facts, Link, Wish};
 use crate::failover::gap::Gap;
+use crate::routes::plan::Refused;
 use crate::tunnels::Phase;
 
 /// The decisions in force, and the memory behind them.
@@ -44,7 +48,10 @@ struct Move {
 struct Crossing {
     spread: Spread,
     failover: Failover<PeerId>,
+    /// By the decision.
     carriers: Vec<PeerId>,
+    /// As it was told: by the decision or, over BGP, by the routes.
+    told: Vec<PeerId>,
     gap: Gap,
 }
 
@@ -59,6 +66,11 @@ impl Switch {
     /// The tunnels that carry what can go through any tunnel of the connection.
     pub(super) fn carriers(&self, connection: &str) -> &[PeerId] {
         self.connections.get(connection).map_or(&[], |crossing| &crossing.carriers)
+    }
+
+    /// The tunnels that carry: those, or over BGP the ones that its routes lead through.
+    pub(super) fn carrying(&self, connection: &str) -> &[PeerId] {
+        self.connections.get(connection).map_or(&[], |crossing| &crossing.told)
     }
 
     /// What a tunnel does.
@@ -100,16 +112,14 @@ impl Gateway {
             let crossing = switch.connections.entry(connection.name.clone());
             let crossing = crossing.or_insert_with(|| Crossing::new(spread));
             if crossing.spread != spread {
-                let (carriers, gap) = (core::mem::take(&mut crossing.carriers), crossing.gap);
-                *crossing = Crossing { carriers, gap, ..Crossing::new(spread) };
+                let Crossing { carriers, told, gap, .. } =
+                    core::mem::replace(crossing, Crossing::new(spread));
+                *crossing = Crossing { carriers, told, gap, ..Crossing::new(spread) };
             }
             let Decision { tunnels, carriers, .. } = crossing.failover.decide(now, &facts);
-            if crossing.carriers != carriers {
-                let (broken, heard) = self.what_broke(&crossing.carriers, &carriers, now);
-                crossing.gap.open(heard);
-                let from = core::mem::replace(&mut crossing.carriers, carriers.clone());
-                let connection = connection.name.clone();
-                switch.moves.push(Move { connection, from, to: carriers, broken });
+            crossing.carriers.clone_from(&carriers);
+            if connection.routing != Routing::Bgp {
+                switch.moves.extend(self.moved(&connection.name, crossing, carriers, now));
             }
             switch.verdicts.extend(tunnels.iter().map(|verdict| {
                 let carries = crossing.carriers.contains(&verdict.tunnel);
@@ -139,6 +149,29 @@ impl Gateway {
     pub(super) fn left(&self) -> Vec<PeerId> {
         let left = self.switch.left.iter().filter_map(|id| self.records.get(id));
         left.filter(|record| record.state.phase() != Phase::AdminDown).map(|record| record.id).collect()
+    }
+
+    /// Over BGP: who carries by the routes, which the kernel has.
+    pub(super) fn follow_routes(&mut self) {
+        let now = self.clock.now();
+        let mut switch = core::mem::take(&mut self.switch);
+        let used = led_through(&self.bgp.learned, &self.refused);
+        let named: HashMap<(&str, &str), PeerId> = self.records.values().map(|r| (r.names(), r.id)).collect();
+        for connection in self.config.connections.iter().filter(|one| one.routing == Routing::Bgp) {
+            let Some(crossing) = switch.connections.get_mut(&connection.name) else { continue };
+            let known = connection.tunnels.iter().filter_map(|t| named.get(&names(connection, t)).copied());
+            let carriers = known.filter(|id| used.contains(id)).collect();
+            switch.moves.extend(self.moved(&connection.name, crossing, carriers, now));
+        }
+        self.switch = switch;
+    }
+
+    /// Takes who carries: a move, where it is somebody else than was told.
+    fn moved(&self, name: &str, crossing: &mut Crossing, to: Vec<PeerId>, now: Time) -> Option<Move> {
+        let from = crossing.tell(&to)?;
+        let (broken, heard) = self.what_broke(&from, &to, now);
+        crossing.gap.open(heard);
+        Some(Move { connection: name.to_owned(), from, to, broken })
     }
 
     /// A device that the kernel has told nothing of yet is as it was made: up.
@@ -194,8 +227,26 @@ impl Gateway {
 
 impl Crossing {
     const fn new(spread: Spread) -> Self {
-        Self { spread, failover: Failover::new(spread), carriers: Vec::new(), gap: Gap::new() }
+        Self {
+            spread,
+            failover: Failover::new(spread),
+            carriers: Vec::new(),
+            told: Vec::new(),
+            gap: Gap::new(),
+        }
     }
+
+    /// Takes who carries; returns who was told to, where that is somebody else.
+    fn tell(&mut self, to: &[PeerId]) -> Option<Vec<PeerId>> {
+        (self.told != to).then(|| core::mem::replace(&mut self.told, to.to_vec()))
+    }
+}
+
+/// The tunnels that prefixes lead through which the kernel has taken.
+fn led_through(learned: &BTreeMap<IpNet, Vec<PeerId>>, refused: &[Refused]) -> BTreeSet<PeerId> {
+    let refused: HashSet<IpNet> = refused.iter().map(|refused| refused.prefix).collect();
+    let routed = learned.iter().filter(|(prefix, _)| !refused.contains(prefix));
+    routed.flat_map(|(_, used)| used).copied().collect()
 }
 
 fn joined(names: &[String]) -> String {
@@ -205,4 +256,57 @@ fn joined(names: &[String]) -> String {
 /// How many tunnels carry at once, as configured.
 const fn spread(connection: &Connection) -> Spread {
     if connection.ecmp { Spread::All } else { Spread::One }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::bgp::rib::Rib;
+    use crate::bgp::route::{Path, Route};
+    use crate::failover::decision::Standing;
+
+    const ONE: PeerId = PeerId(1);
+    const TWO: PeerId = PeerId(2);
+
+    fn net(text: &str) -> IpNet {
+        text.parse().expect("a prefix")
+    }
+
+    /// The decision names the first tunnel all the while; the peer's MED uses the other, and then the first.
+    #[test]
+    fn over_bgp_the_tunnels_that_the_routes_lead_through_are_told_and_each_move_once() {
+        let (mut rib, mut learned) = (Rib::new(), BTreeMap::new());
+        let mut crossing = Crossing::new(Spread::One);
+        let mut told = Vec::new();
+        for meds in [[200, 100], [200, 100], [50, 100]] {
+            for (tunnel, med) in [ONE, TWO].into_iter().zip(meds) {
+                let path = Path { med: Some(med), ..Path::local([169, 254, 10, 1].into()) };
+                rib.announce(tunnel, Route { prefix: net("10.200.0.0/16"), path: Arc::new(path) }, 100);
+            }
+            let through = |tunnel| Through {
+                connection: 0,
+                spread: Spread::One,
+                standing: Standing::Ready,
+                carries: tunnel == ONE,
+            };
+            let changes = rib.settle(|tunnel| Some(through(tunnel)));
+            learned.extend(changes.into_iter().map(|change| (change.prefix, change.used)));
+            let to: Vec<PeerId> = led_through(&learned, &[]).into_iter().collect();
+            told.push(crossing.tell(&to).map(|from| (from, to)));
+        }
+        assert_eq!(told, [Some((vec![], vec![TWO])), None, Some((vec![TWO], vec![ONE]))]);
+    }
+
+    #[test]
+    fn a_prefix_that_is_not_routed_leads_nowhere() {
+        let learned = BTreeMap::from([
+            (net("10.1.0.0/16"), vec![ONE]),
+            (net("10.2.0.0/16"), vec![TWO]),
+            (net("10.3.0.0/16"), vec![]),
+        ]);
+        let refused = [Refused { prefix: net("10.1.0.0/16"), why: "the kernel has another".to_owned() }];
+        assert_eq!(led_through(&learned, &refused), BTreeSet::from([TWO]));
+    }
 }
