@@ -4,7 +4,6 @@
 
 use core::time::Duration;
 
-use gotthard::config::presets::Cloud;
 use gotthard::diagnose::Diagnosis;
 use gotthard::diagnose::silence::Echoes;
 use gotthard::diagnose::unheard::Spoken;
@@ -172,7 +171,7 @@ struct Pair {
 
 impl Pair {
     fn new(spread: Spread) -> Self {
-        let tunnel = || (Diagnosis::new(Cloud::Azure), Sample::default());
+        let tunnel = || (Diagnosis::default(), Sample::default());
         let mut pair = Self {
             now: Time::ZERO,
             failover: Failover::new(spread),

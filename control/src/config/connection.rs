@@ -6,6 +6,7 @@ use core::time::Duration;
 use gotthard_ike::config::{Encapsulation, Mode};
 
 use super::bgp::{Bgp, Policy};
+use super::ceilings::Ceilings;
 use super::certificates::{self, Certificates};
 use super::document::{Table, Value};
 use super::lifetimes::Lifetimes;
@@ -59,6 +60,7 @@ pub(super) fn read<'a>(
     let replay_window = table.read("replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
     let peer_replay_window =
         table.read("peer_replay_window", |value| u32::try_from(value.integer(&REPLAY)?).ok());
+    let ceilings = Ceilings::read(&table, cloud);
     let auth = auth(&table, around.secrets);
     let tunnels = tunnel::read_all(&table, cloud, routing, &auth, around);
     table.finish();
@@ -80,6 +82,7 @@ pub(super) fn read<'a>(
         probe_interval: probe_interval.unwrap_or(PROBE_INTERVAL),
         replay_window: replay_window.unwrap_or(REPLAY_WINDOW),
         peer_replay_window: peer_replay_window.unwrap_or(preset.peer_replay_window),
+        ceilings,
         tunnels: tunnels?,
     })
 }

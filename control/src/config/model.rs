@@ -11,6 +11,7 @@ use ipnet::{IpNet, Ipv6Net};
 use zeroize::Zeroizing;
 
 use super::bgp::{Bgp, Policy};
+use super::ceilings::Ceilings;
 use super::certificates::Certificates;
 use super::lifetimes::Lifetimes;
 use super::presets::Cloud;
@@ -164,6 +165,8 @@ pub struct Connection {
     pub replay_window: u32,
     /// The peer's anti-replay window in packets: how far our workers may put packets out of order.
     pub peer_replay_window: u32,
+    /// What a tunnel carries at most.
+    pub ceilings: Ceilings,
     /// Its tunnels, in the order of the file.
     pub tunnels: Vec<Tunnel>,
 }

@@ -31,7 +31,7 @@ pub(super) fn judge(gateway: &Gateway, connection: &Connection, record: &Record,
     if record.state.phase() == Phase::AdminDown {
         return Verdict::default();
     }
-    let found = gateway.findings(record, now);
+    let found = gateway.findings(record, &connection.ceilings, now);
     let of = |wanted: diagnose::Link| {
         found
             .iter()

@@ -10,6 +10,7 @@ use super::gateway::Gateway;
 use super::record::{Record, escaped};
 use crate::bgp::refusal::Refusal;
 use crate::bgp::speaker::{Refused, Speaker};
+use crate::config::ceilings::Ceilings;
 use crate::diagnose::routes::{self, Session};
 use crate::diagnose::silence::{Echoes, Wire};
 use crate::diagnose::unheard::Spoken;
@@ -49,8 +50,8 @@ impl Gateway {
     }
 
     /// What is found of a tunnel, in the order of the chain.
-    pub(super) fn findings(&self, record: &Record, now: Time) -> Vec<Finding> {
-        let mut found = record.findings(now);
+    pub(super) fn findings(&self, record: &Record, ceilings: &Ceilings, now: Time) -> Vec<Finding> {
+        let mut found = record.findings(ceilings, now);
         found.extend(session_findings(&self.bgp.speaker, record.id, now));
         // Those that break nothing come last.
         found.sort_by_key(|finding| finding.breaks().map_or((1, None), |link| (0, Some(link))));
@@ -108,14 +109,14 @@ impl Record {
         }
     }
 
-    fn findings(&self, now: Time) -> Vec<Finding> {
+    fn findings(&self, ceilings: &Ceilings, now: Time) -> Vec<Finding> {
         let refused = self.state.rekey_refused().map(|why| Finding::RekeyRefused(escaped(why)));
         let Some(child) = self.state.child() else { return refused.into_iter().collect() };
         let wire = match child.encapsulation {
             Encapsulation::Esp => Wire::Esp,
             Encapsulation::Udp | Encapsulation::Auto => Wire::Udp,
         };
-        self.diagnosis.findings(now, self.echoes(), wire).into_iter().chain(refused).collect()
+        self.diagnosis.findings(now, self.echoes(), wire, ceilings).into_iter().chain(refused).collect()
     }
 
     fn echoes(&self) -> Echoes {

@@ -13,6 +13,7 @@ use super::external::Shown;
 use super::peer::peer_config;
 use super::probing::Prober;
 use crate::api::messages::Target;
+use crate::config::ceilings::Ceilings;
 use crate::config::lifetimes::Lifetimes;
 use crate::config::model::{Connection, Routing, Tunnel as TunnelConfig, TunnelAuth};
 use crate::diagnose::Diagnosis;
@@ -113,7 +114,7 @@ impl Record {
         Self {
             id,
             state: Tunnel::new(connection.mode, now, seed(id)),
-            diagnosis: Diagnosis::new(connection.cloud),
+            diagnosis: Diagnosis::default(),
             connection,
             tunnel: tunnel.clone(),
             wish: Wish::Up,
@@ -368,7 +369,15 @@ fn settings(connection: &Connection) -> Connection {
     let mut remote: Vec<IpNet> = connection.remote.iter().map(family).collect();
     remote.sort_unstable();
     remote.dedup();
-    Connection { remote, policy: None, bgp: None, ecmp: false, tunnels: Vec::new(), ..connection.clone() }
+    Connection {
+        remote,
+        policy: None,
+        bgp: None,
+        ecmp: false,
+        ceilings: Ceilings::default(),
+        tunnels: Vec::new(),
+        ..connection.clone()
+    }
 }
 
 /// All addresses of the prefix's family.

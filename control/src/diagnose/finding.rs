@@ -203,6 +203,7 @@ struct Rate(Unit, u64);
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self(Unit::Bits, bits) if *bits < GIGA => write!(f, "{} Mb/s", bits / (GIGA / 1000)),
             Self(Unit::Bits, bits) => write!(f, "{}.{:02} Gb/s", bits / GIGA, bits % GIGA / (GIGA / 100)),
             Self(Unit::Packets, packets) => write!(f, "{packets} packets/s"),
         }

@@ -21,12 +21,11 @@ use self::silence::{Echoes, Silence, Wire};
 use self::unacknowledged::Unacknowledged;
 use self::unheard::{Spoken, Unheard};
 use self::window::{Sample, Window};
-use crate::config::presets::Cloud;
+use crate::config::ceilings::Ceilings;
 
 /// What is known of one tunnel over time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
-    cloud: Cloud,
     window: Window,
     silence: Silence,
     unacknowledged: Unacknowledged,
@@ -36,18 +35,6 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Of a tunnel of which nothing is known.
-    pub fn new(cloud: Cloud) -> Self {
-        Self {
-            cloud,
-            window: Window::default(),
-            silence: Silence::default(),
-            unacknowledged: Unacknowledged::default(),
-            unheard: Unheard::default(),
-            path: PathProbe::default(),
-        }
-    }
-
     /// Takes the counters of a tunnel that has its SAs, about once a second; `mtu` is the tunnel's, `whole` the TCP of all the
     /// tunnels of its connection.
     pub fn take(&mut self, now: Time, sample: &Sample, mtu: u16, echoes: Echoes, whole: Spoken) {
@@ -92,11 +79,11 @@ impl Diagnosis {
     }
 
     /// What is found, the most harmful first.
-    pub fn findings(&self, now: Time, echoes: Echoes, wire: Wire) -> Vec<Finding> {
+    pub fn findings(&self, now: Time, echoes: Echoes, wire: Wire, ceilings: &Ceilings) -> Vec<Finding> {
         let silent = self.silence.finding(now, echoes, wire, self.unacknowledged.is_lost());
         let narrow = self.path.finding();
         let silent = silent.or_else(|| self.unheard.finding(wire));
-        silent.into_iter().chain(narrow).chain(rates::findings(self.cloud, &self.window)).collect()
+        silent.into_iter().chain(narrow).chain(rates::findings(ceilings, &self.window)).collect()
     }
 }
 

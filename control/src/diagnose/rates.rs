@@ -4,18 +4,17 @@ use core::time::Duration;
 
 use super::finding::{Direction, Finding, Unit};
 use super::window::{Change, Window};
-use crate::config::ceilings::Ceiling;
-use crate::config::presets::Cloud;
+use crate::config::ceilings::{Ceiling, Ceilings};
 
 /// What they show, the ceilings first.
-pub(super) fn findings(cloud: Cloud, window: &Window) -> Vec<Finding> {
+pub(super) fn findings(ceilings: &Ceilings, window: &Window) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(lately) = window.over(LATELY) {
         let bits = |octets: u64| lately.rate(octets).saturating_mul(8);
         let (tx, rx) = (bits(lately.by.tx_bytes), bits(lately.by.rx_bytes));
-        found.extend(near(cloud.bandwidth_ceilings(), Unit::Bits, tx, rx));
+        found.extend(near(&ceilings.bandwidth, Unit::Bits, tx, rx));
         let (tx, rx) = (lately.rate(lately.by.tx_packets), lately.rate(lately.by.rx_packets));
-        found.extend(near(cloud.packet_ceilings(), Unit::Packets, tx, rx));
+        found.extend(near(&ceilings.packets, Unit::Packets, tx, rx));
     }
     if let Some(change) = window.over(LONG) {
         found.extend(dropped(&change));
@@ -24,10 +23,14 @@ pub(super) fn findings(cloud: Cloud, window: &Window) -> Vec<Finding> {
 }
 
 /// The ceiling that the busier direction is near to. A tunnel that is well above one is of a wider kind.
-fn near(ceilings: &'static [Ceiling], unit: Unit, tx: u64, rx: u64) -> Option<Finding> {
+fn near(ceilings: &[Ceiling], unit: Unit, tx: u64, rx: u64) -> Option<Finding> {
     let (rate, direction) = if tx >= rx { (tx, Direction::Sends) } else { (rx, Direction::Receives) };
     let percent = |ceiling: &Ceiling| rate.saturating_mul(100) / ceiling.limit.max(1);
-    let ceiling = ceilings.iter().find(|ceiling| (NEAR..=ABOVE).contains(&percent(ceiling)))?;
+    let is_near = |ceiling: &&Ceiling| {
+        let percent = percent(ceiling);
+        percent >= NEAR && (ceiling.widest || percent <= ABOVE)
+    };
+    let ceiling = ceilings.iter().find(is_near)?;
     Some(Finding::Ceiling { unit, direction, rate, percent: percent(ceiling), ceiling: *ceiling })
 }
 

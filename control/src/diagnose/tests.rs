@@ -3,6 +3,8 @@
 use core::time::Duration;
 
 use super::*;
+use crate::config::ceilings::Ceiling;
+use crate::config::presets::Cloud;
 use crate::diagnose::finding::Unit;
 
 const MTU: u16 = 1438;
@@ -95,6 +97,26 @@ fn a_ceiling_that_is_near_is_named_and_one_that_is_passed_is_not() {
     assert_eq!(bench.findings(), [], "a large tunnel");
     bench.run(20, |bench| gigabits(bench, 380));
     assert!(bench.findings()[0].to_string().ends_with("95 % of the 5.00 Gb/s of AWS's large tunnel"));
+}
+
+/// Gateways of kinds whose figures nobody publishes, and lines that are narrower than the cloud.
+#[test]
+fn a_ceiling_that_the_operator_knows_takes_the_place_of_the_published_ones() {
+    let mut bench = Bench::new(Cloud::Azure);
+    let own = |of, limit| vec![Ceiling { of, limit, widest: true }];
+    bench.ceilings =
+        Ceilings { bandwidth: own("ceiling_mbit", 40_000_000), packets: own("ceiling_packets", 3000) };
+    bench.run(20, |bench| bench.traffic(2940, 10));
+    assert_eq!(
+        bench.findings()[0].to_string(),
+        "receives 2940 packets/s, 98 % of the 3000 packets/s of ceiling_packets"
+    );
+    bench.run(20, |bench| {
+        bench.sample.tx_packets += 1;
+        bench.sample.tx_bytes += 60_000_000 / 8;
+        bench.sample.rx_packets += 1;
+    });
+    assert_eq!(bench.findings()[0].to_string(), "sends 60 Mb/s, 150 % of the 40 Mb/s of ceiling_mbit");
 }
 
 #[test]
@@ -220,6 +242,7 @@ fn a_session_that_brings_nothing_is_told_when_it_had_its_time() {
 /// A tunnel, its path and its peer.
 struct Bench {
     diagnosis: Diagnosis,
+    ceilings: Ceilings,
     now: Time,
     sample: Sample,
     echoes: Echoes,
@@ -234,7 +257,8 @@ impl Bench {
     /// Whose peer answers echoes.
     fn new(cloud: Cloud) -> Self {
         Self {
-            diagnosis: Diagnosis::new(cloud),
+            diagnosis: Diagnosis::default(),
+            ceilings: cloud.into(),
             now: Time::ZERO,
             sample: Sample::default(),
             echoes: Echoes { sent: 1, unanswered: 0, in_vain_since: None, answered: true },
@@ -279,7 +303,7 @@ impl Bench {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.diagnosis.findings(self.now, self.echoes, self.wire)
+        self.diagnosis.findings(self.now, self.echoes, self.wire, &self.ceilings)
     }
 
     fn codes(&self) -> Vec<&'static str> {

@@ -206,6 +206,20 @@ pub(crate) const CASES: &[Case] = &[
         "`replay_window`",
     ),
     (
+        "ceiling_mbit = 1250",
+        "ceiling_mbit = 0",
+        "connection.aws-prod.ceiling_mbit",
+        "0 is out of bounds",
+        "from 1 to 1000000",
+    ),
+    (
+        "ceiling_packets = 140000",
+        "ceiling_packets = 99",
+        "connection.aws-prod.ceiling_packets",
+        "99 is out of bounds",
+        "from 100",
+    ),
+    (
         "peer_replay_window = 1024",
         "peer_replay_window = 16384",
         "connection.aws-prod.peer_replay_window",

@@ -41,6 +41,8 @@ dpd_interval = "10s"
 probe_interval = "300ms"
 replay_window = 8192
 peer_replay_window = 1024
+ceiling_mbit = 1250
+ceiling_packets = 140000
 
 [[connection.aws-prod.tunnel]]
 name = "1"
