@@ -150,9 +150,18 @@ impl Stream<'_> {
 
     /// Starts it and leaves it running, until both ends are dropped; `seconds` is of no account.
     pub fn start(&self, run: &Run) -> Result<[Process; 2]> {
+        self.start_with(run, &[])
+    }
+
+    /// The same with UDP datagrams of `octets`; `cap_mbit` should be set.
+    pub fn start_udp(&self, run: &Run, octets: usize) -> Result<[Process; 2]> {
+        self.start_with(run, &["-u", "-l", &octets.to_string()])
+    }
+
+    fn start_with(&self, run: &Run, options: &[&str]) -> Result<[Process; 2]> {
         let server = self.listen(run)?;
         let endless = Self { seconds: 0, ..*self };
-        Ok([server, Process::spawn(&mut endless.client(&[]), "iperf3-client", run.dir())?])
+        Ok([server, Process::spawn(&mut endless.client(options), "iperf3-client", run.dir())?])
     }
 
     fn report(&self, run: &Run, options: &[&str]) -> Result<Value> {

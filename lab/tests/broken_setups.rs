@@ -9,10 +9,10 @@ use gotthard_lab::cloud::one_tunnel::{self, bird_conf};
 use gotthard_lab::gotthard::{CONNECTION, Config};
 use gotthard_lab::outage::{self, Kind, Vanishes};
 use gotthard_lab::pair::{End, Plan};
-use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, Site};
+use gotthard_lab::site::{CLOUD_HOST, LAN_HOST, OUTSIDE, Site};
 use gotthard_lab::status::{Broken, Status};
 use gotthard_lab::strongswan::{Charon, posture};
-use gotthard_lab::traffic::{await_ping, expect_ping, ping};
+use gotthard_lab::traffic::{Direction, Stream, await_ping, expect_ping, ping};
 use gotthard_lab::{Gotthard, Netns, Process, Run, Suite, run};
 
 #[test]
@@ -222,13 +222,77 @@ fn a_remote_prefix_that_is_our_own_lan() -> run::Outcome {
     })
 }
 
+/// And has nothing of ours to go by, which breaks nothing here.
 #[test]
 fn a_cloud_that_announces_nothing() -> run::Outcome {
     one_tunnel::scenario("broken_routes", &[], |run, tunnel| {
+        let mut config = one_tunnel::config(run.suite, &[]);
+        config.gateway.retain(|option| !option.starts_with("advertise"));
+        tunnel.gateway.reload(&config)?;
         let bird = tunnel.bird(run, &bird_conf(&[], &[]))?;
         expect(&tunnel.gateway, "routes", "GTH-RTE-18", &["announces no prefix", "propagate"])?;
+        await_note(&tunnel.gateway, "GTH-RTE-19", |_| true)?;
+        tunnel.gateway.reload(&one_tunnel::config(run.suite, &[]))?;
+        await_no_note(&tunnel.gateway)?;
         bird.configure(&bird_conf(&[], &[PREFIX]))?;
         await_no_trouble(&tunnel.gateway)
+    })
+}
+
+#[test]
+fn a_host_without_its_outer_address() -> run::Outcome {
+    scenario("broken_address", |run| {
+        let site = Site::new()?;
+        site.gateway.ip(&format!("addr del {}/24 dev {OUTSIDE}", posture::CUSTOMER_GATEWAY))?;
+        let setup = Setup::on(run, site, &posture::aws()?, &one_tunnel())?;
+        setup.expect("ike", "GTH-NET-01", &["no outer address of ours", "give the host that address"])?;
+        let gateway = &setup.site.gateway;
+        gateway.address(&format!("{}/24", posture::CUSTOMER_GATEWAY), OUTSIDE)?;
+        gateway.route("default via 203.0.113.1")?;
+        setup.expect_mended()
+    })
+}
+
+#[test]
+fn a_device_that_somebody_has_set_down() -> run::Outcome {
+    scenario("broken_device", |run| {
+        let setup = Setup::start(run, &posture::aws()?, &one_tunnel())?;
+        setup.expect_mended()?;
+        setup.site.gateway.ip("link set gth0 down")?;
+        setup.expect("esp", "GTH-ESP-01", &["somebody has set gth0 down", "ip link set"])?;
+        setup.site.gateway.ip("link set gth0 up")?;
+        setup.expect_mended()
+    })
+}
+
+/// Nothing is broken: a note tells of it for as long as it goes on, and no SA is lost where the figure is mended.
+#[test]
+fn traffic_near_what_the_tunnel_carries() -> run::Outcome {
+    scenario("near_ceiling", |run| {
+        let config = one_tunnel().with("ceiling_mbit = 40").with("ceiling_packets = 3600");
+        let setup = Setup::start(run, &posture::aws()?, &config)?;
+        setup.expect_mended()?;
+        let before = setup.gateway.status()?.tunnel(0)?.esp.clone();
+        // 38 Mbit/s of payload are 38.8 of packets, and 3,462 of them a second: 96 % of both.
+        let stream = Stream { cap_mbit: Some(38), ..setup.site.lan_stream(0, Direction::Up) };
+        let flow = stream.start_udp(run, 1372)?;
+        for (code, of) in [
+            ("GTH-ESP-08", " % of the 40 Mb/s of ceiling_mbit"),
+            ("GTH-ESP-09", " % of the 3600 packets/s of ceiling_packets"),
+        ] {
+            await_note(&setup.gateway, code, |message| {
+                let percent = message.strip_suffix(of).and_then(|rest| rest.rsplit(' ').next()?.parse().ok());
+                percent.is_some_and(|percent: u32| (94..=98).contains(&percent))
+            })?;
+        }
+        setup.gateway.reload(&one_tunnel().with("ceiling_mbit = 100").with("ceiling_packets = 9000"))?;
+        await_no_note(&setup.gateway)?;
+        let esp = setup.gateway.status()?.tunnel(0)?.esp.clone();
+        ensure!(esp.spi_in == before.spi_in && esp.rekeys == before.rekeys, "{before:?}, now {esp:?}");
+        setup.gateway.reload(&config)?;
+        await_note(&setup.gateway, "GTH-ESP-08", |_| true)?;
+        drop(flow);
+        await_no_note(&setup.gateway)
     })
 }
 
@@ -286,6 +350,25 @@ fn expect(gateway: &Gotthard, link: &str, code: &str, words: &[&str]) -> Result<
 fn await_no_trouble(gateway: &Gotthard) -> Result<()> {
     let whole = |status: &Status| status.tunnels().all(|tunnel| tunnel.is_up() && tunnel.broken.is_none());
     gateway.await_status(SOON, "nothing to be broken", whole).map(drop)
+}
+
+/// Waits for a note of this code whose words fit. The table has it too, and its code has a page.
+fn await_note(gateway: &Gotthard, code: &str, fits: impl Fn(&str) -> bool) -> Result<()> {
+    let has_it = |status: &Status| {
+        let mut notes = status.tunnels().flat_map(|tunnel| &tunnel.notes);
+        notes.any(|note| note.code == code && fits(&note.message))
+    };
+    gateway.await_status(SOON, code, has_it)?;
+    let table = gateway.ask(&["status", CONNECTION])?;
+    let told = table.lines().find(|line| line.contains(&format!("note: {code}")));
+    run::say(&format!("lab: {}", told.with_context(|| table.clone())?.trim()));
+    ensure!(gateway.ask(&["explain", code])?.starts_with(&format!("# {code}: ")), "no page");
+    Ok(())
+}
+
+fn await_no_note(gateway: &Gotthard) -> Result<()> {
+    let none = |status: &Status| status.tunnels().all(|tunnel| tunnel.notes.is_empty());
+    gateway.await_status(SOON, "no note", none).map(drop)
 }
 
 /// Pings from the LAN into the cloud, for as long as it lives. `size` is that of the whole IP packet.
