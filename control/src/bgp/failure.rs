@@ -199,6 +199,8 @@ mod tests {
         );
         assert_eq!(Failure::told(&Notification::cease(cease::MAX_PREFIXES), 1).code(), "GTH-BGP-10");
         assert_eq!(Failure::told(&Notification::cease(cease::COLLISION), 1).code(), "GTH-BGP-11");
+        let told = Notification::new(ErrorCode::OPEN, open_error::BAD_IDENTIFIER);
+        assert_eq!(Failure::told(&told, 1).code(), "GTH-BGP-08");
         assert_eq!(Failure::told(&Notification::new(ErrorCode::HOLD_TIMER, 0), 1).code(), "GTH-BGP-14");
         assert_eq!(Failure::told(&Notification::new(ErrorCode::UPDATE, 1), 1).code(), "GTH-BGP-13");
     }

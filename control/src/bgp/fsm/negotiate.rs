@@ -122,8 +122,8 @@ mod tests {
         let twin = Open { identifier: CONFIG.identifier, ..theirs() };
         assert!(negotiate(&CONFIG, &twin).is_ok());
         let internal = Config { peer_asn: 65010, ..CONFIG };
-        let (told, _) = negotiate(&internal, &Open { asn: 65010, ..twin }).unwrap_err();
-        assert_eq!(told.subcode, open_error::BAD_IDENTIFIER);
+        let (told, failure) = negotiate(&internal, &Open { asn: 65010, ..twin }).unwrap_err();
+        assert_eq!((told.subcode, failure.code()), (open_error::BAD_IDENTIFIER, "GTH-BGP-05"));
     }
 
     #[test]
