@@ -98,8 +98,8 @@ fn esp_that_is_lost_on_its_way_out_alone_moves_the_traffic_until_it_arrives_agai
     ensure!(left.ike.state == "established" && left.state == "down", "{left:?}");
     ensure!(left.broken.as_ref().is_some_and(|broken| broken.code == "GTH-ESP-04"), "{:?}", left.broken);
     await_ping(&site.lan, CLOUD_HOST, RECOVERY)?;
-    let later = gateway.status()?;
-    ensure!(received(&later) > received(&status), "the peer's packets arrive no more");
+    let before = received(&status);
+    gateway.await_status(RECOVERY, "the peer's packets to go on", |status| received(status) > before)?;
     outage::mend(&site.wan)?;
     let mended = Instant::now();
     gateway.await_status(RECOVERY, "both tunnels to be whole", |status| {
