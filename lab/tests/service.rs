@@ -171,7 +171,11 @@ fn comes_back_from_its_death(machine: &Machine) -> Result<()> {
     machine.output("kill", &["-KILL", &killed])?;
     await_other(machine, &killed)?;
     let shown = show(machine, &["StartLimitIntervalUSec", "NRestarts"])?;
-    ensure!(shown["StartLimitIntervalUSec"] == "0" && shown["NRestarts"] == "2", "{shown:?}");
+    ensure!(
+        shown["StartLimitIntervalUSec"] == "0" && shown["NRestarts"] == "2",
+        "{shown:?}:\n{}",
+        journal(machine)
+    );
     Ok(())
 }
 
