@@ -3,8 +3,8 @@
 //! Silence is no evidence there, since a flow of UDP may have no answers. TCP has: whatever takes up sequence numbers is
 //! acknowledged (RFC 9293 §3.4). So ESP is taken for lost when
 //!
-//! 1. [`ENOUGH`] segments with data were sent, and nothing at all came out of the tunnel;
-//! 2. the peer answered under its IKE SA meanwhile and lately: the path is there. [`PATIENCE`] counts from the first segment after
+//! 1. `ENOUGH` segments with data were sent, and nothing at all came out of the tunnel;
+//! 2. the peer answered under its IKE SA meanwhile and lately: the path is there. `PATIENCE` counts from the first segment after
 //!    that, and it takes another one;
 //! 3. the tunnel has carried something before. One that never has may have its answers come through another tunnel: it is
 //!    lost only if nothing comes there either, and then a SYN counts too.

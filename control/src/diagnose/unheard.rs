@@ -4,12 +4,12 @@
 //! Echoes in vain alone may be a peer that answers none any more. What TCP shows beside them is asked too, counted over all
 //! tunnels of the connection, since a cloud answers through whichever it likes:
 //!
-//! 1. [`PATIENCE`] without an answer to an echo, while packets arrive, is said in the status. Where segments with data go all the
+//! 1. `PATIENCE` without an answer to an echo, while packets arrive, is said in the status. Where segments with data go all the
 //!    while and answers to fewer than half of what is sent come, it is evidence enough to move the traffic.
 //! 2. Where TCP is answered and this tunnel alone sends, the peer only answers no echoes: nothing is said, nothing moves.
-//! 3. Where TCP says neither, the traffic moves after [`ALONE`].
+//! 3. Where TCP says neither, the traffic moves after `ALONE`.
 //!
-//! It ends with the next echo that is answered. Each time it is found within [`CALM`] takes twice as long, so that two peers
+//! It ends with the next echo that is answered. Each time it is found within `CALM` takes twice as long, so that two peers
 //! that answer echoes only while they are idle do not hand the traffic to and fro. Pure.
 
 use core::time::Duration;
