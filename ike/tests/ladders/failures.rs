@@ -5,13 +5,18 @@ use std::net::SocketAddr;
 
 use gotthard_ike::codec::header::{Flags, Header};
 use gotthard_ike::codec::iana::{ExchangeType, NotifyType};
+use gotthard_ike::codec::message::{Message, emit_clear};
+use gotthard_ike::codec::payload::Payload;
 use gotthard_ike::codec::payload::id::Identification;
+use gotthard_ike::codec::payload::ke::KeyExchange;
+use gotthard_ike::codec::payload::nonce::Nonce;
 use gotthard_ike::config::Auth;
 use gotthard_ike::error::{Failure, Refusal, Side, Stage};
+use gotthard_ike::suite::IkeSuite;
 
 use crate::support::link::Weather;
 use crate::support::pair::Pair;
-use crate::support::scripted::Scripted;
+use crate::support::scripted::{Scripted, ike_sa};
 use crate::support::side::{A, B};
 
 #[test]
@@ -96,6 +101,27 @@ fn a_peer_that_does_not_answer_is_given_up() {
     assert!(pair.a.endpoint.is_idle());
 }
 
+/// RFC 7748 §6.1: zeros, with which every secret agrees on zeros. It may be forged, so that the attempt goes on meanwhile.
+#[test]
+fn a_public_value_that_gives_the_secret_away_is_refused_and_named() {
+    let suite: IkeSuite = "aes256gcm16-sha256-x25519".parse().unwrap();
+    let weather = Weather { loss_percent: 100, ..Weather::FAIR };
+    let mut pair = Pair::with(1, weather, |a, _| a.ike_suites = vec![suite]);
+    pair.initiate_a();
+    let request = Message::parse(&pair.link.sent[0].payload).unwrap().header;
+    let flags = Flags { initiator: false, response: true, version: false };
+    let header = Header::new(request.spi_i, 7, ExchangeType::IKE_SA_INIT, flags, 0);
+    let key = KeyExchange { group: suite.group, public: &[0; 32] };
+    let payloads = [Payload::Sa(ike_sa(suite, &[])), Payload::Ke(key), Payload::Nonce(Nonce(&[7; 32]))];
+    let answer = emit_clear(header, &payloads);
+    pair.inject((B, 500).into(), (A, 500).into(), &answer);
+    assert_eq!(pair.a.failed(), None);
+    pair.run_for(Duration::from_secs(12));
+    let failed = pair.a.failed().unwrap();
+    assert_eq!((failed, failed.code()), (&Failure::PublicValue { group: suite.group }, "GTH-IKE-16"));
+    assert!(pair.a.endpoint.is_idle());
+}
+
 #[test]
 fn ikev1_is_not_answered_but_named() {
     let mut pair = Pair::new(1, Weather::FAIR);
@@ -117,13 +143,11 @@ fn ikev1_is_not_answered_but_named() {
 fn a_higher_major_version_is_told_ours() {
     let mut pair = Pair::new(1, Weather::FAIR);
     let flags = Flags { initiator: true, response: false, version: false };
-    let mut datagram = gotthard_ike::codec::message::emit_clear(
-        Header { major: 3, ..Header::new(7, 0, ExchangeType::IKE_SA_INIT, flags, 0) },
-        &[],
-    );
+    let mut datagram =
+        emit_clear(Header { major: 3, ..Header::new(7, 0, ExchangeType::IKE_SA_INIT, flags, 0) }, &[]);
     datagram.extend([0; 64]);
     pair.inject((A, 500).into(), (B, 500).into(), &datagram);
-    let answer = gotthard_ike::codec::message::Message::parse(&pair.link.sent[0].payload).unwrap();
+    let answer = Message::parse(&pair.link.sent[0].payload).unwrap();
     assert!(answer.select().has_notify(NotifyType::INVALID_MAJOR_VERSION));
 }
 
