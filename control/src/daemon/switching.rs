@@ -112,9 +112,7 @@ impl Gateway {
             let crossing = switch.connections.entry(connection.name.clone());
             let crossing = crossing.or_insert_with(|| Crossing::new(spread));
             if crossing.spread != spread {
-                let Crossing { carriers, told, gap, .. } =
-                    core::mem::replace(crossing, Crossing::new(spread));
-                *crossing = Crossing { carriers, told, gap, ..Crossing::new(spread) };
+                (crossing.spread, crossing.failover) = (spread, Failover::new(spread));
             }
             let Decision { tunnels, carriers, .. } = crossing.failover.decide(now, &facts);
             crossing.carriers.clone_from(&carriers);
