@@ -18,6 +18,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod cost;
+mod counted;
 pub mod daemon;
 pub mod demo;
 pub mod diagnose;

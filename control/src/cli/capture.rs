@@ -18,6 +18,7 @@ use super::text;
 use crate::api::capture::{CaptureOrder, CapturePage, Layer};
 use crate::api::messages::{Request, Response};
 use crate::capture::pcapng;
+use crate::counted::counted;
 
 /// Captures; what is wrong goes to standard error, and so does the sum.
 pub(super) async fn capture(socket: &Path, wanted: CaptureArgs) -> Exit {
@@ -46,7 +47,7 @@ pub(super) async fn capture(socket: &Path, wanted: CaptureArgs) -> Exit {
     let last = page(socket, Request::CaptureEnd).await;
     let added = last.map_or(Ok(()), |last| file.add(&last));
     let exit = added.and_then(|()| file.finish()).map_or_else(|error| failed(&error), |()| exit);
-    eprintln!("{}, {} lost", text::counted(file.taken, "packet", "packets"), file.lost);
+    eprintln!("{}, {} lost", counted(file.taken, "packet", "packets"), file.lost);
     exit
 }
 

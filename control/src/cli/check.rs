@@ -5,6 +5,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::text;
 use crate::config::{self, Loaded, lint};
+use crate::counted::counted;
 
 /// Reads, validates and lints; mistakes and warnings go to standard error, the sum to standard output.
 pub(super) fn check(path: &Path) -> Exit {
@@ -19,9 +20,9 @@ pub(super) fn check(path: &Path) -> Exit {
     println!(
         "{}: valid: {}, {}, {}",
         text::line(&path.display().to_string()),
-        text::counted(loaded.config.connections.len() as u64, "connection", "connections"),
-        text::counted(loaded.config.tunnels().count() as u64, "tunnel", "tunnels"),
-        text::counted(warnings.len() as u64, "warning", "warnings"),
+        counted(loaded.config.connections.len() as u64, "connection", "connections"),
+        counted(loaded.config.tunnels().count() as u64, "tunnel", "tunnels"),
+        counted(warnings.len() as u64, "warning", "warnings"),
     );
     Exit::Ok
 }

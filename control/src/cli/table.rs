@@ -9,6 +9,7 @@ use crate::api::status::{
     LinkState, MonthTraffic, Note, ProbeState, Status, TunnelState, TunnelStatus,
 };
 use crate::cost;
+use crate::counted::counted;
 use crate::history::rates::Rates;
 
 /// An earlier status, for rates.
@@ -34,9 +35,8 @@ pub(super) fn render(status: &Status, before: Option<Before<'_>>) -> String {
 fn render_dataplane(dataplane: &DataplaneStatus) -> String {
     let DataplaneStatus { backend, workers, offloads, cbc } = dataplane;
     let offloads = if offloads.is_empty() { "none".to_owned() } else { offloads.join(" ") };
-    let plural = if *workers == 1 { "" } else { "s" };
-    let line =
-        format!("packet path  {backend}, {workers} worker{plural}, offloads: {offloads}, AES-CBC: {cbc}");
+    let workers = counted(*workers as u64, "worker", "workers");
+    let line = format!("packet path  {backend}, {workers}, offloads: {offloads}, AES-CBC: {cbc}");
     text::line(&line) + "\n"
 }
 
@@ -59,7 +59,7 @@ fn render_connection(connection: &ConnectionStatus, before: Option<Before<'_>>) 
         ConnectionState::Down => "DOWN",
     };
     let all = connection.tunnels.len();
-    let tunnels = text::counted(all as u64, "tunnel carries", "tunnels carry");
+    let tunnels = counted(all as u64, "tunnel carries", "tunnels carry");
     let mut out = format!("{}  {state}  {carrying} of {tunnels} traffic\n", text::line(&connection.name));
     let rows: Vec<Row> = connection.tunnels.iter().map(|tunnel| row(connection, tunnel, before)).collect();
     let widths: Row = core::array::from_fn(|column| {

@@ -12,11 +12,6 @@ pub(super) fn lines(text: &str) -> String {
     escape(text, true)
 }
 
-/// A count with its noun: `1 prefix`, `2 prefixes`.
-pub(super) fn counted(count: u64, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
-
 fn escape(text: &str, keep_breaks: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -44,11 +39,5 @@ mod tests {
         assert_eq!(line("a\x1b[2Jb\nc\u{202e}d\u{9b}"), "a\\u{1b}[2Jb\\nc\\u{202e}d\\u{9b}");
         assert_eq!(lines("a\r\nb"), "a\\r\nb");
         assert_eq!(line("Zürich ● ▲"), "Zürich ● ▲");
-    }
-
-    #[test]
-    fn one_is_singular() {
-        let counts = [0, 1, 2].map(|count| counted(count, "prefix", "prefixes"));
-        assert_eq!(counts, ["0 prefixes", "1 prefix", "2 prefixes"]);
     }
 }

@@ -15,6 +15,7 @@ use super::load::Loaded;
 use super::model::{Connection, PacketPath, Tunnel, TunnelAuth, Workers};
 use super::presets::Cloud;
 use crate::bgp::overlap::{Overlap, overlaps};
+use crate::counted::counted;
 
 /// All warnings, in the order of the file. They have the form of errors: place, key, what, and what to write instead.
 pub fn lint(loaded: &Loaded) -> Vec<ConfigError> {
@@ -275,7 +276,7 @@ fn unix_now() -> Option<Duration> {
 
 fn ends(end: Duration, now: Duration) -> String {
     let days = end.abs_diff(now).as_secs() / SECONDS_OF_DAY;
-    let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    let days = counted(days, "day", "days");
     if end < now { format!("expired {days} ago") } else { format!("ends in {days}") }
 }
 

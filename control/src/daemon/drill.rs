@@ -13,6 +13,7 @@ use super::record::Record;
 use crate::api::drill::{DrillMove, DrillOrder, DrillReport, DrillState};
 use crate::api::messages::{RefusalKind, Response};
 use crate::config::model::Routing;
+use crate::counted::counted;
 use crate::drill::course::{Course, Stage};
 use crate::drill::flow::{Flow, Path};
 use crate::drill::measure::{Echo, over};
@@ -182,9 +183,8 @@ impl Gateway {
         }
         let lost: u64 = moves.iter().map(|step| step.lost).sum();
         let failed = drill.course.failed().map(str::to_owned);
-        let were = if lost == 1 { "echo was" } else { "echoes were" };
-        let reason =
-            failed.or_else(|| (lost > 0).then(|| format!("{lost} {were} lost while the traffic moved")));
+        let so_many = counted(lost, "echo was", "echoes were");
+        let reason = failed.or_else(|| (lost > 0).then(|| format!("{so_many} lost while the traffic moved")));
         let count =
             |echoes: &[Echo], answered| echoes.iter().filter(|echo| echo.answered == answered).count() as u64;
         DrillReport {

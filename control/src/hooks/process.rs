@@ -14,6 +14,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, info};
 
+use crate::counted::counted;
+
 /// Runs it; `Err` says why it did not end well.
 pub(super) async fn run(
     hook: &Path,
@@ -104,10 +106,8 @@ async fn log_lines(mut pipe: impl AsyncRead + Unpin) {
         say(&mut line, &mut lines);
     }
     if lines > MAX_LINES {
-        match lines - MAX_LINES {
-            1 => info!("1 more line is not logged"),
-            more => info!("{more} more lines are not logged"),
-        }
+        let more = (lines - MAX_LINES) as u64;
+        info!("{} not logged", counted(more, "more line is", "more lines are"));
     }
 }
 

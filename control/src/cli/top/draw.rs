@@ -9,6 +9,7 @@ use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row as TableRow, Table, 
 use super::state::{Row, Top};
 use crate::api::status::{BgpStatus, ConnectionState, Duty, TunnelState, TunnelStatus};
 use crate::cli::{table, text};
+use crate::counted::counted;
 use crate::events::{Event, Severity};
 
 /// Draws the whole screen.
@@ -105,7 +106,7 @@ fn selected<'r>(row: &Row<'r>) -> Paragraph<'r> {
 
 fn session(bgp: &BgpStatus) -> String {
     let BgpStatus { state, peer_asn, received, sent, .. } = bgp;
-    let received = text::counted(*received, "prefix", "prefixes");
+    let received = counted(*received, "prefix", "prefixes");
     format!("BGP {} with AS {peer_asn}  {received} received, {sent} sent", text::line(state))
 }
 
